@@ -36,16 +36,16 @@ typedef struct tess_message_runtime {
                       const tess_allocator *allocator, void *message, tess_status *status);
   /* Appends binary protobuf. Large `bytes` fields are borrowed: the message
    * must stay unchanged while the segments are in use. */
-  tess_code (*encode)(const tess_message_type *type, const void *message,
-                      tess_segments *segments, tess_status *status);
+  tess_code (*encode)(const tess_message_type *type, const void *message, tess_segments *segments,
+                      tess_status *status);
   /* Frees the fields of a message that was decoded without an arena, and makes
    * it the empty message. The struct itself belongs to the caller. */
   void (*clear)(const tess_message_type *type, const tess_allocator *allocator, void *message);
 } tess_message_runtime;
 
 struct tess_message_type {
-  const char *full_name; /* "tessera.matmul.v1.MatmulRequest" */
-  size_t size;           /* sizeof the generated struct */
+  const char *full_name;  /* "tessera.matmul.v1.MatmulRequest" */
+  size_t size;            /* sizeof the generated struct */
   const void *descriptor; /* ProtobufCMessageDescriptor or pb_msgdesc_t */
   const tess_message_runtime *runtime;
   const struct tess_message_schema *schema; /* NULL: no JSON for this type */

@@ -58,10 +58,10 @@ void tess_chunk_release(tess_chunk *chunk);
 
 typedef struct tess_arena {
   const tess_allocator *allocator;
-  struct tess__arena_block *blocks;   /* private */
+  struct tess__arena_block *blocks;     /* private */
   struct tess__arena_cleanup *cleanups; /* private */
-  size_t used_bytes;                  /* in blocks and adopted chunks */
-  size_t max_bytes;                   /* 0: no limit */
+  size_t used_bytes;                    /* in blocks and adopted chunks */
+  size_t max_bytes;                     /* 0: no limit */
 } tess_arena;
 
 void tess_arena_init(tess_arena *arena, const tess_allocator *allocator, size_t max_bytes);
@@ -82,7 +82,7 @@ typedef struct tess_segments {
   const tess_slice *items; /* what to send, in order; valid until the next change */
   size_t count;
   size_t total_bytes;
-  size_t max_bytes; /* 0: no limit */
+  size_t max_bytes;   /* 0: no limit */
   tess_arena storage; /* private: the copied pieces */
   tess_slice *slots;  /* private */
   size_t capacity;    /* private */
@@ -93,8 +93,7 @@ typedef struct tess_segments {
 /* Pieces of at least this many bytes are worth borrowing. */
 #define TESS_SEGMENT_BORROW_BYTES 1024
 
-void tess_segments_init(tess_segments *segments, const tess_allocator *allocator,
-                        size_t max_bytes);
+void tess_segments_init(tess_segments *segments, const tess_allocator *allocator, size_t max_bytes);
 void tess_segments_cleanup(tess_segments *segments);
 /* Appends a copy; neighbouring small pieces are merged into one.
  * TESS_RESOURCE_EXHAUSTED over max_bytes or out of memory. */

@@ -25,14 +25,13 @@ typedef struct tess_metadata_entry {
 typedef struct tess_metadata {
   tess_metadata_entry *entries; /* in order of arrival */
   size_t count;
-  size_t capacity;  /* private */
-  size_t max_bytes; /* bound on names plus values; 0: no limit */
+  size_t capacity;    /* private */
+  size_t max_bytes;   /* bound on names plus values; 0: no limit */
   tess_arena storage; /* private; storage.used_bytes counts towards max_bytes */
-  size_t bytes;     /* names plus values so far */
+  size_t bytes;       /* names plus values so far */
 } tess_metadata;
 
-void tess_metadata_init(tess_metadata *metadata, const tess_allocator *allocator,
-                        size_t max_bytes);
+void tess_metadata_init(tess_metadata *metadata, const tess_allocator *allocator, size_t max_bytes);
 void tess_metadata_cleanup(tess_metadata *metadata);
 /* Empties it and keeps its limits. */
 void tess_metadata_clear(tess_metadata *metadata);

@@ -63,9 +63,9 @@ typedef struct tess_field_schema {
   const char *name;      /* as declared: "row_stride" */
   const char *json_name; /* lowerCamelCase, or json_name = "..." */
   uint32_t number;
-  uint8_t type;  /* tess_field_type */
-  uint8_t flags; /* TESS_FIELD_... */
-  int16_t oneof_index; /* real oneofs alone; -1: none */
+  uint8_t type;                              /* tess_field_type */
+  uint8_t flags;                             /* TESS_FIELD_... */
+  int16_t oneof_index;                       /* real oneofs alone; -1: none */
   const struct tess_message_schema *message; /* TESS_FIELD_MESSAGE, TESS_FIELD_GROUP */
   const tess_enum_schema *enumeration;       /* TESS_FIELD_ENUM */
 } tess_field_schema;

@@ -37,7 +37,7 @@ typedef struct tess_method {
 } tess_method;
 
 typedef struct tess_service {
-  const char *full_name; /* "tessera.matmul.v1.MatmulService" */
+  const char *full_name;      /* "tessera.matmul.v1.MatmulService" */
   const tess_method *methods; /* in declaration order */
   size_t method_count;
   const tess_file_schema *file; /* the file that declares it; NULL: unknown */

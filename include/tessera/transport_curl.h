@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * HTTP/1.1 client transport over libcurl's multi interface. One thread of its
+ * own carries all requests: connections are pooled and reused, with a cap per
+ * host; bodies go out from where they lie and come in where they belong.
+ *
+ * Threads: safe from any thread. Link with tessera-curl.
+ */
+#ifndef TESSERA_TRANSPORT_CURL_H
+#define TESSERA_TRANSPORT_CURL_H
+
+#include <tessera/http.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Zero means the default. */
+typedef struct tess_transport_curl_options {
+  size_t max_connections_per_host; /* default 16; further requests wait their turn */
+  size_t max_connections;          /* default 256 */
+  int64_t connect_timeout_ms;      /* default 5000 */
+  size_t buffer_bytes; /* per transfer; default 512 KiB in, 2 MiB out for large bodies */
+} tess_transport_curl_options;
+
+/* NULL on error. options may be NULL. Free with transport->ops->free. */
+tess_transport *tess_transport_curl_new(const tess_transport_curl_options *options,
+                                        tess_status *status);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
