@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The planner: how to cut a product C (m x n, inner dimension k) into tiles for
+ * a number of workers. Pure arithmetic; a plan for 1,024 workers needs no
+ * cluster.
+ *
+ * A tile is a rectangle of C. To compute it a worker is sent rows x k of op(A)
+ * and k x cols of op(B) (and rows x cols of C where beta != 0), and returns rows
+ * x cols. Bytes on the way out are therefore k times the sum of the tiles' half
+ * perimeters, and the planner looks for few, squarish tiles whose areas follow
+ * the workers' weights: strips of rows (or of columns), each cut across into
+ * tiles, the grouping into strips chosen by dynamic programming. That is the
+ * column-based partitioning of Beaumont, Boudet, Rastello, Robert, "Matrix
+ * Multiplication on Heterogeneous Platforms" (IEEE TPDS 12(10), 2001), which is
+ * within 1.25 of the lower bound for more than a handful of workers.
+ * Tiles that would break the message or memory limit are cut further.
+ *
+ * Every cell of C lies in exactly one tile; no tile is empty. Tiles come in
+ * descending order of area within one owner.
+ *
+ *   tess_plan plan;
+ *   tess_plan_params params = {.m = 4096, .n = 4096, .k = 4096,
+ *       .dtype = TESS_DTYPE_FLOAT32, .worker_count = 2};
+ *   code = tess_plan_make(&plan, &params, NULL, &why);
+ *   ... plan.tiles[i].tile ...
+ *   tess_plan_cleanup(&plan);
+ */
+#ifndef TESSERA_MATMUL_PLAN_H
+#define TESSERA_MATMUL_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tessera/memory.h>
+
+#include "matmul/matrix.h"
+#include "matmul/reason.h"
+
+/* Where a tile lies in C, in elements. */
+typedef struct tess_tile {
+  uint32_t row;
+  uint32_t col;
+  uint32_t rows;
+  uint32_t cols;
+} tess_tile;
+
+typedef struct tess_plan_tile {
+  tess_tile tile;
+  uint32_t owner; /* worker it was sized for, 0 .. worker_count - 1; a hint */
+} tess_plan_tile;
+
+#define TESS_PLAN_MAX_WORKERS 65536u
+#define TESS_PLAN_DEFAULT_MAX_TILES 65536u
+
+typedef struct tess_plan_params {
+  uint32_t m;
+  uint32_t n;
+  uint32_t k;
+  tess_dtype dtype;
+  bool sends_c;               /* beta != 0: each request carries its tile of C */
+  uint32_t worker_count;      /* 0 counts as 1 */
+  const double *weights;      /* speed of each worker, finite and >= 0, not all 0; NULL: equal */
+  uint32_t tiles_per_worker;  /* 0: 1, which moves the fewest bytes; 2 lets a worker
+                                 compute one tile while it receives the next */
+  uint64_t max_message_bytes; /* of one request and of one reply; 0: no limit */
+  uint64_t message_overhead_bytes; /* what a message carries beside elements; 0: 512 */
+  uint64_t memory_limit_bytes;     /* operands plus result of one tile; 0: no limit */
+  uint64_t min_tile_flops;         /* fewer tiles where they would be smaller; 0: no limit */
+  uint32_t max_tiles;              /* 0: TESS_PLAN_DEFAULT_MAX_TILES */
+} tess_plan_params;
+
+typedef struct tess_plan {
+  tess_plan_tile *tiles;           /* owned */
+  size_t tile_count;               /* 0 where m or n is 0 */
+  uint64_t bytes_out;              /* elements sent to workers, all tiles, without overhead */
+  uint64_t bytes_in;               /* elements that come back */
+  uint64_t largest_request_bytes;  /* with overhead */
+  uint64_t largest_reply_bytes;    /* with overhead */
+  uint64_t largest_tile_bytes;     /* operands plus result of one tile */
+  const tess_allocator *allocator; /* private */
+} tess_plan;
+
+/* Makes a plan; *plan need not be initialised and is empty after an error.
+ * allocator NULL: malloc; borrowed until the cleanup.
+ * TESS_INVALID_ARGUMENT: dtype without a kernel, weights.
+ * TESS_RESOURCE_EXHAUSTED: no tile of whole k fits the limits (one row times one
+ * column is already too large), more than max_tiles tiles, too many workers, or
+ * out of memory. */
+tess_code tess_plan_make(tess_plan *plan, const tess_plan_params *params,
+                         const tess_allocator *allocator, tess_reason *reason);
+void tess_plan_cleanup(tess_plan *plan);
+
+/* Element bytes of one tile's request and reply under these parameters, without
+ * overhead; UINT64_MAX on overflow. */
+uint64_t tess_plan_request_bytes(const tess_plan_params *params, tess_tile tile);
+uint64_t tess_plan_reply_bytes(const tess_plan_params *params, tess_tile tile);
+
+/* Least bytes that any plan of whole-k tiles with areas after the weights could
+ * send out, from the half perimeter of squares of those areas (2 sqrt(area)),
+ * bounded by the matrix' sides. What bytes_out is held against. */
+uint64_t tess_plan_bytes_out_bound(const tess_plan_params *params);
+
+#endif
