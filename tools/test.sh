@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds everything, runs every test.
+#
+#   tools/test.sh                 all stages
+#   tools/test.sh STAGE...        only these: see STAGES below
+#   TESSERA_SKIP_DEPS=1           do not touch the system's packages
+#
+# Logs: build/test-logs/STAGE.log. The last line counts what passed and failed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+STAGES=(deps generated format release lint clang asan tsan)
+jobs=$(nproc)
+logs=$PWD/build/test-logs
+mkdir -p "$logs"
+passed=0 failed=0 failures=()
+
+# run NAME COMMAND...: one stage; its output goes to its log, the end of it to
+# the screen when it fails. A ctest summary in the log counts test by test,
+# anything else counts as one test.
+run() {
+  local name=$1 log=$logs/$1.log start=$SECONDS rc=0 summary
+  shift
+  printf '== %-10s ' "$name"
+  "$@" >"$log" 2>&1 </dev/null || rc=$?
+  summary=$(grep -E '^[0-9]+% tests passed, [0-9]+ tests? failed out of [0-9]+' "$log" | tail -1)
+  if [[ $summary =~ passed,\ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
+    local bad=${BASH_REMATCH[1]} all=${BASH_REMATCH[2]}
+    passed=$((passed + all - bad)) failed=$((failed + bad))
+    printf '%d of %d tests passed' $((all - bad)) "$all"
+    if ((rc != 0 && bad == 0)); then failed=$((failed + 1)) bad=1; fi
+    ((bad == 0)) || failures+=("$name")
+  elif ((rc == 0)); then
+    passed=$((passed + 1))
+    printf 'ok'
+  else
+    failed=$((failed + 1)) failures+=("$name")
+    printf 'FAILED (exit %d)' "$rc"
+  fi
+  printf ' (%d s)\n' $((SECONDS - start))
+  if ((rc != 0)); then
+    sed -n '/^The following tests FAILED/,$p' "$log" | head -40
+    tail -n 60 "$log" | sed 's/^/   | /'
+    echo "   whole log: $log"
+  fi
+  return "$rc"
+}
+
+build() { cmake --preset "$1" "${@:2}" && cmake --build --preset "$1" -j "$jobs"; }
+
+# Short tests side by side, those that start servers or browsers one at a time.
+ctest_all() {
+  local dir=build/$1
+  shift
+  ctest --test-dir "$dir" --output-on-failure --no-tests=error -j "$jobs" "$@"
+}
+
+stage_deps() { [[ -n ${TESSERA_SKIP_DEPS:-} ]] || tools/deps.sh --test; }
+stage_generated() { tools/protoc-gen.sh --check; }
+stage_format() { tests/lint/format.sh; }
+stage_lint() { tests/lint/buf.sh; }
+stage_release() { build release -DTESSERA_WERROR=ON && ctest_all release; }
+stage_clang() { build clang; }
+# What a sanitizer cannot watch (browsers, Node, a JIT) is left to the release build.
+stage_asan() { build asan && ctest_all asan -LE 'browser|node|jit|npm|package|slow'; }
+stage_tsan() { build tsan && ctest_all tsan -LE 'browser|node|jit|npm|package|slow|fuzz'; }
+
+# The environment may carry settings for other programs' BLAS; keep them.
+stages=("$@")
+[[ ${#stages[@]} -gt 0 ]] || stages=("${STAGES[@]}")
+for stage in "${stages[@]}"; do
+  declare -F "stage_$stage" >/dev/null || { echo "test.sh: no stage '$stage' (${STAGES[*]})" >&2; exit 2; }
+done
+for stage in "${stages[@]}"; do
+  run "$stage" "stage_$stage" || [[ $stage != deps ]] || break
+done
+if ((failed > 0)); then echo "failed: ${failures[*]}"; fi
+echo "$passed passed, $failed failed"
+((failed == 0))
