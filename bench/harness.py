@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all benchmarks share: servers started and stopped, CPU time read, runs interleaved, medians, tables.
+
+A benchmark compares contestants. Each round runs every contestant once, in
+turn, so that a noisy neighbour hits all alike; what is reported is the median
+of the rounds and the ratio of medians.
+"""
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = pathlib.Path(os.environ.get("TESSERA_BENCH_BIN", ROOT / "build/bench/bin"))
+OUT = ROOT / "build/bench/results"
+
+
+def environment():
+    """The environment for measured programs: settings that slow a BLAS are taken out."""
+    env = dict(os.environ)
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        env.pop(name, None)
+    return env
+
+
+class Server:
+    """A program that prints 'listening on URL' first. Use it in a with statement."""
+
+    def __init__(self, *command, env=None):
+        self.command = [str(part) for part in command]
+        self.env = {**environment(), **(env or {})}
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True, env=self.env)
+        line = self.process.stdout.readline()
+        match = re.search(r"http://\S+", line)
+        if not match:
+            self.__exit__()
+            raise SystemExit(f"{self.command[0]} did not start: {line!r}")
+        self.url = match.group(0).rstrip("/")
+        self.address = self.url.removeprefix("http://")
+        return self
+
+    def __exit__(self, *unused):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+    def cpu_seconds(self):
+        """User plus system time so far."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def peak_resident_mib(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024
+
+
+def output(*command, timeout=300, env=None):
+    """What a command prints; it must succeed."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout,
+                          env={**environment(), **(env or {})})
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(map(str, command))} failed ({done.returncode}):\n{done.stderr}")
+    return done.stdout
+
+
+def rounds(contestants, count):
+    """Runs {name: function} in turn, `count` times; {name: [results]}."""
+    results = {name: [] for name in contestants}
+    for index in range(count):
+        names = list(contestants)
+        if index % 2:
+            names.reverse()
+        for name in names:
+            results[name].append(contestants[name]())
+            print(f"\r  round {index + 1}/{count} {name:<24}", end="", file=sys.stderr, flush=True)
+    print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
+    return results
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def machine():
+    cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    return {
+        "cpu": cpu.group(1) if cpu else "unknown",
+        "cores": os.cpu_count(),
+        "kernel": os.uname().release,
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": output("git", "-C", ROOT, "describe", "--always", "--dirty").strip(),
+    }
+
+
+class Report:
+    """Collects rows and claims of one benchmark, prints them, and keeps them as JSON."""
+
+    def __init__(self, name, title):
+        self.name, self.title, self.rows, self.claims = name, title, [], []
+        print(f"\n## {title}", flush=True)
+
+    def row(self, what, value, unit, spread=None):
+        self.rows.append({"what": what, "value": value, "unit": unit, "all": spread})
+        text = f"  {what:<44} {value:>12,.3f} {unit}"
+        if spread:
+            text += f"   (min {min(spread):,.3f}, max {max(spread):,.3f})"
+        print(text, flush=True)
+
+    def claim(self, what, ratio, reach, at_most=False):
+        met = ratio <= reach if at_most else ratio >= reach
+        sign = "<=" if at_most else ">="
+        self.claims.append({"what": what, "ratio": ratio, "reach": reach, "at_most": at_most, "met": met})
+        print(f"  -> {what}: {ratio:.3f}x (wanted {sign} {reach}x) {'met' if met else 'NOT MET'}", flush=True)
+
+    def save(self):
+        OUT.mkdir(parents=True, exist_ok=True)
+        path = OUT / f"{self.name}.json"
+        beside = path.with_suffix(".tmp")
+        beside.write_text(json.dumps({"title": self.title, "machine": machine(), "rows": self.rows,
+                                      "claims": self.claims}, indent=1) + "\n")
+        beside.replace(path)
