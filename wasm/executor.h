@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The executor seam: somebody who computes one tile of a product. A remote
+ * machine is just another executor. The controller hands out work and learns
+ * how it ended; it knows neither kernels nor HTTP.
+ *
+ *   executor_local.c  a kernel of matmul/, in bounded steps
+ *   executor_proxy.c  one worker behind MatmulService.Multiply
+ *
+ * Ownership: work belongs to the controller and stays in place from start()
+ * until done() was called or cancel() returned. So do the bytes its views point
+ * to; an executor writes to gemm.c only, and a remote one only when the whole
+ * tile has arrived and has been checked.
+ * Threads: one; done() is called from inside start(), step() or an event of the
+ * transport behind the executor, never from cancel().
+ */
+#ifndef TESSERA_WASM_EXECUTOR_H
+#define TESSERA_WASM_EXECUTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tessera/memory.h>
+#include <tessera/status.h>
+
+#include "matmul/gemm.h"
+#include "matmul/plan.h"
+#include "matmul/reason.h"
+
+typedef struct tess_tile_executor tess_tile_executor;
+typedef struct tess_tile_work tess_tile_work;
+
+/* How an attempt ended. */
+typedef struct tess_tile_outcome {
+  tess_code code;     /* TESS_OK: gemm.c holds the tile */
+  tess_reason reason; /* why not, for people */
+  /* The executor answered, and its answer is not what was asked for: nothing of
+   * it was used. */
+  bool wrong_answer;
+  double compute_ms;   /* in the kernel, as the executor tells */
+  uint64_t bytes_sent; /* bodies */
+  uint64_t bytes_received;
+  char kernel[64]; /* "" unknown */
+} tess_tile_outcome;
+
+/* One attempt at one tile. Filled by the controller before start(). */
+struct tess_tile_work {
+  tess_gemm gemm;         /* the tile's own views; c is where the result goes */
+  tess_tile tile;         /* where it lies in the product, for the wire and the log */
+  const char *product_id; /* may be "" */
+  double timeout_ms;      /* 0: none */
+  void (*done)(tess_tile_work *work, const tess_tile_outcome *outcome);
+  void *owner; /* the controller's */
+  /* The executor's own record. */
+  void *record;
+};
+
+typedef struct tess_tile_executor_ops {
+  /* Begins. After an error done() is not called. TESS_RESOURCE_EXHAUSTED: no
+   * memory or no room at present; TESS_UNIMPLEMENTED: it never takes such work. */
+  tess_code (*start)(tess_tile_executor *executor, tess_tile_work *work, tess_reason *reason);
+  /* Gives up: done() does not come, and the work may be freed. */
+  void (*cancel)(tess_tile_executor *executor, tess_tile_work *work);
+  /* Does about budget_ms of work and returns when it wants more: 0 at once, or
+   * < 0: not before an event. */
+  double (*step)(tess_tile_executor *executor, double now_ms, double budget_ms);
+  void (*free)(tess_tile_executor *executor);
+} tess_tile_executor_ops;
+
+struct tess_tile_executor {
+  const tess_tile_executor_ops *ops;
+  const char *name;           /* "local", or a worker's URL; lives as long as the executor */
+  uint32_t capacity;          /* tiles at a time */
+  uint64_t max_message_bytes; /* largest request or reply it takes; 0: no limit */
+};
+
+/* Computes with the first kernel of the build's table that takes the dtype.
+ * `capacity` tiles take turns, a slice each. now_ms must be the same clock as
+ * step()'s. NULL: memory. */
+typedef struct tess_executor_local_options {
+  const tess_allocator *allocator;
+  double (*now_ms)(void *ctx);
+  void *ctx;
+  uint32_t capacity; /* 0: 4 */
+} tess_executor_local_options;
+tess_tile_executor *tess_executor_local_new(const tess_executor_local_options *options);
+
+struct tess_transport;
+/* One worker. The transport is borrowed and outlives the executor. NULL:
+ * invalid_argument (URL) or memory. */
+typedef struct tess_executor_proxy_options {
+  const tess_allocator *allocator;
+  struct tess_transport *transport;
+  const char *url;            /* copied; "http://host:port" */
+  uint32_t capacity;          /* requests in flight; 0: 2 */
+  uint64_t max_message_bytes; /* of a reply; 0: 512 MiB */
+} tess_executor_proxy_options;
+tess_tile_executor *tess_executor_proxy_new(const tess_executor_proxy_options *options,
+                                            tess_status *status);
+
+#endif
