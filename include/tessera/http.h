@@ -62,7 +62,9 @@ typedef struct tess_http_step {
   size_t segment_count;
   bool last;  /* nothing follows: the response ends with this write */
   bool close; /* the connection cannot be reused (the body was not read) */
-  /* TESS_HTTP_WAIT */
+  /* TESS_HTTP_WAIT: when to call step() again at the latest. With READ and WRITE:
+   * the call's deadline, for adapters that can give up a read at that time and
+   * call step() instead. TESS_NEVER_MS: none. */
   int64_t wake_at_ms;
 } tess_http_step;
 
@@ -90,8 +92,10 @@ struct tess_http_exchange {
   const tess_http_exchange_ops *ops;
 };
 
-/* Called from any thread when a waiting exchange has something to do. It must
- * not call back into the exchange. */
+/* Called from any thread when a waiting exchange has something to do, and never
+ * after free(). It must not call back into the exchange: the core may hold a
+ * lock of the call meanwhile. So an adapter does not call step(), did_...() or
+ * free() while it holds a lock that its wake() takes. */
 typedef struct tess_waker {
   void (*wake)(void *ctx);
   void *ctx;
@@ -127,7 +131,9 @@ typedef struct tess_http_outgoing_ops {
   void (*on_head)(tess_http_outgoing *outgoing, int status, const tess_metadata *headers,
                   int64_t content_length);
   /* Body bytes; taken if owned, else copied. False: pause, deliver nothing more
-   * until resume() (these bytes were taken). */
+   * until resume() (these bytes were taken). After resume() of a pause the
+   * transport calls this soon, with size 0 if nothing more has come: the core
+   * may have kept back messages of what it took. */
   bool (*on_body)(tess_http_outgoing *outgoing, tess_chunk *chunk);
   /* TESS_OK: the response is complete. Else what ended it: TESS_UNAVAILABLE (no
    * connection, or it broke), TESS_DEADLINE_EXCEEDED, TESS_CANCELED,

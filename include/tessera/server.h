@@ -81,7 +81,9 @@ typedef struct tess_call_events {
   void (*on_writable)(void *state, tess_call *call);
   /* The call is over before the handler finished it: TESS_DEADLINE_EXCEEDED,
    * TESS_CANCELED (the client went away), TESS_UNAVAILABLE (shutdown). The
-   * handler should stop work; it need not reply. */
+   * handler should stop work and let go of the call with tess_call_finish (here
+   * or later, from any thread): nothing is sent any more, and the call lives
+   * until then. */
   void (*on_cancel)(void *state, tess_call *call, tess_code why);
   /* The last event: the call is freed after it. Free `state` here. */
   void (*on_end)(void *state);

@@ -1,0 +1,19 @@
+# The RPC core: files that need only mem*/str*, malloc/realloc/free and <stdarg.h>,
+# so that they compile natively and to freestanding wasm32. Paths are relative to
+# the project. A build adds one lock file: lock_pthread.c, or lock_none.c where
+# there are no threads.
+set(TESSERA_RPC_CORE_SOURCES
+  rpc/code.c
+  rpc/format.c
+  rpc/memory.c
+  rpc/arena.c
+  rpc/segments.c
+  rpc/status.c
+)
+set(TESSERA_RPC_LOCK_PTHREAD rpc/lock_pthread.c)
+set(TESSERA_RPC_LOCK_NONE rpc/lock_none.c)
+
+# The nanopb runtime's glue (compile with nanopb's pb_common.c, pb_decode.c and
+# pb_encode.c under TESSERA_NANOPB_DEFINITIONS, everywhere the same).
+set(TESSERA_RPC_NANOPB_SOURCES rpc/runtime_nanopb.c)
+set(TESSERA_NANOPB_DEFINITIONS PB_FIELD_32BIT PB_ENABLE_MALLOC PB_VALIDATE_UTF8)
