@@ -9,6 +9,8 @@ set(TESSERA_RPC_CORE_SOURCES
   rpc/arena.c
   rpc/segments.c
   rpc/status.c
+  rpc/utf8.c
+  rpc/wire.c
 )
 set(TESSERA_RPC_LOCK_PTHREAD rpc/lock_pthread.c)
 set(TESSERA_RPC_LOCK_NONE rpc/lock_none.c)

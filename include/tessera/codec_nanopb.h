@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Field types for nanopb that leave large payloads where they are. Name them in
- * an .options file:
+ * an .options file (nanopb's callback function belongs to the message, the data
+ * type to the field):
  *
+ *   my.v1.Blob         callback_function:"tess_nanopb_field"
  *   my.v1.Blob.data    type:FT_CALLBACK callback_datatype:"tess_nanopb_rows"
- *                      callback_function:"tess_nanopb_rows_field"
+ *   my.v1.Blob.values  type:FT_CALLBACK callback_datatype:"tess_nanopb_doubles"
  *
- * Decoded through the runtime tess_runtime_nanopb (codec.h) they are views of
- * the received bytes. Link with tessera-nanopb.
+ * Decoded through the runtime tess_runtime_nanopb (codec.h) with an arena they
+ * are views of the received bytes; without one they are on the heap and the
+ * runtime's clear frees them. A message with such a field may be nested, but not
+ * below an FT_POINTER field: nanopb drops pointers after a failed decode without
+ * asking their contents. Link with tessera-nanopb.
  */
 #ifndef TESSERA_CODEC_NANOPB_H
 #define TESSERA_CODEC_NANOPB_H
@@ -28,21 +33,21 @@ typedef struct tess_nanopb_rows {
   size_t row_bytes;
   size_t row_count;
   size_t row_stride;
+  uint8_t *owned; /* private */
 } tess_nanopb_rows;
 
-/* A `repeated double` field. On decode the packed form is a view of the
- * received bytes (little-endian, not aligned: read with memcpy); elements that
- * arrive one by one are gathered on the heap, and freed by the runtime's clear. */
+/* A `repeated double` field: count * 8 bytes, little-endian, not aligned (read
+ * with memcpy). Elements that do not arrive in one packed piece are gathered on
+ * the heap. */
 typedef struct tess_nanopb_doubles {
-  const uint8_t *data; /* count * 8 bytes, little-endian */
+  const uint8_t *data;
   size_t count;
   uint8_t *owned; /* private */
 } tess_nanopb_doubles;
 
-bool tess_nanopb_rows_field(pb_istream_t *istream, pb_ostream_t *ostream,
-                            const pb_field_iter_t *field);
-bool tess_nanopb_doubles_field(pb_istream_t *istream, pb_ostream_t *ostream,
-                               const pb_field_iter_t *field);
+/* nanopb's callback for messages with such fields; other callback fields of the
+ * message go to nanopb's own pb_default_field_callback. */
+bool tess_nanopb_field(pb_istream_t *istream, pb_ostream_t *ostream, const pb_field_iter_t *field);
 
 #ifdef __cplusplus
 }
