@@ -15,8 +15,7 @@
  * within 1.25 of the lower bound for more than a handful of workers.
  * Tiles that would break the message or memory limit are cut further.
  *
- * Every cell of C lies in exactly one tile; no tile is empty. Tiles come in
- * descending order of area within one owner.
+ * Every cell of C lies in exactly one tile; no tile is empty.
  *
  *   tess_plan plan;
  *   tess_plan_params params = {.m = 4096, .n = 4096, .k = 4096,
@@ -96,9 +95,10 @@ void tess_plan_cleanup(tess_plan *plan);
 uint64_t tess_plan_request_bytes(const tess_plan_params *params, tess_tile tile);
 uint64_t tess_plan_reply_bytes(const tess_plan_params *params, tess_tile tile);
 
-/* Least bytes that any plan of whole-k tiles with areas after the weights could
- * send out, from the half perimeter of squares of those areas (2 sqrt(area)),
- * bounded by the matrix' sides. What bytes_out is held against. */
+/* What bytes_out is held against: the half perimeters of squares (or, where a
+ * square would stick out of C, of the flattest rectangles) with the areas that
+ * the weights ask for. No plan of whole-k tiles with these areas sends fewer
+ * bytes, but for the rounding of areas to whole rows and columns. */
 uint64_t tess_plan_bytes_out_bound(const tess_plan_params *params);
 
 #endif

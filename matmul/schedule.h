@@ -20,11 +20,14 @@
  *     every tile is counted once. A new attempt may begin while the old one still
  *     runs: whoever receives must drop what tess_schedule_is_current refuses
  *     before it touches C.
- *   - Local takes tiles as its policy says.
+ *   - Local takes tiles as its policy says; a worker that is backing off or being
+ *     probed is no reason for it to wait. Its attempts have no deadline.
+ *   - With neither timeouts nor failures reported, an attempt is awaited for ever.
  *   - When a tile can go nowhere any more, the schedule fails as a whole.
  *
- * Every call is O(log tiles + workers) or better; memory is allocated by
- * tess_schedule_make alone. Threads: one at a time.
+ * Every call is O(workers) or better, apart from tick and leave, which walk over
+ * the attempts they give up, and next, which may walk over tiles that failed; memory is allocated
+ * by tess_schedule_make alone. Threads: one at a time.
  *
  *   while ((state = tess_schedule_state_get(&s)) == TESS_SCHEDULE_RUNNING) {
  *     tess_schedule_tick(&s, now);
@@ -106,6 +109,8 @@ typedef struct tess_schedule {
   uint32_t pending_count;                    /* private: tiles waiting for an executor */
   uint32_t retry_head, retry_tail;           /* private: failed tiles that wait again */
   uint32_t local_head, local_tail;           /* private: tiles for local alone */
+  uint32_t flight_head, flight_tail;         /* private: remote attempts, oldest first */
+  uint32_t slot_count;                       /* private: executors and owners of the plan */
   uint32_t failed_tile;                      /* private */
   const tess_allocator *allocator;           /* private */
 } tess_schedule;
