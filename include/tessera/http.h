@@ -149,6 +149,10 @@ struct tess_http_outgoing {
   const char *url;
   const tess_metadata *headers;
   int64_t content_length; /* of the request body; -1: chunked */
+  /* The whole body, where the core has it before start() (every unary call): what
+   * next_body would give, in place until on_end. NULL: ask next_body. */
+  const tess_slice *body;
+  size_t body_count;
   int64_t deadline_ms;    /* on the transport's clock; TESS_NEVER_MS: none */
   /* The transport's own record of this request. */
   void *transport_data;
