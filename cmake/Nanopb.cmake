@@ -80,6 +80,6 @@ message(STATUS "nanopb ${NANOPB_SOURCE_VERSION}: ${NANOPB_SOURCE_DIR}")
 set(NANOPB_SOURCES
   "${NANOPB_SOURCE_DIR}/pb_common.c" "${NANOPB_SOURCE_DIR}/pb_encode.c"
   "${NANOPB_SOURCE_DIR}/pb_decode.c")
-add_library(nanopb STATIC ${NANOPB_SOURCES})
+add_library(nanopb STATIC EXCLUDE_FROM_ALL ${NANOPB_SOURCES})
 target_include_directories(nanopb SYSTEM PUBLIC $<BUILD_INTERFACE:${NANOPB_SOURCE_DIR}>)
 target_compile_definitions(nanopb PUBLIC ${NANOPB_DEFINITIONS})
