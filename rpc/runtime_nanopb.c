@@ -53,8 +53,7 @@ static tess_code check_depth(const tess_message_type *type, const pb_msgdesc_t *
                              type->full_name);
     }
     pb_field_iter_t known;
-    char unused; /* the iterator wants a message's address and does not look there */
-    if (field.type != TESS__WIRE_BYTES || !pb_field_iter_begin(&known, descriptor, &unused) ||
+    if (field.type != TESS__WIRE_BYTES || !pb_field_iter_begin(&known, descriptor, NULL) ||
         !pb_field_iter_find(&known, field.number) || !PB_LTYPE_IS_SUBMSG(known.type)) {
       continue;
     }
