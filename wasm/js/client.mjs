@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The typed client of tessera.matmul.v1: it speaks to a module in this process
+ * (a Tessera) or to a server or worker elsewhere (a FetchCaller).
+ *
+ *   const client = new MatmulClient(new FetchCaller('http://127.0.0.1:8080'));
+ *   const { c } = await client.multiply({ a: { rows: 2, cols: 2, dtype: 'float64', data: new Float64Array([1, 2, 3, 4]) }, b: ... });
+ */
+import { serverStream, unary } from './connect.mjs';
+import { join } from './protobuf.mjs';
+import * as messages from './messages.mjs';
+import { TesseraError } from './status.mjs';
+
+const SERVICE = '/tessera.matmul.v1.MatmulService';
+const CONTROLLER = '/tessera.matmul.v1.ControllerService';
+const MULTIPLY = { path: `${SERVICE}/Multiply`, input: messages.MatmulRequest, output: messages.TileResult };
+const MULTIPLY_TILES = { path: `${SERVICE}/MultiplyTiles`, input: messages.MatmulRequest, output: messages.TileResult };
+const DESCRIBE = { path: `${SERVICE}/Describe`, input: messages.DescribeRequest, output: messages.DescribeResponse };
+const GET_MODE = { path: `${CONTROLLER}/GetMode`, input: messages.GetModeRequest, output: messages.GetModeResponse };
+const SET_MODE = { path: `${CONTROLLER}/SetMode`, input: messages.SetModeRequest, output: messages.SetModeResponse };
+
+/**
+ * @typedef {Float32Array | Float64Array} Elements
+ *
+ * @typedef {object} DenseMatrix row-major
+ * @property {number} rows
+ * @property {number} cols
+ * @property {'float32' | 'float64'} dtype
+ * @property {Elements} data rows * cols elements
+ *
+ * @typedef {object} Product C := alpha * op(A) * op(B) + beta * C
+ * @property {DenseMatrix} a
+ * @property {DenseMatrix} b
+ * @property {DenseMatrix} [c] needed when beta is not 0
+ * @property {number} [alpha] default 1
+ * @property {number} [beta] default 0
+ * @property {boolean} [transposeA]
+ * @property {boolean} [transposeB]
+ * @property {string} [productId]
+ *
+ * @typedef {{worker: string, tiles: number, failures: number, computeMs: number, bytesSent: number, bytesReceived: number}} WorkerStats
+ * @typedef {{mode: string, tiles: number, localTiles: number, proxiedTiles: number, retries: number,
+ *   elapsedMs: number, workers: WorkerStats[], notes: string[]}} ProductStats
+ *
+ * @typedef {object} TileResult
+ * @property {{row: number, col: number, rows: number, cols: number}} tile where it lies in C
+ * @property {DenseMatrix | undefined} c absent in a last message that carries only stats
+ * @property {string} worker
+ * @property {string} kernel
+ * @property {number} computeMs
+ * @property {string} productId
+ * @property {ProductStats} [stats]
+ *
+ * @typedef {import('./connect.mjs').CallOptions} CallOptions
+ */
+
+/** Whether this machine stores numbers as the wire does. */
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+/** @param {DenseMatrix} matrix
+ * @param {string} name */
+function toWire(matrix, name) {
+  const { rows, cols, dtype, data } = matrix;
+  const wanted = dtype === 'float64' ? Float64Array : Float32Array;
+  if (!(data instanceof wanted)) throw new TesseraError('invalid_argument', `${name} is ${dtype}, but its data are not a ${wanted.name}`);
+  if (data.length !== rows * cols) {
+    throw new TesseraError('invalid_argument', `${name} has ${data.length} elements instead of ${rows} × ${cols}`);
+  }
+  if (!LITTLE_ENDIAN) throw new TesseraError('unimplemented', 'this machine is big-endian');
+  return {
+    rows,
+    cols,
+    dtype: dtype === 'float64' ? 'DTYPE_FLOAT64' : 'DTYPE_FLOAT32',
+    data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  };
+}
+
+/** @param {any} wire a decoded Matrix
+ * @returns {DenseMatrix} its elements are a view of the message where they lie aligned, else a copy */
+function fromWire({ rows, cols, dtype, data, values }) {
+  const Elements = dtype === 'DTYPE_FLOAT64' ? Float64Array : Float32Array;
+  if (dtype !== 'DTYPE_FLOAT32' && dtype !== 'DTYPE_FLOAT64') throw new TesseraError('internal', `the reply has the type ${dtype}`);
+  const count = rows * cols;
+  const ofNumbers = data.length === 0 && values.length === count;
+  if (!ofNumbers && data.length !== count * Elements.BYTES_PER_ELEMENT) {
+    throw new TesseraError('internal', `the reply has ${data.length} bytes for ${rows} × ${cols} elements`);
+  }
+  const aligned = data.byteOffset % Elements.BYTES_PER_ELEMENT === 0 ? data : data.slice();
+  const elements = ofNumbers ? Elements.from(values) : new Elements(aligned.buffer, aligned.byteOffset, count);
+  return { rows, cols, dtype: dtype === 'DTYPE_FLOAT64' ? 'float64' : 'float32', data: elements };
+}
+
+/** @param {Product} product */
+function requestOf({ a, b, c, alpha = 1, beta = 0, transposeA = false, transposeB = false, productId = '' }) {
+  return {
+    a: toWire(a, 'A'),
+    b: toWire(b, 'B'),
+    ...(c !== undefined && beta !== 0 ? { c: toWire(c, 'C') } : {}),
+    ...(alpha !== 1 || beta !== 0 ? { scaling: { alpha, beta } } : {}),
+    transposeA,
+    transposeB,
+    productId,
+  };
+}
+
+/** @param {any} wire a decoded TileResult
+ * @returns {TileResult} */
+function resultOf(wire) {
+  const c = wire.c === undefined ? undefined : fromWire(wire.c);
+  const tile = wire.tile ?? { row: 0, col: 0, rows: c?.rows ?? 0, cols: c?.cols ?? 0 };
+  if (c !== undefined && (tile.rows !== c.rows || tile.cols !== c.cols)) {
+    throw new TesseraError('internal', `the reply calls a ${c.rows} × ${c.cols} matrix a tile of ${tile.rows} × ${tile.cols}`);
+  }
+  return { ...wire, tile, c };
+}
+
+/** Every call throws TesseraError. */
+export class MatmulClient {
+  #caller;
+
+  /** @param {import('./connect.mjs').Caller} caller borrowed */
+  constructor(caller) {
+    this.#caller = caller;
+  }
+
+  /** The product in one reply.
+   * @param {Product} product
+   * @param {CallOptions} [options]
+   * @returns {Promise<TileResult>} */
+  async multiply(product, options) {
+    return resultOf(await unary(this.#caller, MULTIPLY, requestOf(product), options));
+  }
+
+  /** The product tile by tile, as tiles finish; the last message carries stats.
+   * @param {Product} product
+   * @param {CallOptions} [options]
+   * @returns {AsyncGenerator<TileResult>} */
+  async* multiplyTiles(product, options) {
+    for await (const result of serverStream(this.#caller, MULTIPLY_TILES, requestOf(product), options)) yield resultOf(result);
+  }
+
+  /** What computes there: see DescribeResponse in matmul.proto.
+   * @param {CallOptions} [options]
+   * @returns {Promise<{name: string, version: string, kernels: {name: string, dtypes: string[]}[], cores: number,
+   *   maxConcurrentProducts: number, maxMessageBytes: number, memoryLimitBytes: number, mode: string,
+   *   workers: {url: string, available: boolean, tiles: number, failures: number}[], engine: string}>} */
+  describe(options) {
+    return unary(this.#caller, DESCRIBE, {}, options);
+  }
+
+  /** @param {CallOptions} [options]
+   * @returns {Promise<{mode: Mode, effective: Mode}>} */
+  async getMode(options) {
+    const { mode, effective } = await unary(this.#caller, GET_MODE, {}, options);
+    return { mode: modeName(mode), effective: modeName(effective) };
+  }
+
+  /** Products in flight go on and lose nothing.
+   * @param {Mode} mode
+   * @param {CallOptions} [options]
+   * @returns {Promise<Mode>} the mode before */
+  async setMode(mode, options) {
+    const { previous } = await unary(this.#caller, SET_MODE, { mode: `MODE_${mode.toUpperCase()}` }, options);
+    return modeName(previous);
+  }
+}
+
+/** @typedef {'serial' | 'proxy' | 'adaptive' | 'unspecified'} Mode */
+
+/** @param {string} wire
+ * @returns {Mode} */
+const modeName = (wire) => /** @type {Mode} */ (wire.replace('MODE_', '').toLowerCase());
+
+/** Carries exchanges to a server or worker with fetch. */
+export class FetchCaller {
+  #base;
+
+  /** @param {string | URL} base "http://127.0.0.1:8080" */
+  constructor(base) {
+    this.#base = String(base).replace(/\/+$/, '');
+  }
+
+  /** @param {import('./tessera.mjs').TesseraRequest} request
+   * @returns {Promise<{status: number, headers: Headers, body: AsyncIterable<Uint8Array>}>} */
+  async request({ method = 'POST', path, headers, body, signal, timeoutMs = 0 }) {
+    const late = timeoutMs > 0 ? AbortSignal.timeout(timeoutMs) : undefined;
+    const signals = [signal, late].filter((one) => one !== undefined);
+    const pieces = body === undefined || body instanceof Uint8Array ? body : join(body);
+    try {
+      const response = await fetch(this.#base + path, {
+        method,
+        headers: /** @type {HeadersInit} */ (headers),
+        body: /** @type {BodyInit | undefined} */ (pieces),
+        signal: signals.length > 1 ? anyOf(signals) : signals[0],
+        credentials: 'omit',
+        cache: 'no-store',
+        redirect: 'error',
+      });
+      return { status: response.status, headers: response.headers, body: chunksOf(response, late, timeoutMs) };
+    } catch (error) {
+      throw lateError(error, late, timeoutMs);
+    }
+  }
+}
+
+/** @param {Response} response
+ * @param {AbortSignal | undefined} late
+ * @param {number} timeoutMs
+ * @returns {AsyncGenerator<Uint8Array>} */
+async function* chunksOf(response, late, timeoutMs) {
+  if (response.body === null) return;
+  const reader = response.body.getReader();
+  let done = false;
+  try {
+    for (;;) {
+      const next = await reader.read();
+      done = next.done;
+      if (next.value === undefined) return;
+      yield next.value;
+    }
+  } catch (error) {
+    done = true;
+    throw lateError(error, late, timeoutMs);
+  } finally {
+    if (!done) await reader.cancel();
+  }
+}
+
+/** @param {unknown} error
+ * @param {AbortSignal | undefined} late
+ * @param {number} timeoutMs */
+function lateError(error, late, timeoutMs) {
+  return late?.aborted ? new TesseraError('deadline_exceeded', `no reply within ${timeoutMs} ms`, { cause: error }) : error;
+}
+
+/** AbortSignal.any, which Node 18 lacks.
+ * @param {AbortSignal[]} signals
+ * @returns {AbortSignal} */
+function anyOf(signals) {
+  if (typeof AbortSignal.any === 'function') return AbortSignal.any(signals);
+  const controller = new AbortController();
+  for (const signal of signals) {
+    if (signal.aborted) controller.abort(signal.reason);
+    else signal.addEventListener('abort', () => controller.abort(signal.reason), { once: true });
+  }
+  return controller.signal;
+}

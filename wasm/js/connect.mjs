@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A small Connect client: unary calls and server streams with binary protobuf,
+ * over anything that can carry an HTTP exchange (a Tessera, or fetch).
+ */
+import { decode, encode, join } from './protobuf.mjs';
+import { codeOfHttp, errorOfJson, TesseraError } from './status.mjs';
+
+/**
+ * @typedef {object} Caller something that carries an HTTP exchange: Tessera, FetchCaller
+ * @property {(request: import('./tessera.mjs').TesseraRequest) => Promise<{status: number, headers: Headers, body: Uint8Array | AsyncIterable<Uint8Array>}>} request
+ *
+ * @typedef {object} CallOptions
+ * @property {AbortSignal} [signal]
+ * @property {number} [timeoutMs] also told to the other side
+ * @property {Record<string, string>} [headers]
+ *
+ * @typedef {object} Method
+ * @property {string} path "/package.Service/Method"
+ * @property {import('./protobuf.mjs').Message} input
+ * @property {import('./protobuf.mjs').Message} output
+ */
+
+const FLAG_COMPRESSED = 0x01;
+const FLAG_END = 0x02;
+const ENVELOPE_BYTES = 5;
+/** An envelope that claims more is refused before anything is allocated. */
+const MAX_ENVELOPE_BYTES = 0x7fffffff;
+
+const fromUtf8 = new TextDecoder();
+
+/** @param {Caller} caller
+ * @param {Method} method
+ * @param {string} contentType
+ * @param {readonly Uint8Array[]} body
+ * @param {CallOptions} options */
+async function send(caller, method, contentType, body, { signal, timeoutMs, headers }) {
+  try {
+    return await caller.request({
+      method: 'POST',
+      path: method.path,
+      headers: {
+        ...headers,
+        'content-type': contentType,
+        'connect-protocol-version': '1',
+        ...(timeoutMs ? { 'connect-timeout-ms': String(Math.ceil(timeoutMs)) } : {}),
+      },
+      body,
+      signal,
+      timeoutMs,
+    });
+  } catch (error) {
+    throw asTesseraError(error, signal);
+  }
+}
+
+/** @param {unknown} error
+ * @param {AbortSignal | undefined} signal
+ * @returns {TesseraError} */
+function asTesseraError(error, signal) {
+  if (error instanceof TesseraError) return error;
+  if (signal?.aborted) return new TesseraError('canceled', 'the call was cancelled', { cause: error });
+  return new TesseraError('unavailable', error instanceof Error ? error.message : String(error), { cause: error });
+}
+
+/** @param {Uint8Array | AsyncIterable<Uint8Array>} body
+ * @returns {Promise<Uint8Array>} */
+async function whole(body) {
+  if (body instanceof Uint8Array) return body;
+  const pieces = [];
+  for await (const piece of body) pieces.push(piece);
+  return pieces.length === 0 ? new Uint8Array(0) : join(pieces);
+}
+
+/** The error that an unsuccessful HTTP reply tells of.
+ * @param {number} status
+ * @param {Headers} headers
+ * @param {Uint8Array} body
+ * @returns {TesseraError} */
+function errorOfReply(status, headers, body) {
+  const code = codeOfHttp(status);
+  if (mediaType(headers) === 'application/json') {
+    try {
+      return errorOfJson(JSON.parse(fromUtf8.decode(body)), code);
+    } catch { /* not JSON: the HTTP status says what there is to say */ }
+  }
+  return new TesseraError(code, `HTTP ${status}`);
+}
+
+/** @param {Headers} headers
+ * @returns {string} */
+const mediaType = (headers) => (headers.get('content-type') ?? '').split(';')[0].trim().toLowerCase();
+
+/** @param {Method} method
+ * @param {Uint8Array} bytes
+ * @returns {any} */
+function decodeReply(method, bytes) {
+  try {
+    return decode(method.output, bytes);
+  } catch (error) {
+    throw new TesseraError('internal', `${method.path} replied with no ${method.output.name}: ${/** @type {Error} */ (error).message}`, { cause: error });
+  }
+}
+
+/** Throws TesseraError.
+ * @param {Caller} caller
+ * @param {Method} method
+ * @param {Record<string, any>} input
+ * @param {CallOptions} [options]
+ * @returns {Promise<any>} */
+export async function unary(caller, method, input, options = {}) {
+  const reply = await send(caller, method, 'application/proto', encode(method.input, input), options);
+  let body;
+  try {
+    body = await whole(reply.body);
+  } catch (error) {
+    throw asTesseraError(error, options.signal);
+  }
+  if (reply.status !== 200) throw errorOfReply(reply.status, reply.headers, body);
+  if (mediaType(reply.headers) !== 'application/proto') {
+    throw new TesseraError('unknown', `${method.path} replied with ${mediaType(reply.headers) || 'no content type'}`);
+  }
+  return decodeReply(method, body);
+}
+
+/** Cuts chunks into envelopes; each is copied once, into an array of its own, unless one chunk holds it.
+ * @param {AsyncIterable<Uint8Array>} chunks
+ * @returns {AsyncGenerator<{flags: number, data: Uint8Array}>} */
+async function* envelopes(chunks) {
+  const head = new Uint8Array(ENVELOPE_BYTES);
+  let headFilled = 0;
+  /** @type {Uint8Array | undefined} */
+  let data;
+  let filled = 0;
+  for await (const chunk of chunks) {
+    let at = 0;
+    while (at < chunk.length) {
+      if (data === undefined) {
+        const taken = Math.min(ENVELOPE_BYTES - headFilled, chunk.length - at);
+        head.set(chunk.subarray(at, at + taken), headFilled);
+        headFilled += taken;
+        at += taken;
+        if (headFilled < ENVELOPE_BYTES) break;
+        const size = new DataView(head.buffer).getUint32(1);
+        if (size > MAX_ENVELOPE_BYTES) throw new TesseraError('resource_exhausted', `a message of ${size} bytes`);
+        if (chunk.length - at >= size) {
+          yield { flags: head[0], data: chunk.subarray(at, at + size) };
+          at += size;
+          headFilled = 0;
+          continue;
+        }
+        data = new Uint8Array(size);
+        filled = 0;
+      }
+      const taken = Math.min(data.length - filled, chunk.length - at);
+      data.set(chunk.subarray(at, at + taken), filled);
+      filled += taken;
+      at += taken;
+      if (filled === data.length) {
+        yield { flags: head[0], data };
+        data = undefined;
+        headFilled = 0;
+      }
+    }
+  }
+  if (headFilled > 0) throw new TesseraError('data_loss', 'the stream ends inside a message');
+}
+
+/** @param {Uint8Array | AsyncIterable<Uint8Array>} body
+ * @returns {AsyncIterable<Uint8Array>} */
+async function* asChunks(body) {
+  if (body instanceof Uint8Array) yield body;
+  else yield* body;
+}
+
+/**
+ * Sends one message and iterates over those that come back. Throws TesseraError
+ * when the stream ends with one, or without an end. Leaving early cancels the call.
+ * @param {Caller} caller
+ * @param {Method} method
+ * @param {Record<string, any>} input
+ * @param {CallOptions} [options]
+ * @returns {AsyncGenerator<any>}
+ */
+export async function* serverStream(caller, method, input, options = {}) {
+  const message = encode(method.input, input);
+  const size = message.reduce((sum, piece) => sum + piece.length, 0);
+  const head = new Uint8Array(ENVELOPE_BYTES);
+  new DataView(head.buffer).setUint32(1, size);
+  const contentType = 'application/connect+proto';
+  const reply = await send(caller, method, contentType, [head, ...message], options);
+  if (reply.status !== 200) throw errorOfReply(reply.status, reply.headers, await whole(reply.body));
+  if (mediaType(reply.headers) !== contentType) {
+    throw new TesseraError('unknown', `${method.path} replied with ${mediaType(reply.headers) || 'no content type'}`);
+  }
+  try {
+    for await (const { flags, data } of envelopes(asChunks(reply.body))) {
+      if ((flags & FLAG_COMPRESSED) !== 0) throw new TesseraError('internal', 'a compressed message that was not asked for');
+      if ((flags & FLAG_END) === 0) {
+        yield decodeReply(method, data);
+        continue;
+      }
+      const end = data.length === 0 ? {} : JSON.parse(fromUtf8.decode(data));
+      if (end.error !== undefined) throw errorOfJson(end.error, 'unknown');
+      return;
+    }
+  } catch (error) {
+    throw asTesseraError(error, options.signal);
+  }
+  throw new TesseraError('data_loss', 'the stream broke off');
+}

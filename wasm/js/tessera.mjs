@@ -1,0 +1,655 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Runs the Tessera server module (wasm/abi.h) in Node (18 or later) and in
+ * browsers, with no dependency and no bundler.
+ *
+ *   import { Tessera, MatmulClient } from './tessera.mjs';
+ *   const tessera = await Tessera.create({ module: new URL('tessera-module.wasm', import.meta.url),
+ *                                          workers: ['http://127.0.0.1:8081'], mode: 'adaptive' });
+ *   const { c, stats } = await new MatmulClient(tessera).multiply({ a, b });
+ *
+ * The module is never waited for: its loop() runs in short turns of the event
+ * loop. Bodies are copied once on their way in and once on their way out. The
+ * number of requests and of outbound posts is bounded. When the instance traps
+ * all that was in flight is answered with `internal`, and a fresh instance
+ * takes the next request; it starts in the mode that create() was given.
+ */
+import {
+  ABI_LOG_LEVELS, ABI_REPLY_MORE, ABI_STATUS_UNREACHABLE, ABI_WAIT_FOR_EVENT,
+} from './abi.mjs';
+import { Guest, NoMemory, NotAModule } from './guest.mjs';
+import { headersFromText, headersToText } from './headers.mjs';
+import { inNode, loadModule } from './load.mjs';
+import { ReplyStream } from './reply-stream.mjs';
+import { errorReply, TesseraError } from './status.mjs';
+import { fetchTransport, noReply } from './transport-fetch.mjs';
+import { Turns } from './turns.mjs';
+
+export { TesseraError } from './status.mjs';
+export { FetchCaller, MatmulClient } from './client.mjs';
+
+/** Turns of loop() that ask to go on at once share a task for this long. */
+const SLICE_MS = 4;
+/** A guest that traps within this time of its start is restarted ever more slowly, */
+const HEALTHY_MS = 1000;
+/** up to this. */
+const MAX_RESTART_MS = 5000;
+const MAX_HANDLE = 0x7fffffff;
+
+/**
+ * @typedef {'debug' | 'info' | 'warning' | 'error'} LogLevel
+ *
+ * @typedef {object} TesseraOptions
+ * @property {import('./load.mjs').ModuleSource} module
+ * @property {readonly string[]} [workers] URLs; the module can reach nothing else
+ * @property {'serial' | 'proxy' | 'adaptive'} [mode] default: adaptive with workers, else serial
+ * @property {string} [engine] how Describe names this host; default: node or browser
+ * @property {number} [maxMessageBytes] of a request, a reply and a worker's reply; default 256 MiB
+ * @property {number} [maxInflightBytes] operands on their way to workers; default: the module's
+ * @property {number} [thresholdMs] of the adaptive mode; default: the module's
+ * @property {number} [tileTimeoutMs] default: the module's
+ * @property {number} [maxRequests] in flight; more are refused with resource_exhausted; default 64
+ * @property {number} [maxPosts] to workers in flight; default 256
+ * @property {number} [highWaterBytes] of a streamed reply that is not read; default 4 MiB
+ * @property {(level: LogLevel, text: string) => void} [log] default: none
+ * @property {import('./transport-fetch.mjs').Transport} [transport] default: http in Node, else fetch
+ *
+ * @typedef {object} TesseraRequest
+ * @property {string} [method] default POST
+ * @property {string} path
+ * @property {import('./headers.mjs').HeadersLike} [headers]
+ * @property {Uint8Array | readonly Uint8Array[]} [body] one piece or several, borrowed until the promise settles
+ * @property {AbortSignal} [signal] the client goes away: rejects with the signal's reason
+ * @property {number} [timeoutMs] after it, the reply is deadline_exceeded; default none
+ *
+ * @typedef {object} TesseraReply
+ * @property {number} status
+ * @property {Headers} headers
+ * @property {Uint8Array | AsyncIterableIterator<Uint8Array>} body an iterator when the module streams;
+ *   leaving the iteration early cancels the request
+ *
+ * @typedef {object} Exchange a request in flight
+ * @property {number} id
+ * @property {string} contentType
+ * @property {(reply: TesseraReply) => void} resolve
+ * @property {(reason: unknown) => void} reject
+ * @property {ReplyStream | undefined} stream once the head is out
+ * @property {() => void} release ends its timer and its signal's listener
+ */
+
+export class Tessera {
+  /** @type {TesseraOptions} */ #options;
+  /** @type {WebAssembly.Module} */ #module;
+  /** @type {string} */ #configuration;
+  /** @type {URL[]} */ #workers;
+  /** @type {import('./transport-fetch.mjs').Transport} */ #transport;
+  /** @type {Crypto} */ #crypto;
+  #limits;
+  #turns = new Turns(() => this.#turn());
+
+  /** The instance, or undefined while there is none. @type {Guest | undefined} */
+  #guest;
+  /** While a fresh instance is made: settles with why there is none. @type {Promise<TesseraError | undefined> | undefined} */
+  #ready;
+  #startedAt = 0;
+  #restarts = 0;
+  #restartDelay = 0;
+  #closed = false;
+  /** Whether an export runs just now: imports must not call exports. */
+  #inside = false;
+
+  /** @type {Map<number, Exchange>} */ #exchanges = new Map();
+  /** Requests that wait for an instance. */
+  #waiting = 0;
+  #nextId = 1;
+  /** Outbound posts: handle → cancel. @type {Map<number, () => void>} */ #posts = new Map();
+  #nextHandle = 1;
+
+  /**
+   * Compiles, instantiates and configures the module. Rejects with
+   * TesseraError(failed_precondition) when the file is no Tessera module, and
+   * with invalid_argument when it refuses its configuration.
+   * @param {TesseraOptions} options
+   * @returns {Promise<Tessera>}
+   */
+  static async create(options) {
+    const compiled = await loadModule(options.module).catch((error) => {
+      throw new TesseraError('failed_precondition', `the module cannot be loaded: ${error.message}`, { cause: error });
+    });
+    const transport = options.transport
+      ?? (inNode ? (await import('./transport-node.mjs')).nodeTransport() : fetchTransport());
+    const crypto = globalThis.crypto ?? /** @type {any} */ ((await import('node:crypto')).webcrypto);
+    const tessera = new Tessera(options, compiled, transport, crypto);
+    try {
+      await tessera.#start();
+    } catch (error) {
+      tessera.close();
+      throw error;
+    }
+    return tessera;
+  }
+
+  /**
+   * Use Tessera.create().
+   * @param {TesseraOptions} options
+   * @param {WebAssembly.Module} module
+   * @param {import('./transport-fetch.mjs').Transport} transport
+   * @param {Crypto} crypto
+   */
+  constructor(options, module, transport, crypto) {
+    this.#options = options;
+    this.#module = module;
+    this.#transport = transport;
+    this.#crypto = crypto;
+    this.#workers = (options.workers ?? []).map(workerUrl);
+    this.#limits = {
+      messageBytes: options.maxMessageBytes ?? 256 * 1024 * 1024,
+      requests: options.maxRequests ?? 64,
+      posts: options.maxPosts ?? 256,
+      highWater: options.highWaterBytes ?? 4 * 1024 * 1024,
+    };
+    this.#configuration = configuration(options, this.#limits.messageBytes);
+    this.#turns.hold(false);
+  }
+
+  /** Instances made after traps so far. */
+  get restarts() {
+    return this.#restarts;
+  }
+
+  /** Size of the module's memory, which only grows; 0 while there is no instance. */
+  get memoryBytes() {
+    return this.#guest?.memoryBytes ?? 0;
+  }
+
+  /** Requests in flight. */
+  get pending() {
+    return this.#exchanges.size + this.#waiting;
+  }
+
+  /**
+   * One HTTP exchange with the module. Errors of the module and of this host
+   * (too many requests, a trap, the timeout) are replies; it rejects only when
+   * `signal` fires, when the request is malformed (TypeError), or after close().
+   * @param {TesseraRequest} request
+   * @returns {Promise<TesseraReply>}
+   */
+  async request(request) {
+    const head = headersToText(request.headers);
+    const contentType = contentTypeOf(head);
+    if (this.#closed) throw new TesseraError('unavailable', 'this host is closed');
+    request.signal?.throwIfAborted();
+    const body = request.body === undefined ? [] : request.body instanceof Uint8Array ? [request.body] : request.body;
+    const bytes = body.reduce((sum, piece) => sum + piece.length, 0);
+    if (bytes > this.#limits.messageBytes) {
+      return errorReply(contentType, 'resource_exhausted', `a request of ${bytes} bytes is over the limit of ${this.#limits.messageBytes}`);
+    }
+    if (this.pending >= this.#limits.requests) {
+      return errorReply(contentType, 'resource_exhausted', `${this.pending} requests are in flight: try later`);
+    }
+    // With an instance at hand there is no await before #begin: what was checked still holds there.
+    this.#waiting++;
+    try {
+      while (this.#guest === undefined || this.#inside) {
+        const failure = await this.#untilReady(request.signal);
+        if (failure !== undefined) return errorReply(contentType, failure.code, failure.message);
+        request.signal?.throwIfAborted();
+      }
+    } finally {
+      this.#waiting--;
+    }
+    return this.#begin(request, contentType, head, body);
+  }
+
+  /** The module's figures as Prometheus text. */
+  stats() {
+    return this.#enter((guest) => {
+      for (let size = 16 * 1024; ;) {
+        const ptr = guest.call('alloc', size) >>> 0;
+        if (ptr === 0) return '';
+        const length = guest.call('stats', ptr, size) >>> 0;
+        const text = length <= size ? guest.text(ptr, length) : undefined;
+        guest.call('free', ptr);
+        if (text !== undefined) return text;
+        size = length;
+      }
+    }) ?? '';
+  }
+
+  /** Ends everything at once: requests in flight are answered `unavailable`, posts are cancelled. */
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#turns.stop();
+    this.#guest = undefined;
+    this.#abandon('unavailable', 'this host was closed');
+    this.#transport.close();
+  }
+
+  // ---- the instance ----
+
+  async #start() {
+    const guest = await Guest.start(this.#module, (current) => this.#imports(current)).catch((error) => {
+      throw new TesseraError('failed_precondition', `the module cannot be started: ${error.message}`, { cause: error });
+    });
+    let refused = '';
+    this.#lastError = '';
+    this.#inside = true;
+    try {
+      const text = guest.putText(this.#configuration);
+      if (guest.call('configure', text.ptr, text.len) !== 0) refused = this.#lastError || 'no reason given';
+    } catch (error) {
+      throw new TesseraError('internal', `the module trapped in configure: ${message(error)}`, { cause: error });
+    } finally {
+      this.#inside = false;
+    }
+    if (refused !== '') throw new TesseraError('invalid_argument', `the module refuses its configuration: ${refused}`);
+    if (this.#closed) return;
+    this.#guest = guest;
+    this.#startedAt = performance.now();
+    this.#turns.soon();
+  }
+
+  /** The last error line of the module: the reason when configure() refuses. */
+  #lastError = '';
+
+  /** Runs something that calls exports. Undefined when there is no instance, or it trapped.
+   * @template T
+   * @param {(guest: Guest) => T} action
+   * @returns {T | undefined} */
+  #enter(action) {
+    const guest = this.#guest;
+    if (guest === undefined) return undefined;
+    if (this.#inside) throw new Error('the host was called from inside the module (by its log function?)');
+    this.#inside = true;
+    try {
+      return action(guest);
+    } catch (error) {
+      this.#trapped(error);
+      return undefined;
+    } finally {
+      this.#inside = false;
+    }
+  }
+
+  /** @param {unknown} error */
+  #trapped(error) {
+    const why = `the module trapped: ${message(error)}`;
+    this.#guest = undefined;
+    const lived = performance.now() - this.#startedAt;
+    this.#restartDelay = lived > HEALTHY_MS ? 0 : Math.min(Math.max(this.#restartDelay * 2, 1), MAX_RESTART_MS);
+    this.#log('error', why);
+    this.#abandon('internal', why);
+    this.#ready ??= this.#restart();
+  }
+
+  /** @returns {Promise<TesseraError | undefined>} why there is no instance */
+  async #restart() {
+    if (this.#restartDelay > 1) await new Promise((resolve) => setTimeout(resolve, this.#restartDelay));
+    try {
+      if (!this.#closed) await this.#start();
+      this.#restarts++;
+      return undefined;
+    } catch (error) {
+      const failure = new TesseraError('unavailable', `no new instance: ${message(error)}`, { cause: error });
+      this.#log('error', failure.message);
+      return failure;
+    } finally {
+      this.#ready = undefined;
+    }
+  }
+
+  /** Waits for an instance, and asks for one when the last attempt failed.
+   * @param {AbortSignal | undefined} signal
+   * @returns {Promise<TesseraError | undefined>} why there is none */
+  async #untilReady(signal) {
+    if (this.#closed) return new TesseraError('unavailable', 'this host is closed');
+    // Inside: the log function makes a request, which goes on once the module has returned.
+    if (this.#inside) return undefined;
+    return untilAborted(this.#ready ??= this.#restart(), signal);
+  }
+
+  /** Answers all requests in flight and cancels all posts.
+   * @param {import('./status.mjs').Code} code
+   * @param {string} why */
+  #abandon(code, why) {
+    for (const exchange of [...this.#exchanges.values()]) {
+      this.#forget(exchange);
+      if (exchange.stream === undefined) exchange.resolve(errorReply(exchange.contentType, code, why));
+      else exchange.stream.fail(new TesseraError(code, why));
+    }
+    for (const cancel of this.#posts.values()) cancel();
+    this.#posts.clear();
+  }
+
+  #turn() {
+    const wake = this.#enter((guest) => {
+      const until = performance.now() + SLICE_MS;
+      let next;
+      do next = guest.call('loop');
+      while (next === 0 && performance.now() < until);
+      return next;
+    });
+    if (wake === undefined || wake === ABI_WAIT_FOR_EVENT) return;
+    if (wake > 0) this.#turns.later(wake);
+    else this.#turns.soon();
+  }
+
+  /** @param {LogLevel} level
+   * @param {string} text */
+  #log(level, text) {
+    this.#options.log?.(level, text);
+  }
+
+  // ---- requests ----
+
+  /**
+   * @param {TesseraRequest} request
+   * @param {string} contentType
+   * @param {string} head
+   * @param {readonly Uint8Array[]} body
+   * @returns {Promise<TesseraReply>}
+   */
+  #begin(request, contentType, head, body) {
+    return new Promise((resolve, reject) => {
+      const id = this.#freshId();
+      /** @type {Exchange} */
+      const exchange = { id, contentType, resolve, reject, stream: undefined, release: () => {} };
+      this.#exchanges.set(id, exchange);
+      this.#turns.hold(true);
+      this.#watch(exchange, request.signal, request.timeoutMs ?? 0);
+
+      const taken = this.#enter((guest) => {
+        /** @type {import('./guest.mjs').Block[]} */
+        const blocks = [];
+        try {
+          for (const text of [request.method ?? 'POST', request.path, head]) blocks.push(guest.putText(text));
+          blocks.push(guest.put(body));
+        } catch (error) {
+          if (!(error instanceof NoMemory)) throw error;
+          for (const block of blocks) guest.drop(block);
+          return error.message;
+        }
+        const args = blocks.flatMap(({ ptr, len }) => [ptr, len]);
+        return guest.call('on_request', id, ...args) < 0 ? 'the module has no memory for this request' : '';
+      });
+      if (taken === undefined) return; // trapped: answered already
+      if (taken !== '' && this.#exchanges.has(id)) {
+        this.#forget(exchange);
+        resolve(errorReply(contentType, 'unavailable', taken));
+      }
+      this.#turns.soon();
+    });
+  }
+
+  #freshId() {
+    while (this.#exchanges.has(this.#nextId)) this.#nextId = this.#nextId % MAX_HANDLE + 1;
+    const id = this.#nextId;
+    this.#nextId = id % MAX_HANDLE + 1;
+    return id;
+  }
+
+  /** Ends the exchange when the client goes away or its time is over.
+   * @param {Exchange} exchange
+   * @param {AbortSignal | undefined} signal
+   * @param {number} timeoutMs */
+  #watch(exchange, signal, timeoutMs) {
+    const leave = () => {
+      this.#cancel(exchange);
+      if (exchange.stream === undefined) exchange.reject(signal?.reason);
+      else exchange.stream.fail(signal?.reason);
+    };
+    const expire = () => {
+      this.#cancel(exchange);
+      const why = `no reply within ${timeoutMs} ms`;
+      if (exchange.stream === undefined) exchange.resolve(errorReply(exchange.contentType, 'deadline_exceeded', why));
+      else exchange.stream.fail(new TesseraError('deadline_exceeded', why));
+    };
+    signal?.addEventListener('abort', leave, { once: true });
+    const timer = timeoutMs > 0 ? setTimeout(expire, Math.min(timeoutMs, MAX_HANDLE)) : undefined;
+    exchange.release = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', leave);
+    };
+  }
+
+  /** @param {Exchange} exchange */
+  #forget(exchange) {
+    this.#exchanges.delete(exchange.id);
+    if (this.#exchanges.size === 0) this.#turns.hold(false);
+    exchange.release();
+  }
+
+  /** Forgets it and tells the module.
+   * @param {Exchange} exchange */
+  #cancel(exchange) {
+    if (this.#exchanges.get(exchange.id) !== exchange) return;
+    this.#forget(exchange);
+    this.#notify('on_cancel', exchange.id);
+  }
+
+  /** @param {'on_cancel' | 'on_writable'} event
+   * @param {number} id */
+  #notify(event, id) {
+    if (this.#inside) { // a reader or a signal that fires while an export runs
+      queueMicrotask(() => this.#notify(event, id));
+      return;
+    }
+    this.#enter((guest) => guest.call(event, id));
+    this.#turns.soon();
+  }
+
+  // ---- imports ----
+
+  /** @param {() => Guest} current
+   * @returns {Record<string, Function>} */
+  #imports(current) {
+    return {
+      http_post: (/** @type {number[]} */ ...a) => this.#httpPost(current(), a[0], a[1], a[2], a[3], a[4], a[5], a[6]),
+      http_cancel: (/** @type {number} */ handle) => {
+        this.#posts.get(handle)?.();
+        this.#posts.delete(handle);
+      },
+      http_reply: (/** @type {number[]} */ ...a) => this.#httpReply(current(), a[0], a[1], a[2], a[3], a[4], a[5], a[6]),
+      http_reply_more: (/** @type {number} */ id, /** @type {number} */ iov, /** @type {number} */ count, /** @type {number} */ flags) =>
+        this.#httpReplyMore(current(), id, iov, count, flags),
+      now_ms: () => performance.now(),
+      log: (/** @type {number} */ level, /** @type {number} */ ptr, /** @type {number} */ len) => {
+        const name = /** @type {LogLevel} */ (ABI_LOG_LEVELS[level] ?? 'error');
+        const text = current().text(ptr, len);
+        if (name === 'error' || name === 'warning') this.#lastError = text;
+        this.#log(name, text);
+      },
+      random: (/** @type {number} */ ptr, /** @type {number} */ len) => {
+        const block = current().bytes(ptr, len);
+        for (let at = 0; at < block.length; at += 65536) this.#crypto.getRandomValues(block.subarray(at, at + 65536));
+      },
+    };
+  }
+
+  /** @param {Guest} guest
+   * @param {number} urlPtr @param {number} urlLen
+   * @param {number} headPtr @param {number} headLen
+   * @param {number} iov @param {number} count
+   * @param {number} timeoutMs
+   * @returns {number} */
+  #httpPost(guest, urlPtr, urlLen, headPtr, headLen, iov, count, timeoutMs) {
+    const url = guest.text(urlPtr, urlLen);
+    if (!this.#allowed(url)) {
+      this.#log('warning', `refused a request of the module to ${url}: not one of the workers`);
+      return -1;
+    }
+    if (this.#posts.size >= this.#limits.posts) return -2;
+    const request = {
+      url,
+      headers: headersFromText(guest.text(headPtr, headLen)),
+      body: guest.gather(iov, count),
+      timeoutMs,
+      maxBytes: this.#limits.messageBytes,
+    };
+    while (this.#posts.has(this.#nextHandle)) this.#nextHandle = this.#nextHandle % MAX_HANDLE + 1;
+    const handle = this.#nextHandle;
+    this.#nextHandle = handle % MAX_HANDLE + 1;
+    const cancel = this.#transport.post(request, (reply) => {
+      if (this.#posts.get(handle) !== cancel) return;
+      this.#posts.delete(handle);
+      this.#enter((to) => deliver(to, handle, reply));
+      this.#turns.soon();
+    });
+    this.#posts.set(handle, cancel);
+    return handle;
+  }
+
+  /** @param {string} text
+   * @returns {boolean} */
+  #allowed(text) {
+    let url;
+    try {
+      url = new URL(text);
+    } catch {
+      return false;
+    }
+    return url.username === '' && url.password === ''
+      && this.#workers.some((worker) => url.origin === worker.origin && url.pathname.startsWith(worker.pathname));
+  }
+
+  /** @param {Guest} guest
+   * @param {number} id
+   * @param {number} status
+   * @param {number} headPtr @param {number} headLen
+   * @param {number} iov @param {number} count
+   * @param {number} flags
+   * @returns {number} */
+  #httpReply(guest, id, status, headPtr, headLen, iov, count, flags) {
+    const exchange = this.#exchanges.get(id);
+    if (exchange === undefined || exchange.stream !== undefined) return -1;
+    const headers = new Headers(headersFromText(guest.text(headPtr, headLen)));
+    const body = guest.gather(iov, count);
+    if ((flags & ABI_REPLY_MORE) === 0) {
+      this.#forget(exchange);
+      exchange.resolve({ status, headers, body });
+      return 0;
+    }
+    const stream = new ReplyStream(this.#limits.highWater, {
+      drained: () => this.#notify('on_writable', id),
+      abandoned: () => this.#cancel(exchange),
+    });
+    exchange.stream = stream;
+    stream.push(body);
+    exchange.resolve({ status, headers, body: stream });
+    return 0;
+  }
+
+  /** @param {Guest} guest
+   * @param {number} id
+   * @param {number} iov @param {number} count
+   * @param {number} flags
+   * @returns {number} */
+  #httpReplyMore(guest, id, iov, count, flags) {
+    const exchange = this.#exchanges.get(id);
+    if (exchange?.stream === undefined) return -1;
+    const full = exchange.stream.push(guest.gather(iov, count));
+    if ((flags & ABI_REPLY_MORE) === 0) {
+      this.#forget(exchange);
+      exchange.stream.end();
+      return 0;
+    }
+    return full ? 1 : 0;
+  }
+}
+
+/** Gives a worker's reply to the module, or says that there is no room for it.
+ * @param {Guest} guest
+ * @param {number} handle
+ * @param {import('./transport-fetch.mjs').PostReply} reply */
+function deliver(guest, handle, reply) {
+  let head;
+  try {
+    head = guest.putText(reply.headers);
+    const body = guest.put(reply.body);
+    guest.call('on_response', handle, reply.status, head.ptr, head.len, body.ptr, body.len);
+    return;
+  } catch (error) {
+    if (!(error instanceof NoMemory)) throw error;
+    guest.drop(head);
+    reply = noReply(ABI_STATUS_UNREACHABLE, error.message);
+  }
+  let why = { ptr: 0, len: 0 };
+  try {
+    why = guest.put(reply.body);
+  } catch (error) {
+    if (!(error instanceof NoMemory)) throw error;
+  }
+  guest.call('on_response', handle, reply.status, 0, 0, why.ptr, why.len);
+}
+
+/** A worker's URL, whose path ends in a slash so that only what lies below it is allowed.
+ * @param {string} text
+ * @returns {URL} */
+function workerUrl(text) {
+  let url;
+  try {
+    url = new URL(text);
+  } catch {
+    throw new TesseraError('invalid_argument', `not the URL of a worker: ${JSON.stringify(text)}`);
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new TesseraError('invalid_argument', `the URL of a worker starts with http:// or https://, unlike ${JSON.stringify(text)}`);
+  }
+  if (!url.pathname.endsWith('/')) url.pathname += '/';
+  return url;
+}
+
+/** The lines that configure() reads.
+ * @param {TesseraOptions} options
+ * @param {number} maxMessageBytes
+ * @returns {string} */
+function configuration(options, maxMessageBytes) {
+  const workers = options.workers ?? [];
+  /** @type {[string, string | number | undefined][]} */
+  const entries = [
+    ['engine', options.engine ?? (inNode ? 'node' : 'browser')],
+    ['mode', options.mode ?? (workers.length > 0 ? 'adaptive' : 'serial')],
+    ...workers.map((url) => /** @type {[string, string]} */ (['worker', url])),
+    ['max_message_bytes', maxMessageBytes],
+    ['max_inflight_bytes', options.maxInflightBytes],
+    ['threshold_ms', options.thresholdMs],
+    ['tile_timeout_ms', options.tileTimeoutMs],
+  ];
+  let text = '';
+  for (const [key, value] of entries) {
+    if (value === undefined) continue;
+    if (/[\r\n\0]/.test(String(value))) throw new TesseraError('invalid_argument', `${key} holds a line end`);
+    text += `${key}=${value}\n`;
+  }
+  return text;
+}
+
+/** @param {string} head
+ * @returns {string} */
+function contentTypeOf(head) {
+  const found = /^content-type: *(.*)$/m.exec(head.replaceAll('\r\n', '\n'));
+  return found === null ? '' : found[1];
+}
+
+/** @param {unknown} error
+ * @returns {string} */
+function message(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Waits, but not longer than the signal lets it.
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {AbortSignal | undefined} signal
+ * @returns {Promise<T>} */
+function untilAborted(promise, signal) {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+export { NotAModule };
