@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * worker/pool.c: reuse, limits, trimming, and realloc across the border between
+ * small and large.
+ */
+#include <check.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/pool.h"
+
+#define MIB ((size_t)1 << 20)
+
+static worker_pool *pool;
+static const tess_allocator *allocator;
+
+static void open_pool(size_t limit, size_t warm) {
+  pool = worker_pool_new(limit, warm);
+  ck_assert_ptr_nonnull(pool);
+  allocator = worker_pool_allocator(pool);
+}
+
+static void *take(size_t size) {
+  return allocator->alloc(allocator->ctx, size);
+}
+
+static void give(void *ptr) {
+  allocator->free(allocator->ctx, ptr);
+}
+
+static worker_pool_counts counts(void) {
+  worker_pool_counts now;
+  worker_pool_get_counts(pool, &now);
+  return now;
+}
+
+START_TEST(a_large_block_is_used_again) {
+  open_pool(64 * MIB, 64 * MIB);
+  char *first = take(8 * MIB);
+  ck_assert_ptr_nonnull(first);
+  memset(first, 7, 8 * MIB);
+  give(first);
+  ck_assert_uint_ge(counts().warm_bytes, 8 * MIB);
+  char *second = take(8 * MIB - 1000);
+  ck_assert_ptr_eq(second, first);
+  ck_assert_uint_eq(counts().reused, 1);
+  ck_assert_uint_eq(counts().fresh, 1);
+  ck_assert_uint_eq(counts().used_bytes, 8 * MIB - 1000);
+  give(second);
+  worker_pool_free(pool);
+}
+END_TEST
+
+START_TEST(a_small_need_does_not_take_a_huge_block) {
+  open_pool(256 * MIB, 256 * MIB);
+  void *huge = take(100 * MIB);
+  give(huge);
+  void *other = take(MIB);
+  ck_assert_ptr_nonnull(other);
+  ck_assert_uint_eq(counts().reused, 0);
+  give(other);
+  worker_pool_free(pool);
+}
+END_TEST
+
+START_TEST(over_the_limit_is_refused_at_once) {
+  open_pool(16 * MIB, 16 * MIB);
+  void *first = take(10 * MIB);
+  ck_assert_ptr_nonnull(first);
+  ck_assert_ptr_null(take(10 * MIB));
+  ck_assert_uint_eq(counts().refused, 1);
+  give(first);
+  void *again = take(10 * MIB);
+  ck_assert_ptr_nonnull(again);
+  give(again);
+  ck_assert_ptr_null(take(17 * MIB));
+  ck_assert_ptr_null(take(PTRDIFF_MAX));
+  ck_assert_ptr_null(take(SIZE_MAX));
+  worker_pool_free(pool);
+}
+END_TEST
+
+START_TEST(kept_blocks_make_room_for_needed_ones) {
+  open_pool(16 * MIB, 16 * MIB);
+  void *small = take(3 * MIB);
+  give(small);
+  ck_assert_uint_gt(counts().warm_bytes, 0);
+  void *large = take(14 * MIB);
+  ck_assert_ptr_nonnull(large);
+  ck_assert_uint_eq(counts().warm_bytes, 0);
+  give(large);
+  worker_pool_free(pool);
+}
+END_TEST
+
+START_TEST(no_more_is_kept_than_allowed) {
+  open_pool(256 * MIB, 20 * MIB);
+  void *blocks[5];
+  for (int i = 0; i < 5; i++) {
+    blocks[i] = take(8 * MIB - 4096);
+    ck_assert_ptr_nonnull(blocks[i]);
+  }
+  for (int i = 0; i < 5; i++)
+    give(blocks[i]);
+  ck_assert_uint_le(counts().warm_bytes, 20 * MIB);
+  ck_assert_uint_ge(counts().warm_bytes, 8 * MIB);
+  worker_pool_free(pool);
+}
+END_TEST
+
+START_TEST(idle_blocks_are_trimmed) {
+  open_pool(64 * MIB, 64 * MIB);
+  worker_pool_trim(pool, 1000, 0);
+  void *old = take(4 * MIB);
+  void *young = take(16 * MIB);
+  give(old);
+  worker_pool_trim(pool, 5000, 0);
+  give(young);
+  worker_pool_trim(pool, 6000, 5000);
+  size_t warm = counts().warm_bytes;
+  ck_assert_uint_ge(warm, 16 * MIB);
+  ck_assert_uint_lt(warm, 19 * MIB);
+  worker_pool_trim(pool, 9000, 8000);
+  ck_assert_uint_eq(counts().warm_bytes, 0);
+  worker_pool_free(pool);
+}
+END_TEST
+
+START_TEST(realloc_keeps_the_bytes) {
+  open_pool(64 * MIB, 64 * MIB);
+  size_t sizes[] = {10,
+                    1000,
+                    WORKER_POOL_LARGE_BYTES - 1,
+                    WORKER_POOL_LARGE_BYTES,
+                    3 * MIB,
+                    3 * MIB + 5,
+                    9 * MIB,
+                    2 * MIB,
+                    100};
+  size_t filled = 0;
+  unsigned char *ptr = NULL;
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    ptr = allocator->realloc(allocator->ctx, ptr, sizes[i]);
+    ck_assert_ptr_nonnull(ptr);
+    ck_assert_uint_eq((uintptr_t)ptr % WORKER_POOL_ALIGNMENT, 0);
+    if (filled > sizes[i]) filled = sizes[i];
+    for (size_t j = 0; j < filled; j += 97)
+      ck_assert_uint_eq(ptr[j], (unsigned char)(j * 31));
+    for (size_t j = 0; j < sizes[i]; j++)
+      ptr[j] = (unsigned char)(j * 31);
+    filled = sizes[i];
+  }
+  ck_assert_uint_eq(counts().used_bytes, 0); /* it ended small */
+  give(ptr);
+  give(NULL);
+  worker_pool_free(pool);
+}
+END_TEST
+
+static void *churn(void *arg) {
+  unsigned seed = (unsigned)(uintptr_t)arg;
+  void *held[8] = {NULL};
+  for (int i = 0; i < 2000; i++) {
+    unsigned slot = (unsigned)rand_r(&seed) % 8;
+    give(held[slot]);
+    size_t size = (size_t)rand_r(&seed) % (4 * MIB);
+    held[slot] = take(size);
+    if (held[slot] != NULL && size > 0) ((char *)held[slot])[size - 1] = 1;
+  }
+  for (int i = 0; i < 8; i++)
+    give(held[i]);
+  return NULL;
+}
+
+START_TEST(threads_share_a_pool) {
+  open_pool(32 * MIB, 16 * MIB);
+  pthread_t threads[4];
+  for (uintptr_t i = 0; i < 4; i++)
+    ck_assert_int_eq(pthread_create(&threads[i], NULL, churn, (void *)(i + 1)), 0);
+  for (int i = 0; i < 4; i++)
+    pthread_join(threads[i], NULL);
+  ck_assert_uint_eq(counts().used_bytes, 0);
+  ck_assert_uint_le(counts().peak_bytes, 32 * MIB);
+  ck_assert_uint_le(counts().warm_bytes, 16 * MIB);
+  worker_pool_free(pool);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("worker/pool");
+  TCase *cases = tcase_create("pool");
+  tcase_set_timeout(cases, 60);
+  tcase_add_test(cases, a_large_block_is_used_again);
+  tcase_add_test(cases, a_small_need_does_not_take_a_huge_block);
+  tcase_add_test(cases, over_the_limit_is_refused_at_once);
+  tcase_add_test(cases, kept_blocks_make_room_for_needed_ones);
+  tcase_add_test(cases, no_more_is_kept_than_allowed);
+  tcase_add_test(cases, idle_blocks_are_trimmed);
+  tcase_add_test(cases, realloc_keeps_the_bytes);
+  tcase_add_test(cases, threads_share_a_pool);
+  suite_add_tcase(suite, cases);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tessera-worker: computes matrix products for whoever asks over HTTP. This
+ * file starts the parts, waits for a signal, and ends them in order.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <tessera/http_server.h>
+#include <tessera/server.h>
+
+#include "matmul/kernel.h"
+#include "worker/figures.h"
+#include "worker/gate.h"
+#include "worker/options.h"
+#include "worker/pool.h"
+#include "worker/service.h"
+
+/* Warm buffers that nobody used for so long go back to the system. */
+#define WARM_IDLE_MS 30000
+#define HOUSEKEEPING_SECONDS 5
+/* Least share of the memory limit that may stay warm. */
+#define WARM_SHARE 4
+
+typedef struct worker {
+  worker_options options;
+  worker_pool *pool;
+  worker_gate *gate;
+  tess_server *server;
+  tess_http_server *http;
+  worker_figures figures;
+  worker_service service;
+} worker;
+
+static void log_line(void *ctx, const char *line) {
+  (void)ctx;
+  fprintf(stderr, "tessera-worker: %s\n", line);
+}
+
+/* Products at a time, and threads inside each. */
+static unsigned share_threads(const worker_options *options) {
+  const tess_kernel *kernel = options->kernel != NULL ? tess_kernel_find(options->kernel)
+                                                      : tess_kernel_best(TESS_DTYPE_FLOAT32);
+  unsigned at_a_time = options->concurrency;
+  if (at_a_time == 0) at_a_time = kernel != NULL && kernel->inner_threads ? 1 : options->threads;
+  unsigned inside = options->threads / at_a_time;
+  tess_kernel_set_threads(inside > 0 ? inside : 1);
+  return at_a_time;
+}
+
+static bool start_parts(worker *w, tess_status *status) {
+  const worker_options *options = &w->options;
+  unsigned at_a_time = share_threads(options);
+  size_t warm_bytes = options->max_inflight_bytes / WARM_SHARE;
+  w->pool = worker_pool_new(options->max_inflight_bytes, warm_bytes);
+  w->gate = worker_gate_new(at_a_time, options->queue, options->threads);
+  if (w->pool == NULL || w->gate == NULL) {
+    tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no memory or no threads left");
+    return false;
+  }
+  const tess_server_options server_options = {.allocator = worker_pool_allocator(w->pool),
+                                              .max_request_bytes = options->max_message_bytes,
+                                              .max_response_bytes = options->max_message_bytes,
+                                              .max_inflight_bytes = options->max_inflight_bytes};
+  w->server = tess_server_new(&server_options);
+  if (w->server == NULL) {
+    tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no memory");
+    return false;
+  }
+  worker_figures_init(&w->figures, w->server, w->gate, w->pool);
+  w->service.pool = w->pool;
+  w->service.gate = w->gate;
+  w->service.figures = &w->figures;
+  w->service.kernel = options->kernel != NULL ? tess_kernel_find(options->kernel) : NULL;
+  w->service.cores = options->threads;
+  w->service.max_products = at_a_time + options->queue;
+  w->service.max_message_bytes = options->max_message_bytes;
+  w->service.memory_limit_bytes = options->max_inflight_bytes;
+  atomic_init(&w->service.name, "tessera-worker");
+  atomic_init(&w->service.flops_per_ms, 0);
+  atomic_init(&w->service.draining, false);
+  tess_code code = worker_service_register(&w->service, w->server);
+  if (code != TESS_OK) {
+    tess_status_set(status, code, "the services could not be registered");
+    return false;
+  }
+  const tess_http_server_options http_options = {.listen = options->listen,
+                                                 .handler = tess_server_http_handler(w->server),
+                                                 .max_connections = options->max_connections,
+                                                 .cors_origin = options->cors_origin,
+                                                 .metrics = worker_figures_print,
+                                                 .metrics_ctx = &w->figures,
+                                                 .log = log_line};
+  w->http = tess_http_server_start(&http_options, status);
+  if (w->http == NULL) return false;
+  atomic_store(&w->service.name, tess_http_server_url(w->http));
+  return true;
+}
+
+/* In the order in which they use each other. */
+static void end_parts(worker *w) {
+  tess_http_server_free(w->http);
+  worker_gate_free(w->gate);
+  tess_server_free(w->server);
+  worker_pool_free(w->pool);
+}
+
+/* Waits for SIGTERM or SIGINT; meanwhile gives idle buffers back. */
+static void serve(worker *w, const sigset_t *signals) {
+  const struct timespec interval = {.tv_sec = HOUSEKEEPING_SECONDS};
+  for (;;) {
+    int signal_number = sigtimedwait(signals, NULL, &interval);
+    if (signal_number > 0) return;
+    if (errno != EAGAIN && errno != EINTR) return;
+    int64_t now_ms = tess_http_server_now_ms();
+    worker_pool_trim(w->pool, now_ms, now_ms - WARM_IDLE_MS);
+  }
+}
+
+int main(int argc, char **argv) {
+  static worker w;
+  switch (worker_options_parse(&w.options, argc, argv, stdout, stderr)) {
+    case WORKER_OPTIONS_EXIT:
+      return 0;
+    case WORKER_OPTIONS_WRONG:
+      return 2;
+    case WORKER_OPTIONS_RUN:
+      break;
+  }
+  /* Blocked before any thread starts, so that sigtimedwait gets them. */
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, NULL);
+  signal(SIGPIPE, SIG_IGN);
+
+  tess_status status = TESS_STATUS_INIT;
+  if (!start_parts(&w, &status)) {
+    fprintf(stderr, "tessera-worker: %s\n",
+            status.message != NULL ? status.message : tess_code_name(status.code));
+    tess_status_cleanup(&status);
+    end_parts(&w);
+    return 1;
+  }
+  printf("listening on %s\n", tess_http_server_url(w.http));
+  fflush(stdout);
+
+  serve(&w, &signals);
+
+  /* A second signal ends it at once. */
+  pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+  atomic_store(&w.service.draining, true);
+  bool all_finished = tess_http_server_drain(w.http, w.options.grace_ms);
+  if (!all_finished)
+    log_line(NULL, "ended with products in progress; --grace-ms gives them longer");
+  atomic_store(&w.service.name, "tessera-worker"); /* the URL dies with the HTTP server */
+  end_parts(&w);
+  tess_status_cleanup(&status);
+  return 0;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tessera/version.h>
+
+#include "matmul/kernel.h"
+#include "worker/machine.h"
+
+static const char help_text[] =
+    "Usage: tessera-worker [--listen HOST:PORT] [OPTION]...\n"
+    "Computes matrix products for tessera-server, the tessera command and any Connect client.\n"
+    "\n"
+    "  --listen HOST:PORT        where to listen; port 0 picks a free one (" WORKER_DEFAULT_LISTEN
+    ")\n"
+    "  --threads N               threads that compute (all cores)\n"
+    "  --concurrency N           products computed at a time; they share the threads\n"
+    "                            (1, or N threads with a kernel that has no threads inside)\n"
+    "  --queue N                 products that may wait for their turn (64)\n"
+    "  --max-connections N       connections open at a time (256)\n"
+    "  --max-message-bytes N     largest request and largest reply (1G)\n"
+    "  --max-inflight-bytes N    operands and results held at one time; more is refused at\n"
+    "                            once with resource_exhausted (half of the memory)\n"
+    "  --kernel NAME             compute with this kernel alone (the fastest for each type)\n"
+    "  --cors ORIGIN             let pages of ORIGIN call this worker; '*' for all\n"
+    "  --grace-ms N              time for products in progress after SIGTERM (10000)\n"
+    "  --help, --version\n"
+    "\n"
+    "Sizes are bytes; K, M and G multiply by powers of 1024. The first line printed is\n"
+    "'listening on http://HOST:PORT'. GET /livez, /readyz and /metrics answer on the same port.\n"
+    "SIGTERM and SIGINT: finish what is in progress, then exit with 0.\n";
+
+enum {
+  OPTION_LISTEN = 256,
+  OPTION_THREADS,
+  OPTION_CONCURRENCY,
+  OPTION_QUEUE,
+  OPTION_MAX_CONNECTIONS,
+  OPTION_MAX_MESSAGE_BYTES,
+  OPTION_MAX_INFLIGHT_BYTES,
+  OPTION_KERNEL,
+  OPTION_CORS,
+  OPTION_GRACE_MS,
+  OPTION_HELP,
+  OPTION_VERSION
+};
+
+static const struct option long_options[] = {
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"threads", required_argument, NULL, OPTION_THREADS},
+    {"concurrency", required_argument, NULL, OPTION_CONCURRENCY},
+    {"queue", required_argument, NULL, OPTION_QUEUE},
+    {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
+    {"max-message-bytes", required_argument, NULL, OPTION_MAX_MESSAGE_BYTES},
+    {"max-inflight-bytes", required_argument, NULL, OPTION_MAX_INFLIGHT_BYTES},
+    {"kernel", required_argument, NULL, OPTION_KERNEL},
+    {"cors", required_argument, NULL, OPTION_CORS},
+    {"grace-ms", required_argument, NULL, OPTION_GRACE_MS},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+/* Decimal digits, then K, M, G or nothing when suffixes are allowed. */
+static bool parse_number(const char *text, bool suffixes, uint64_t min, uint64_t max,
+                         uint64_t *number) {
+  if (text[0] < '0' || text[0] > '9') return false;
+  char *end = NULL;
+  errno = 0;
+  uint64_t value = strtoumax(text, &end, 10);
+  if (errno != 0) return false;
+  unsigned shift = 0;
+  if (suffixes && *end != '\0') {
+    if (*end == 'K') shift = 10;
+    if (*end == 'M') shift = 20;
+    if (*end == 'G') shift = 30;
+    if (shift != 0) end++;
+  }
+  if (*end != '\0' || value > UINT64_MAX >> shift) return false;
+  value <<= shift;
+  if (value < min || value > max) return false;
+  *number = value;
+  return true;
+}
+
+static bool take_unsigned(const char *name, uint64_t min, uint64_t max, unsigned *to, FILE *err) {
+  uint64_t number = 0;
+  if (!parse_number(optarg, false, min, max, &number)) {
+    fprintf(err,
+            "tessera-worker: --%s takes a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'\n",
+            name, min, max, optarg);
+    return false;
+  }
+  *to = (unsigned)number;
+  return true;
+}
+
+static bool take_bytes(const char *name, uint64_t min, size_t *to, FILE *err) {
+  uint64_t number = 0;
+  if (!parse_number(optarg, true, min, PTRDIFF_MAX, &number)) {
+    fprintf(err, "tessera-worker: --%s takes bytes (K, M, G), at least %" PRIu64 ", not '%s'\n",
+            name, min, optarg);
+    return false;
+  }
+  *to = (size_t)number;
+  return true;
+}
+
+static bool take_kernel(worker_options *options, FILE *err) {
+  if (tess_kernel_find(optarg) == NULL) {
+    fprintf(err, "tessera-worker: no kernel '%s'; this build has", optarg);
+    for (size_t i = 0; i < tess_kernel_table_size; i++)
+      fprintf(err, "%s %s", i == 0 ? "" : ",", tess_kernel_table[i]->name);
+    fprintf(err, "\n");
+    return false;
+  }
+  options->kernel = optarg;
+  return true;
+}
+
+static void print_version(FILE *out) {
+  fprintf(out, "tessera-worker %s (kernels:", TESS_VERSION);
+  for (size_t i = 0; i < tess_kernel_table_size; i++)
+    fprintf(out, " %s", tess_kernel_table[i]->name);
+  fprintf(out, ")\n");
+}
+
+static bool take_option(worker_options *options, int option, FILE *err) {
+  unsigned grace = 0;
+  switch (option) {
+    case OPTION_LISTEN:
+      options->listen = optarg;
+      return true;
+    case OPTION_THREADS:
+      return take_unsigned("threads", 1, 1024, &options->threads, err);
+    case OPTION_CONCURRENCY:
+      return take_unsigned("concurrency", 1, 1024, &options->concurrency, err);
+    case OPTION_QUEUE:
+      return take_unsigned("queue", 0, 1000000, &options->queue, err);
+    case OPTION_MAX_CONNECTIONS:
+      return take_unsigned("max-connections", 1, 65536, &options->max_connections, err);
+    case OPTION_MAX_MESSAGE_BYTES:
+      return take_bytes("max-message-bytes", 4096, &options->max_message_bytes, err);
+    case OPTION_MAX_INFLIGHT_BYTES:
+      return take_bytes("max-inflight-bytes", 4096, &options->max_inflight_bytes, err);
+    case OPTION_KERNEL:
+      return take_kernel(options, err);
+    case OPTION_CORS:
+      options->cors_origin = optarg;
+      return true;
+    case OPTION_GRACE_MS:
+      if (!take_unsigned("grace-ms", 0, 86400000, &grace, err)) return false;
+      options->grace_ms = grace;
+      return true;
+    default:
+      return false;
+  }
+}
+
+worker_options_result worker_options_parse(worker_options *options, int argc, char **argv,
+                                           FILE *out, FILE *err) {
+  *options = (worker_options){.listen = WORKER_DEFAULT_LISTEN,
+                              .threads = worker_machine_cores(),
+                              .queue = 64,
+                              .max_message_bytes = WORKER_DEFAULT_MAX_MESSAGE_BYTES,
+                              .grace_ms = WORKER_DEFAULT_GRACE_MS};
+  optind = 1;
+  opterr = 0;
+  int option;
+  while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+    switch (option) {
+      case OPTION_HELP:
+        fputs(help_text, out);
+        return WORKER_OPTIONS_EXIT;
+      case OPTION_VERSION:
+        print_version(out);
+        return WORKER_OPTIONS_EXIT;
+      case ':':
+        fprintf(err, "tessera-worker: %s needs a value; see --help\n", argv[optind - 1]);
+        return WORKER_OPTIONS_WRONG;
+      case '?':
+        fprintf(err, "tessera-worker: unknown option '%s'; see --help\n", argv[optind - 1]);
+        return WORKER_OPTIONS_WRONG;
+      default:
+        if (!take_option(options, option, err)) return WORKER_OPTIONS_WRONG;
+    }
+  }
+  if (optind < argc) {
+    fprintf(err, "tessera-worker: unexpected argument '%s'; see --help\n", argv[optind]);
+    return WORKER_OPTIONS_WRONG;
+  }
+  if (options->max_inflight_bytes == 0) {
+    options->max_inflight_bytes = worker_machine_memory_bytes() / 2;
+    if (options->max_inflight_bytes < options->max_message_bytes)
+      options->max_inflight_bytes = options->max_message_bytes;
+  }
+  return WORKER_OPTIONS_RUN;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The services of a worker: tessera.matmul.v1.MatmulService (Multiply, Describe)
+ * and grpc.health.v1.Health (Check).
+ *
+ * A product goes through four doors: its request is checked (product.h), its
+ * result gets memory (pool.h), it waits for its turn (gate.h), and it is
+ * computed in bounded steps, so that a caller who went away or ran out of time
+ * stops it in a fraction of a second. The first three refuse at once.
+ *
+ * Threads: handlers run on the HTTP server's threads, products on the gate's.
+ */
+#ifndef TESSERA_WORKER_SERVICE_H
+#define TESSERA_WORKER_SERVICE_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include <tessera/server.h>
+
+#include "matmul/kernel.h"
+#include "worker/figures.h"
+#include "worker/gate.h"
+#include "worker/pool.h"
+
+typedef struct worker_service {
+  worker_pool *pool; /* borrowed, like the other pointers */
+  worker_gate *gate;
+  worker_figures *figures;
+  const tess_kernel *kernel; /* the only one to use, or NULL: the best for each dtype */
+  unsigned cores;            /* told by Describe */
+  unsigned max_products;     /* at a time, waiting ones included */
+  size_t max_message_bytes;
+  size_t memory_limit_bytes;
+  _Atomic(const char *) name;        /* in results; set once the address is known */
+  atomic_uint_fast64_t flops_per_ms; /* of the last product; 0: none yet */
+  atomic_bool draining;              /* Health says NOT_SERVING */
+} worker_service;
+
+/* Registers the services and counts their calls; *service outlives the server. */
+tess_code worker_service_register(worker_service *service, tess_server *server);
+
+#endif
