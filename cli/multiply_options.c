@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/multiply_options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/matrix_file.h"
+#include "cli/report.h"
+
+static const char help_text[] =
+    "Usage: tessera multiply A B -o C (--server URL | --worker URL ... | --local) [OPTION]...\n"
+    "Computes C = alpha * A * B + beta * C0. Files are NumPy .npy or Matrix Market .mtx.\n"
+    "\n"
+    "Where:\n"
+    "  --server URL         a tessera-server, which spreads the work over its workers\n"
+    "  --worker URL         a tessera-worker; repeat it to spread tiles over several\n"
+    "  --local              this machine, without any network\n"
+    "What:\n"
+    "  -o, --output C       the result; what was there is replaced when the work is done\n"
+    "  --transpose-a        use the transpose of A\n"
+    "  --transpose-b        use the transpose of B\n"
+    "  --alpha X            scales the product (1)\n"
+    "  --beta X             scales C0 (1 with --add)\n"
+    "  --add C0             a matrix of the shape of C\n"
+    "  --dtype TYPE         float32 or float64. Without it: the type of the .npy files; if they\n"
+    "                       differ, or one is .mtx, float64\n"
+    "How:\n"
+    "  --threads N          threads of --local (all processors)\n"
+    "  --timeout MS         give up after so many milliseconds\n"
+    "  -q, --quiet          no progress bar, no notes, no summary\n"
+    "  -h, --help\n"
+    "\n"
+    "Exit status: 0 done, 1 the work failed, 2 wrong usage.\n";
+
+enum {
+  OPTION_SERVER = 256,
+  OPTION_WORKER,
+  OPTION_LOCAL,
+  OPTION_TRANSPOSE_A,
+  OPTION_TRANSPOSE_B,
+  OPTION_ALPHA,
+  OPTION_BETA,
+  OPTION_ADD,
+  OPTION_DTYPE,
+  OPTION_THREADS,
+  OPTION_TIMEOUT
+};
+
+static const struct option long_options[] = {
+    {"server", required_argument, NULL, OPTION_SERVER},
+    {"worker", required_argument, NULL, OPTION_WORKER},
+    {"local", no_argument, NULL, OPTION_LOCAL},
+    {"output", required_argument, NULL, 'o'},
+    {"transpose-a", no_argument, NULL, OPTION_TRANSPOSE_A},
+    {"transpose-b", no_argument, NULL, OPTION_TRANSPOSE_B},
+    {"alpha", required_argument, NULL, OPTION_ALPHA},
+    {"beta", required_argument, NULL, OPTION_BETA},
+    {"add", required_argument, NULL, OPTION_ADD},
+    {"dtype", required_argument, NULL, OPTION_DTYPE},
+    {"threads", required_argument, NULL, OPTION_THREADS},
+    {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"quiet", no_argument, NULL, 'q'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static bool parse_double(const char *text, double *number) {
+  char *end = NULL;
+  errno = 0;
+  *number = strtod(text, &end);
+  return end != text && *end == '\0';
+}
+
+static bool parse_whole(const char *text, uint64_t max, uint64_t *number) {
+  if (text[0] < '0' || text[0] > '9') return false;
+  char *end = NULL;
+  errno = 0;
+  *number = strtoumax(text, &end, 10);
+  return errno == 0 && *end == '\0' && *number >= 1 && *number <= max;
+}
+
+static int set_place(cli_multiply_options *options, cli_place place) {
+  if (options->place != CLI_PLACE_NONE && (options->place != place || place != CLI_PLACE_WORKERS))
+    return cli_wrong_usage("choose one of --server, --local and --worker (which may be repeated)");
+  options->place = place;
+  return -1;
+}
+
+static int take_number(const char *name, const char *text, double *number) {
+  if (parse_double(text, number)) return -1;
+  return cli_wrong_usage("--%s takes a number, not '%s'", name, text);
+}
+
+static int take_option(cli_multiply_options *options, int option, const char *value,
+                       bool *beta_given) {
+  uint64_t number = 0;
+  switch (option) {
+    case 'o':
+      options->c_path = value;
+      return -1;
+    case 'q':
+      options->quiet = true;
+      return -1;
+    case OPTION_SERVER:
+      options->server = value;
+      return set_place(options, CLI_PLACE_SERVER);
+    case OPTION_LOCAL:
+      return set_place(options, CLI_PLACE_LOCAL);
+    case OPTION_WORKER:
+      if (options->worker_count == CLI_MAX_WORKERS)
+        return cli_wrong_usage("at most %d workers", CLI_MAX_WORKERS);
+      options->workers[options->worker_count++] = value;
+      return set_place(options, CLI_PLACE_WORKERS);
+    case OPTION_TRANSPOSE_A:
+      options->transpose_a = true;
+      return -1;
+    case OPTION_TRANSPOSE_B:
+      options->transpose_b = true;
+      return -1;
+    case OPTION_ALPHA:
+      return take_number("alpha", value, &options->alpha);
+    case OPTION_BETA:
+      *beta_given = true;
+      return take_number("beta", value, &options->beta);
+    case OPTION_ADD:
+      options->add_path = value;
+      return -1;
+    case OPTION_DTYPE:
+      if (strcmp(value, "float32") == 0)
+        options->dtype = TESS_DTYPE_FLOAT32;
+      else if (strcmp(value, "float64") == 0)
+        options->dtype = TESS_DTYPE_FLOAT64;
+      else
+        return cli_wrong_usage("--dtype is float32 or float64, not '%s'", value);
+      return -1;
+    case OPTION_THREADS:
+      if (!parse_whole(value, 1024, &number))
+        return cli_wrong_usage("--threads takes a whole number from 1 to 1024, not '%s'", value);
+      options->threads = (unsigned)number;
+      return -1;
+    case OPTION_TIMEOUT:
+      if (!parse_whole(value, INT32_MAX, &number))
+        return cli_wrong_usage("--timeout takes milliseconds from 1 to %d, not '%s'", INT32_MAX,
+                               value);
+      options->timeout_ms = (int64_t)number;
+      return -1;
+    default:
+      return cli_wrong_usage("unknown option; see tessera multiply --help");
+  }
+}
+
+/* What must be there, and what must not be there together. */
+static int check(const cli_multiply_options *options, bool beta_given) {
+  if (options->a_path == NULL || options->b_path == NULL)
+    return cli_wrong_usage("multiply takes two matrices: tessera multiply A B -o C --server URL");
+  if (options->c_path == NULL) return cli_wrong_usage("say where the result goes: -o C.npy");
+  if (options->place == CLI_PLACE_NONE)
+    return cli_wrong_usage("say where to compute: --server URL, --worker URL or --local");
+  if (beta_given && options->beta != 0.0 && options->add_path == NULL)
+    return cli_wrong_usage("--beta scales a matrix that is added: give it with --add C0");
+  if (options->threads != 0 && options->place != CLI_PLACE_LOCAL)
+    return cli_wrong_usage("--threads goes with --local");
+  const char *const paths[] = {options->a_path, options->b_path, options->c_path,
+                               options->add_path};
+  for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+    if (paths[i] != NULL && cli_format_of(paths[i]) == CLI_FORMAT_NONE)
+      return cli_wrong_usage("%s: the name must end in .npy (NumPy) or .mtx (Matrix Market)",
+                             paths[i]);
+  return -1;
+}
+
+int cli_multiply_options_parse(cli_multiply_options *options, int argc, char **argv) {
+  *options = (cli_multiply_options){.alpha = 1.0};
+  bool beta_given = false;
+  optind = 1;
+  opterr = 0;
+  int option;
+  while ((option = getopt_long(argc, argv, ":o:qh", long_options, NULL)) != -1) {
+    if (option == 'h') {
+      fputs(help_text, stdout);
+      return CLI_DONE;
+    }
+    if (option == ':')
+      return cli_wrong_usage("%s needs a value; see tessera multiply --help", argv[optind - 1]);
+    if (option == '?')
+      return cli_wrong_usage("unknown option '%s'; see tessera multiply --help", argv[optind - 1]);
+    int code = take_option(options, option, optarg, &beta_given);
+    if (code >= 0) return code;
+  }
+  if (optind < argc) options->a_path = argv[optind++];
+  if (optind < argc) options->b_path = argv[optind++];
+  if (optind < argc)
+    return cli_wrong_usage("unexpected argument '%s'; see tessera multiply --help", argv[optind]);
+  if (options->add_path != NULL && !beta_given) options->beta = 1.0;
+  return check(options, beta_given);
+}

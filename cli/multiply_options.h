@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The command line of `tessera multiply`. Threads: none.
+ */
+#ifndef TESSERA_CLI_MULTIPLY_OPTIONS_H
+#define TESSERA_CLI_MULTIPLY_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "matmul/matrix.h"
+
+#define CLI_MAX_WORKERS 256
+
+typedef enum cli_place {
+  CLI_PLACE_NONE,
+  CLI_PLACE_SERVER,
+  CLI_PLACE_WORKERS,
+  CLI_PLACE_LOCAL
+} cli_place;
+
+typedef struct cli_multiply_options {
+  const char *a_path;
+  const char *b_path;
+  const char *c_path;   /* the result */
+  const char *add_path; /* C0, or NULL */
+  cli_place place;
+  const char *server;
+  const char *workers[CLI_MAX_WORKERS];
+  uint32_t worker_count;
+  bool transpose_a;
+  bool transpose_b;
+  double alpha;
+  double beta;
+  tess_dtype dtype;   /* TESS_DTYPE_UNSPECIFIED: that of the files */
+  unsigned threads;   /* of --local; 0: all processors */
+  int64_t timeout_ms; /* 0: none */
+  bool quiet;
+} cli_multiply_options;
+
+/* Exit code, or -1: go on. */
+int cli_multiply_options_parse(cli_multiply_options *options, int argc, char **argv);
+
+#endif

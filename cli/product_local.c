@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A product on this machine: a BLAS with threads of its own gets the whole of
+ * it; a kernel without gets strips of rows, on one thread each.
+ */
+#define _GNU_SOURCE 1 /* sched_getaffinity */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/interrupt.h"
+#include "cli/product.h"
+#include "cli/progress.h"
+#include "matmul/kernel.h"
+#include "matmul/pace.h"
+
+/* Time between two looks at the clock and at Ctrl-C. */
+#define STEP_MS 100.0
+#define LOOK_MS 50
+
+typedef struct strip_work {
+  const tess_kernel *kernel;
+  const tess_gemm *gemm;
+  tess_gemm_shape shape;
+  uint32_t strip_rows;
+  atomic_uint_fast64_t next_row;
+  atomic_uint_fast64_t flops_done;
+  atomic_bool stop;    /* interrupted, out of time, or a strip failed */
+  atomic_int code;     /* the first error */
+  atomic_uint threads; /* that still run */
+  tess_status *status; /* written by whoever sets code */
+} strip_work;
+
+static unsigned processors(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+    return (unsigned)CPU_COUNT(&set);
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online > 0 ? (unsigned)online : 1;
+}
+
+static void strip_failed(strip_work *work, tess_code code, const char *text) {
+  int none = TESS_OK;
+  if (atomic_compare_exchange_strong(&work->code, &none, code))
+    tess_status_set(work->status, code, "%s", text);
+  atomic_store(&work->stop, true);
+}
+
+static void run_strip(strip_work *work, const tess_gemm *gemm, void *scratch,
+                      size_t scratch_bytes) {
+  tess_gemm_job job;
+  tess_reason reason;
+  tess_code code = tess_gemm_job_start(&job, work->kernel, gemm, scratch, scratch_bytes, &reason);
+  if (code != TESS_OK) {
+    strip_failed(work, code, reason.text);
+    return;
+  }
+  const tess_gemm_shape shape = tess_gemm_shape_get(gemm);
+  const double total = (double)tess_gemm_flops(shape.m, shape.n, shape.k);
+  tess_pace pace;
+  tess_pace_init(&pace, STEP_MS, 0.0);
+  do {
+    if (atomic_load(&work->stop)) return;
+    double before = tess_gemm_job_progress(&job) * total;
+    double began_ms = cli_now_ms();
+    code = tess_gemm_job_step(&job, tess_pace_step(&pace, (uint64_t)(total - before)));
+    uint64_t flops = (uint64_t)(tess_gemm_job_progress(&job) * total - before);
+    tess_pace_report(&pace, flops, cli_now_ms() - began_ms);
+    atomic_fetch_add(&work->flops_done, flops);
+  } while (code == TESS_LATER);
+  if (code != TESS_OK) strip_failed(work, code, "the kernel failed");
+}
+
+static void *run_strips(void *arg) {
+  strip_work *work = arg;
+  void *scratch = NULL;
+  size_t scratch_bytes = 0;
+  for (;;) {
+    uint64_t row = atomic_fetch_add(&work->next_row, work->strip_rows);
+    if (row >= work->shape.m || atomic_load(&work->stop)) break;
+    uint64_t rows = work->shape.m - row;
+    if (rows > work->strip_rows) rows = work->strip_rows;
+    const tess_gemm strip =
+        tess_gemm_tile(work->gemm, (uint32_t)row, 0, (uint32_t)rows, work->shape.n);
+    size_t need = tess_gemm_scratch_bytes(work->kernel, &strip);
+    if (need > scratch_bytes) {
+      free(scratch);
+      scratch = malloc(need);
+      scratch_bytes = scratch != NULL ? need : 0;
+      if (scratch == NULL) {
+        strip_failed(work, TESS_RESOURCE_EXHAUSTED, "no memory for the kernel");
+        break;
+      }
+    }
+    run_strip(work, &strip, scratch, scratch_bytes);
+  }
+  free(scratch);
+  atomic_fetch_sub(&work->threads, 1);
+  return NULL;
+}
+
+/* Shows progress and looks for reasons to stop, until the threads are done. */
+static tess_code watch(strip_work *work, double deadline_ms) {
+  const double total = (double)tess_gemm_flops(work->shape.m, work->shape.n, work->shape.k);
+  tess_code why = TESS_OK;
+  double pause_ms = 1.0; /* short at first: most products are small */
+  while (atomic_load(&work->threads) > 0) {
+    struct timespec pause = {.tv_nsec = (long)(pause_ms * 1e6)};
+    nanosleep(&pause, NULL);
+    if (pause_ms < LOOK_MS) pause_ms *= 1.5;
+    if (why == TESS_OK && cli_interrupted()) why = TESS_CANCELED;
+    if (why == TESS_OK && cli_now_ms() >= deadline_ms) why = TESS_DEADLINE_EXCEEDED;
+    if (why != TESS_OK) atomic_store(&work->stop, true);
+    uint64_t done = atomic_load(&work->flops_done);
+    cli_progress_show(&(cli_progress_state){.phase = "computing",
+                                            .share = total > 0.0 ? (double)done / total : 0.0,
+                                            .flops_done = done});
+  }
+  return why;
+}
+
+static tess_code run_threads(strip_work *work, unsigned thread_count, double deadline_ms) {
+  pthread_t *threads = calloc(thread_count, sizeof *threads);
+  if (threads == NULL)
+    return tess_status_set(work->status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+  unsigned started = 0;
+  atomic_store(&work->threads, thread_count);
+  while (started < thread_count && pthread_create(&threads[started], NULL, run_strips, work) == 0)
+    started++;
+  atomic_fetch_sub(&work->threads, thread_count - started);
+  if (started == 0) strip_failed(work, TESS_RESOURCE_EXHAUSTED, "no thread could be started");
+  tess_code why = watch(work, deadline_ms);
+  for (unsigned i = 0; i < started; i++)
+    pthread_join(threads[i], NULL);
+  free(threads);
+  tess_code code = (tess_code)atomic_load(&work->code);
+  return code != TESS_OK ? code : why;
+}
+
+tess_code cli_product_local(const cli_product *product, cli_answer *answer, tess_status *status) {
+  const int64_t timeout_ms = product->options->timeout_ms;
+  const double deadline_ms = timeout_ms > 0 ? cli_now_ms() + (double)timeout_ms : 1e300;
+  tess_gemm gemm;
+  tess_code code = cli_answer_take_memory(answer, product, &gemm, status);
+  if (code != TESS_OK) return code;
+  const tess_kernel *kernel = tess_kernel_best(gemm.a.dtype);
+  if (kernel == NULL)
+    return tess_status_set(status, TESS_UNIMPLEMENTED, "no kernel of this build computes %s",
+                           tess_dtype_name(gemm.a.dtype));
+  unsigned threads = product->options->threads != 0 ? product->options->threads : processors();
+  tess_kernel_set_threads(threads);
+  unsigned strips = kernel->inner_threads ? 1 : threads;
+  uint32_t rows = product->shape.m / (strips > 1 ? strips * 4 : 1);
+  strip_work work = {.kernel = kernel,
+                     .gemm = &gemm,
+                     .shape = product->shape,
+                     .strip_rows = rows > 0 ? rows : 1,
+                     .status = status};
+  code = run_threads(&work, strips, deadline_ms);
+  snprintf(answer->how, sizeof answer->how, "here, %s, %u %s", kernel->name, threads,
+           threads == 1 ? "thread" : "threads");
+  if (code == TESS_DEADLINE_EXCEEDED)
+    return tess_status_set(status, code, "not done after %lld ms (--timeout)",
+                           (long long)timeout_ms);
+  return code;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One peer at a URL, and unary calls to it that Ctrl-C and a time limit end and
+ * the progress bar follows. Threads: the main thread.
+ *
+ *   code = cli_remote_open(&remote, url, max_response_bytes, &status);
+ *   code = cli_remote_call(&remote, method, &options, &request, &response, &status);
+ *   cli_remote_close(&remote);
+ */
+#ifndef TESSERA_CLI_REMOTE_H
+#define TESSERA_CLI_REMOTE_H
+
+#include <stddef.h>
+
+#include <tessera/client.h>
+
+#include "cli/meter.h"
+
+typedef struct cli_remote {
+  const char *url; /* borrowed */
+  cli_meter meter;
+  tess_client *client;
+} cli_remote;
+
+/* Wrong URLs are refused here; nothing is sent yet. *remote may be closed after
+ * an error, too. */
+tess_code cli_remote_open(cli_remote *remote, const char *url, size_t max_response_bytes,
+                          tess_status *status);
+void cli_remote_close(cli_remote *remote);
+
+/* Blocks. Errors carry the URL, and what a person may do about it. */
+tess_code cli_remote_call(cli_remote *remote, const tess_method *method,
+                          const tess_call_options *options, const void *request, void *response,
+                          tess_status *status);
+
+/* Adds the URL, and what to do, to a status that a call brought. Returns its code. */
+tess_code cli_remote_explain(const char *url, tess_status *status);
+
+#endif
