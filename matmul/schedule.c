@@ -355,6 +355,13 @@ void tess_schedule_leave(tess_schedule *schedule, uint32_t executor, double now_
   check_hope(s);
 }
 
+void tess_schedule_suspend(tess_schedule *schedule, uint32_t executor, double until_ms) {
+  if (!is_worker(schedule, executor)) return;
+  schedule_executor *e = &schedule->executors[executor];
+  if (e->retry_at_ms < until_ms) e->retry_at_ms = until_ms;
+  if (e->failures_in_row == 0) e->failures_in_row = 1;
+}
+
 void tess_schedule_cancel(tess_schedule *schedule) {
   if (schedule->state == TESS_SCHEDULE_RUNNING) schedule->state = TESS_SCHEDULE_CANCELED;
 }

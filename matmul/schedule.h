@@ -129,6 +129,10 @@ void tess_schedule_cleanup(tess_schedule *schedule);
 uint32_t tess_schedule_join(tess_schedule *schedule, uint32_t capacity);
 /* A worker leaves for good: what it holds fails, and it gets nothing more. */
 void tess_schedule_leave(tess_schedule *schedule, uint32_t executor, double now_ms);
+/* The caller knows from elsewhere (another product) that this worker does not
+ * answer: it counts as backing off until until_ms, and is probed then. What it
+ * holds goes on. */
+void tess_schedule_suspend(tess_schedule *schedule, uint32_t executor, double until_ms);
 /* Attempts under way go on. */
 void tess_schedule_set_policy(tess_schedule *schedule, tess_schedule_policy policy);
 

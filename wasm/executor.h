@@ -11,8 +11,7 @@
  * until done() was called or cancel() returned. So do the bytes its views point
  * to; an executor writes to gemm.c only, and a remote one only when the whole
  * tile has arrived and has been checked.
- * Threads: one; done() is called from inside start(), step() or an event of the
- * transport behind the executor, never from cancel().
+ * Threads: one; done() is called from inside step() alone.
  */
 #ifndef TESSERA_WASM_EXECUTOR_H
 #define TESSERA_WASM_EXECUTOR_H
@@ -87,6 +86,16 @@ typedef struct tess_executor_local_options {
 tess_tile_executor *tess_executor_local_new(const tess_executor_local_options *options);
 
 struct tess_transport;
+
+/* For a transport that calls back on a thread of its own. All NULL: it does not. */
+typedef struct tess_executor_sync {
+  void (*lock)(void *ctx);
+  void (*unlock)(void *ctx);
+  /* step() has something to deliver. Called without the lock, on any thread. */
+  void (*wake)(void *ctx);
+  void *ctx;
+} tess_executor_sync;
+
 /* One worker. The transport is borrowed and outlives the executor. NULL:
  * invalid_argument (URL) or memory. */
 typedef struct tess_executor_proxy_options {
@@ -94,7 +103,8 @@ typedef struct tess_executor_proxy_options {
   struct tess_transport *transport;
   const char *url;            /* copied; "http://host:port" */
   uint32_t capacity;          /* requests in flight; 0: 2 */
-  uint64_t max_message_bytes; /* of a reply; 0: 512 MiB */
+  uint64_t max_message_bytes; /* of a request or reply; 0: 512 MiB */
+  tess_executor_sync sync;
 } tess_executor_proxy_options;
 tess_tile_executor *tess_executor_proxy_new(const tess_executor_proxy_options *options,
                                             tess_status *status);

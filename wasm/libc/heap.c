@@ -354,7 +354,7 @@ static bool check_run(const tess__heap_block *block, const void *end, bool small
 }
 
 static bool check_lists(const tess__heap_zone *zone, bool small, size_t *listed) {
-  for (unsigned class = 0; class < TESS_HEAP_CLASSES; class++) {
+  for (unsigned class = 0; class < TESS_HEAP_CLASSES; class ++) {
     bool marked = (zone->occupied[class / 64] >> (class % 64) & 1) != 0;
     if (marked != (zone->free[class] != NULL)) return false;
     const tess__heap_block *prev = NULL;

@@ -19,7 +19,8 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size) {
   if (size > SMALL) return __builtin_memmove(to, from, size);
   unsigned char *d = to;
   const unsigned char *s = from;
-  for (size_t i = 0; i < size; i++) d[i] = s[i];
+  for (size_t i = 0; i < size; i++)
+    d[i] = s[i];
   return to;
 }
 
@@ -28,9 +29,11 @@ void *memmove(void *to, const void *from, size_t size) {
   unsigned char *d = to;
   const unsigned char *s = from;
   if ((uintptr_t)d <= (uintptr_t)s) {
-    for (size_t i = 0; i < size; i++) d[i] = s[i];
+    for (size_t i = 0; i < size; i++)
+      d[i] = s[i];
   } else {
-    for (size_t i = size; i > 0; i--) d[i - 1] = s[i - 1];
+    for (size_t i = size; i > 0; i--)
+      d[i - 1] = s[i - 1];
   }
   return to;
 }
@@ -38,7 +41,8 @@ void *memmove(void *to, const void *from, size_t size) {
 void *memset(void *to, int byte, size_t size) {
   if (size > SMALL) return __builtin_memset(to, byte, size);
   unsigned char *d = to;
-  for (size_t i = 0; i < size; i++) d[i] = (unsigned char)byte;
+  for (size_t i = 0; i < size; i++)
+    d[i] = (unsigned char)byte;
   return to;
 }
 

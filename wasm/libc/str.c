@@ -11,13 +11,15 @@
 
 size_t strlen(const char *text) {
   size_t size = 0;
-  while (text[size] != '\0') size++;
+  while (text[size] != '\0')
+    size++;
   return size;
 }
 
 size_t strnlen(const char *text, size_t max) {
   size_t size = 0;
-  while (size < max && text[size] != '\0') size++;
+  while (size < max && text[size] != '\0')
+    size++;
   return size;
 }
 
@@ -60,12 +62,14 @@ char *strstr(const char *text, const char *needle) {
 
 size_t strspn(const char *text, const char *accept) {
   size_t size = 0;
-  while (text[size] != '\0' && strchr(accept, text[size]) != NULL) size++;
+  while (text[size] != '\0' && strchr(accept, text[size]) != NULL)
+    size++;
   return size;
 }
 
 size_t strcspn(const char *text, const char *reject) {
   size_t size = 0;
-  while (text[size] != '\0' && strchr(reject, text[size]) == NULL) size++;
+  while (text[size] != '\0' && strchr(reject, text[size]) == NULL)
+    size++;
   return size;
 }

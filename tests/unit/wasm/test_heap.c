@@ -31,8 +31,8 @@ static size_t grow(void *ctx, size_t size) {
 static memory memory_make(size_t max) {
   memory m = {NULL, 65536, max};
   /* Address space alone; pages come when they are touched. */
-  m.base = mmap(NULL, max, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-                0);
+  m.base =
+      mmap(NULL, max, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   ck_assert_ptr_ne(m.base, MAP_FAILED);
   return m;
 }
@@ -69,7 +69,8 @@ START_TEST(random_sequences_keep_contents) {
         uint8_t *moved = tess_heap_realloc(&heap, blocks[slot], size);
         ck_assert_ptr_nonnull(moved);
         size_t kept = size < sizes[slot] ? size : sizes[slot];
-        for (size_t i = 0; i < kept; i += 1 + kept / 64) ck_assert_uint_eq(moved[i], pattern);
+        for (size_t i = 0; i < kept; i += 1 + kept / 64)
+          ck_assert_uint_eq(moved[i], pattern);
         blocks[slot] = moved;
         sizes[slot] = size;
         memset(moved, pattern, size);
@@ -87,7 +88,8 @@ START_TEST(random_sequences_keep_contents) {
     }
     if (step % 500 == 0) ck_assert(tess_heap_check(&heap));
   }
-  for (size_t i = 0; i < SLOTS; i++) ck_assert(tess_heap_free(&heap, blocks[i]));
+  for (size_t i = 0; i < SLOTS; i++)
+    ck_assert(tess_heap_free(&heap, blocks[i]));
   ck_assert(tess_heap_check(&heap));
   ck_assert_uint_le(heap.small_chunks, 1);
   ck_assert_uint_le(heap.used_bytes, TESS_HEAP_CHUNK + 4096);
@@ -108,7 +110,8 @@ START_TEST(products_do_not_grow_the_memory) {
     size_t body = ((size_t)64 << 20) + (_i == 0 ? 0 : next_random(&seed) % ((size_t)64 << 20));
     void *small[50];
     uint8_t *a = tess_heap_alloc(&heap, body);
-    for (int i = 0; i < 50; i++) small[i] = tess_heap_alloc(&heap, next_random(&seed) % 5000);
+    for (int i = 0; i < 50; i++)
+      small[i] = tess_heap_alloc(&heap, next_random(&seed) % 5000);
     uint8_t *c = tess_heap_alloc(&heap, body / 2);
     uint8_t *reply1 = tess_heap_alloc(&heap, body / 4);
     int keep = product % 16;
@@ -118,7 +121,8 @@ START_TEST(products_do_not_grow_the_memory) {
     ck_assert(a != NULL && c != NULL && reply1 != NULL && reply2 != NULL);
     ck_assert(tess_heap_free(&heap, a));
     ck_assert(tess_heap_free(&heap, reply1));
-    for (int i = 0; i < 50; i++) ck_assert(tess_heap_free(&heap, small[i]));
+    for (int i = 0; i < 50; i++)
+      ck_assert(tess_heap_free(&heap, small[i]));
     ck_assert(tess_heap_free(&heap, reply2));
     ck_assert(tess_heap_free(&heap, c));
     ck_assert(!tess_heap_free(&heap, c));

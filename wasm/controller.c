@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See controller.h: the list of jobs, the turns they take, the mode.
+ */
+#include "wasm/controller.h"
+
+#include <string.h>
+
+#include "wasm/abi.h"
+#include "wasm/job.h"
+
+#define DEFAULT_TILE_TIMEOUT_MS 60000.0
+#define DEFAULT_MIN_TILE_FLOPS 32000000u
+#define DEFAULT_MAX_JOBS 64u
+#define DEFAULT_STEP_MS 4.0
+
+static const struct {
+  tess_mode mode;
+  const char *name;
+} mode_names[] = {
+    {TESS_MODE_SERIAL, "serial"}, {TESS_MODE_PROXY, "proxy"}, {TESS_MODE_ADAPTIVE, "adaptive"}};
+#define MODE_COUNT (sizeof mode_names / sizeof mode_names[0])
+
+const char *tess_mode_name(tess_mode mode) {
+  for (size_t i = 0; i < MODE_COUNT; i++)
+    if (mode_names[i].mode == mode) return mode_names[i].name;
+  return NULL;
+}
+
+tess_mode tess_mode_from_name(const char *text, size_t size) {
+  for (size_t i = 0; i < MODE_COUNT; i++)
+    if (strlen(mode_names[i].name) == size && memcmp(mode_names[i].name, text, size) == 0)
+      return mode_names[i].mode;
+  return TESS_MODE_UNSPECIFIED;
+}
+
+void tess__controller_log(const tess_controller *controller, int32_t level,
+                          const tess_reason *line) {
+  if (controller->host.log != NULL)
+    controller->host.log(controller->host.ctx, level, line->text, strlen(line->text));
+}
+
+uint32_t tess__controller_ready_workers(const tess_controller *controller, double now_ms) {
+  uint32_t ready = 0;
+  for (uint32_t i = 0; i < controller->worker_count; i++)
+    if (tess_health_ready(&controller->workers[i].health, now_ms)) ready++;
+  return ready;
+}
+
+/* ---- the list of jobs ---- */
+
+static void list_append(tess_controller *c, tess_job *job) {
+  job->prev = c->last;
+  job->next = NULL;
+  if (c->last != NULL)
+    c->last->next = job;
+  else
+    c->first = job;
+  c->last = job;
+}
+
+static void list_remove(tess_controller *c, tess_job *job) {
+  if (job->prev != NULL)
+    job->prev->next = job->next;
+  else
+    c->first = job->next;
+  if (job->next != NULL)
+    job->next->prev = job->prev;
+  else
+    c->last = job->prev;
+}
+
+/* ---- making and ending ---- */
+
+static void free_parts(tess_tile_executor *local, tess_tile_executor **workers, uint32_t count,
+                       tess_policy *policy) {
+  if (local != NULL) local->ops->free(local);
+  for (uint32_t i = 0; i < count; i++)
+    if (workers[i] != NULL) workers[i]->ops->free(workers[i]);
+  if (policy != NULL) policy->ops->free(policy);
+}
+
+tess_controller *tess_controller_new(const tess_controller_options *options, tess_status *status) {
+  const tess_allocator *allocator =
+      options->allocator != NULL ? options->allocator : tess_allocator_default();
+  tess_policy *policy = options->policy;
+  bool usable = options->local != NULL && options->host.now_ms != NULL &&
+                options->worker_count <= TESS_CONTROLLER_MAX_WORKERS;
+  for (uint32_t i = 0; usable && i < options->worker_count; i++)
+    usable = options->workers[i] != NULL;
+  if (!usable) {
+    free_parts(options->local, options->workers, options->worker_count, policy);
+    tess_status_set(status, TESS_INVALID_ARGUMENT,
+                    "a controller needs a clock, a local executor and at most %u workers",
+                    TESS_CONTROLLER_MAX_WORKERS);
+    return NULL;
+  }
+  if (policy == NULL) policy = tess_policy_adaptive_new(options->threshold_ms, allocator);
+  size_t workers_size = sizeof(tess__worker) * (options->worker_count + 1u);
+  tess_controller *c = allocator->alloc(allocator->ctx, sizeof *c);
+  tess__worker *workers = allocator->alloc(allocator->ctx, workers_size);
+  if (policy == NULL || c == NULL || workers == NULL) {
+    allocator->free(allocator->ctx, c);
+    allocator->free(allocator->ctx, workers);
+    free_parts(options->local, options->workers, options->worker_count, policy);
+    tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+    return NULL;
+  }
+  memset(workers, 0, workers_size);
+  *c = (tess_controller){
+      .allocator = allocator,
+      .host = options->host,
+      .mode = options->mode == TESS_MODE_UNSPECIFIED ? TESS_MODE_ADAPTIVE : options->mode,
+      .policy = policy,
+      .local = options->local,
+      .workers = workers,
+      .worker_count = options->worker_count,
+      .tile_timeout_ms =
+          options->tile_timeout_ms > 0 ? options->tile_timeout_ms : DEFAULT_TILE_TIMEOUT_MS,
+      .min_tile_flops =
+          options->min_tile_flops > 0 ? options->min_tile_flops : DEFAULT_MIN_TILE_FLOPS,
+      .max_jobs = options->max_jobs > 0 ? options->max_jobs : DEFAULT_MAX_JOBS,
+      .step_ms = options->step_ms > 0 ? options->step_ms : DEFAULT_STEP_MS,
+  };
+  for (uint32_t i = 0; i < options->worker_count; i++) {
+    workers[i].executor = options->workers[i];
+    tess_health_init(&workers[i].health, options->workers[i]->capacity);
+  }
+  return c;
+}
+
+void tess_controller_free(tess_controller *c) {
+  if (c == NULL) return;
+  while (c->first != NULL)
+    tess_controller_cancel(c, c->first);
+  c->local->ops->free(c->local);
+  for (uint32_t i = 0; i < c->worker_count; i++)
+    c->workers[i].executor->ops->free(c->workers[i].executor);
+  c->policy->ops->free(c->policy);
+  const tess_allocator *allocator = c->allocator;
+  allocator->free(allocator->ctx, c->workers);
+  allocator->free(allocator->ctx, c);
+}
+
+/* ---- modes ---- */
+
+bool tess_controller_set_mode(tess_controller *c, tess_mode mode) {
+  if (tess_mode_name(mode) == NULL) return false;
+  c->mode = mode; /* jobs see it at their next turn */
+  return true;
+}
+
+tess_mode tess_controller_mode(const tess_controller *c) {
+  return c->mode;
+}
+
+tess_mode tess_controller_effective_mode(const tess_controller *c) {
+  if (c->worker_count == 0 || c->mode == TESS_MODE_SERIAL) return TESS_MODE_SERIAL;
+  if (c->mode == TESS_MODE_PROXY) return TESS_MODE_PROXY;
+  return c->policy->ops->would_choose(c->policy) ? TESS_MODE_PROXY : TESS_MODE_SERIAL;
+}
+
+/* ---- jobs ---- */
+
+tess_code tess_controller_submit(tess_controller *c, const tess_job_params *params,
+                                 tess_job **job_out, tess_reason *reason) {
+  if (c->counts.jobs >= c->max_jobs)
+    return tess_reason_set(reason, TESS_RESOURCE_EXHAUSTED,
+                           "%u products are under way already: try again later", c->counts.jobs);
+  tess_code code = TESS_OK;
+  tess_job *job = tess__job_new(c, params, c->host.now_ms(c->host.ctx), &code, reason);
+  if (job == NULL) return code;
+  list_append(c, job);
+  c->counts.jobs++;
+  c->counts.started++;
+  if (job_out != NULL) *job_out = job;
+  return TESS_OK;
+}
+
+static void remove_job(tess_controller *c, tess_job *job) {
+  list_remove(c, job);
+  c->counts.jobs--;
+  c->counts.retries += job->schedule.retries;
+}
+
+void tess_controller_cancel(tess_controller *c, tess_job *job) {
+  remove_job(c, job);
+  c->counts.cancelled++;
+  tess__job_free(job);
+}
+
+/* The job is over: out of the list, told, freed. */
+static void finish(tess_controller *c, tess_job *job, double now_ms) {
+  remove_job(c, job);
+  if (job->code == TESS_OK) {
+    c->counts.finished++;
+    c->counts.flops += job->flops;
+    tess_policy_product product = {
+        .flops = job->flops,
+        .bytes = job->bytes,
+        .elapsed_ms = now_ms - job->started_ms,
+        .remote = job->schedule.local_tiles * 2 < job->schedule.tiles_done,
+    };
+    c->policy->ops->observe(c->policy, &product, now_ms);
+  } else {
+    c->counts.failed++;
+  }
+  tess__job_report(job, now_ms);
+  tess__job_free(job);
+}
+
+static tess_job *first_ended(const tess_controller *c) {
+  for (tess_job *job = c->first; job != NULL; job = job->next)
+    if (job->ended) return job;
+  return NULL;
+}
+
+static void advance_all(tess_controller *c, double now_ms) {
+  /* Whoever was first is last in the next turn: nobody starves. */
+  if (c->first != NULL && c->first != c->last) {
+    tess_job *job = c->first;
+    list_remove(c, job);
+    list_append(c, job);
+  }
+  for (tess_job *job = c->first; job != NULL; job = job->next)
+    tess__job_advance(job, now_ms);
+}
+
+double tess_controller_step(tess_controller *c) {
+  double now = c->host.now_ms(c->host.ctx);
+  double wake_in = -1;
+  for (uint32_t i = 0; i < c->worker_count; i++) {
+    tess_tile_executor *executor = c->workers[i].executor;
+    if (executor->ops->step == NULL) continue;
+    double wants = executor->ops->step(executor, now, c->step_ms);
+    if (wants >= 0 && (wake_in < 0 || wants < wake_in)) wake_in = wants;
+  }
+  advance_all(c, now);
+  if (c->local->ops->step(c->local, now, c->step_ms) >= 0) {
+    wake_in = 0;
+  } else {
+    /* A tile that just ended may have been the last, or may make room. */
+    now = c->host.now_ms(c->host.ctx);
+    advance_all(c, now);
+  }
+  for (tess_job *job = first_ended(c); job != NULL; job = first_ended(c))
+    finish(c, job, now);
+  if (c->local_in_flight > 0) return 0;
+  for (const tess_job *job = c->first; job != NULL && wake_in != 0; job = job->next) {
+    double at = tess__job_wake_at(job, now);
+    if (at < 0) continue;
+    double in = at > now ? at - now : 0;
+    if (wake_in < 0 || in < wake_in) wake_in = in;
+  }
+  return wake_in;
+}
+
+/* ---- what it knows ---- */
+
+uint32_t tess_controller_worker_count(const tess_controller *c) {
+  return c->worker_count;
+}
+
+tess_controller_worker tess_controller_worker_at(const tess_controller *c, uint32_t index) {
+  const tess__worker *worker = &c->workers[index];
+  return (tess_controller_worker){
+      .name = worker->executor->name,
+      .available = tess_health_ready(&worker->health, c->host.now_ms(c->host.ctx)),
+      .in_flight = worker->health.in_flight,
+      .tiles = worker->health.tiles,
+      .failures = worker->health.failures,
+  };
+}
+
+tess_controller_counts tess_controller_counts_get(const tess_controller *c) {
+  return c->counts;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See header_text.h.
+ */
+#include "wasm/header_text.h"
+
+#include <string.h>
+
+static bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
+tess_code tess_header_text_parse(const char *text, size_t size, tess_metadata *metadata) {
+  while (size > 0) {
+    const char *line_end = memchr(text, '\r', size);
+    if (line_end == NULL || (size_t)(line_end - text) + 1 >= size || line_end[1] != '\n')
+      return TESS_INVALID_ARGUMENT;
+    size_t line = (size_t)(line_end - text);
+    const char *colon = memchr(text, ':', line);
+    if (colon == NULL) return TESS_INVALID_ARGUMENT;
+    const char *value = colon + 1;
+    const char *value_end = line_end;
+    while (value < value_end && is_blank(*value))
+      value++;
+    while (value_end > value && is_blank(value_end[-1]))
+      value_end--;
+    tess_code code = tess_metadata_add_n(metadata, text, (size_t)(colon - text), value,
+                                         (size_t)(value_end - value));
+    if (code != TESS_OK) return code;
+    size -= line + 2;
+    text = line_end + 2;
+  }
+  return TESS_OK;
+}
+
+char *tess_header_text_format(const tess_metadata *metadata, tess_arena *arena, size_t *size) {
+  size_t total = 0;
+  for (size_t i = 0; metadata != NULL && i < metadata->count; i++)
+    total += strlen(metadata->entries[i].name) + metadata->entries[i].value_size + 4;
+  char *text = tess_arena_alloc(arena, total + 1);
+  if (text == NULL) return NULL;
+  char *at = text;
+  for (size_t i = 0; metadata != NULL && i < metadata->count; i++) {
+    const tess_metadata_entry *entry = &metadata->entries[i];
+    size_t name = strlen(entry->name);
+    memcpy(at, entry->name, name);
+    memcpy(at + name, ": ", 2);
+    memcpy(at + name + 2, entry->value, entry->value_size);
+    memcpy(at + name + 2 + entry->value_size, "\r\n", 2);
+    at += name + entry->value_size + 4;
+  }
+  *at = '\0';
+  *size = total;
+  return text;
+}

@@ -1,0 +1,11 @@
+# The files of wasm/, relative to this folder, for every build of them.
+# The controller: needs matmul/ alone.
+set(TESSERA_CONTROLLER_SOURCES
+  controller.c executor_local.c health.c job.c policy_adaptive.c)
+# The module: the controller behind RPC, proxies to workers, the instance.
+set(TESSERA_MODULE_SOURCES
+  config.c executor_proxy.c header_text.c metrics.c module.c service_control.c service_matmul.c
+  transport_host.c wire.c)
+# wasm32 alone.
+set(TESSERA_WASM_LIBC_SOURCES libc/heap.c libc/malloc.c libc/mem.c libc/str.c)
+set(TESSERA_WASM_ENTRY_SOURCES entry_wasm.c)
