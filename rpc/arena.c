@@ -57,6 +57,20 @@ void tess_arena_cleanup(tess_arena *arena) {
   arena->used_bytes = 0;
 }
 
+void tess__arena_reset(tess_arena *arena) {
+  struct tess__arena_block *kept = arena->blocks;
+  if (kept == NULL || (kept->size > MAX_BLOCK_BYTES && !kept->external)) {
+    tess_arena_cleanup(arena);
+    return;
+  }
+  arena->blocks = kept->next;
+  /* Cleanups may lie in the kept block: they run before it is used again. */
+  tess_arena_cleanup(arena);
+  kept->next = NULL;
+  kept->used = 0;
+  arena->blocks = kept;
+}
+
 /* True: `size` more bytes stay within the limit. */
 static bool within_limit(const tess_arena *arena, size_t size) {
   if (size > SIZE_MAX - arena->used_bytes) return false;

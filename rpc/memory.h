@@ -30,6 +30,8 @@ void tess__block_free(void *block);
  * after tess_arena_cleanup. */
 void tess__arena_init_with(tess_arena *arena, const tess_allocator *allocator, size_t max_bytes,
                            void *memory, size_t size);
+/* As tess_arena_cleanup, but keeps one block for what comes next. */
+void tess__arena_reset(tess_arena *arena);
 /* *allocator takes from the arena; its free does nothing. Valid while the arena
  * stays where it is. */
 void tess__arena_allocator(tess_arena *arena, tess_allocator *allocator);
@@ -37,6 +39,8 @@ void tess__arena_allocator(tess_arena *arena, tess_allocator *allocator);
 /* `size` bytes at the end of the segments, in one piece, for the caller to fill
  * (at once or later: they stay in place). NULL: over the limit or no memory. */
 uint8_t *tess__segments_reserve(tess_segments *segments, size_t size);
+/* As tess_segments_cleanup, but keeps some memory for the next message. */
+void tess__segments_clear(tess_segments *segments);
 /* Copies all pieces to `to`, which has room for total_bytes. */
 void tess__segments_flatten(const tess_segments *segments, uint8_t *to);
 

@@ -21,6 +21,14 @@ void tess_segments_cleanup(tess_segments *segments) {
   tess_segments_init(segments, segments->storage.allocator, segments->max_bytes);
 }
 
+void tess__segments_clear(tess_segments *segments) {
+  tess__arena_reset(&segments->storage);
+  segments->count = 0;
+  segments->total_bytes = 0;
+  segments->tail = NULL;
+  segments->tail_room = 0;
+}
+
 static bool within_limit(const tess_segments *segments, size_t size) {
   if (size > SIZE_MAX - segments->total_bytes) return false;
   return segments->max_bytes == 0 || segments->total_bytes + size <= segments->max_bytes;

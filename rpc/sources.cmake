@@ -11,6 +11,24 @@ set(TESSERA_RPC_CORE_SOURCES
   rpc/status.c
   rpc/utf8.c
   rpc/wire.c
+  rpc/text.c
+  rpc/base64.c
+  rpc/percent.c
+  rpc/metadata.c
+  rpc/json_reader.c
+  rpc/error_json.c
+  rpc/deadline.c
+  rpc/compression.c
+  rpc/codec_proto.c
+  rpc/grpc_status.c
+  rpc/router.c
+  rpc/server.c
+  rpc/call.c
+  rpc/call_open.c
+  rpc/receive.c
+  rpc/exchange.c
+  rpc/protocol_connect.c
+  rpc/protocol_grpc_web.c
 )
 set(TESSERA_RPC_LOCK_PTHREAD rpc/lock_pthread.c)
 set(TESSERA_RPC_LOCK_NONE rpc/lock_none.c)

@@ -1,55 +1,49 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * UTF-8 validation; runs of ASCII go eight bytes at a time.
+ */
 #include "rpc/utf8.h"
 
+#include <stdint.h>
 #include <string.h>
 
-/* Length of the well-formed sequence at text, or 0. Ranges: RFC 3629, section 4. */
-static size_t sequence(const uint8_t *text, size_t size) {
-  uint8_t first = text[0], low = 0x80, high = 0xBF;
-  size_t length;
-  if (first < 0x80) {
-    return 1;
-  }
-  if (first >= 0xC2 && first <= 0xDF) {
-    length = 2;
-  } else if (first >= 0xE0 && first <= 0xEF) {
-    length = 3;
-    low = first == 0xE0 ? 0xA0 : low;
-    high = first == 0xED ? 0x9F : high;
-  } else if (first >= 0xF0 && first <= 0xF4) {
-    length = 4;
-    low = first == 0xF0 ? 0x90 : low;
-    high = first == 0xF4 ? 0x8F : high;
-  } else {
-    return 0;
-  }
-  if (size < length || text[1] < low || text[1] > high) {
-    return 0;
-  }
-  for (size_t i = 2; i < length; i++) {
-    if ((text[i] & 0xC0) != 0x80) {
-      return 0;
-    }
-  }
-  return length;
+static bool is_tail(unsigned char c) {
+  return (c & 0xC0) == 0x80;
 }
 
-bool tess__utf8_valid(const uint8_t *text, size_t size) {
-  size_t at = 0;
-  while (at < size) {
-    uint64_t eight;
-    if (size - at >= sizeof eight) {
-      memcpy(&eight, text + at, sizeof eight);
-      if ((eight & UINT64_C(0x8080808080808080)) == 0) {
-        at += sizeof eight;
-        continue;
-      }
+size_t tess__utf8_sequence(const void *data, size_t size) {
+  const unsigned char *s = data;
+  if (s[0] < 0x80) return 1;
+  if (s[0] >= 0xC2 && s[0] <= 0xDF) return size >= 2 && is_tail(s[1]) ? 2 : 0;
+  if ((s[0] & 0xF0) == 0xE0) {
+    if (size < 3 || !is_tail(s[1]) || !is_tail(s[2])) return 0;
+    if (s[0] == 0xE0 && s[1] < 0xA0) return 0; /* overlong */
+    if (s[0] == 0xED && s[1] > 0x9F) return 0; /* surrogate */
+    return 3;
+  }
+  if (s[0] >= 0xF0 && s[0] <= 0xF4) {
+    if (size < 4 || !is_tail(s[1]) || !is_tail(s[2]) || !is_tail(s[3])) return 0;
+    if (s[0] == 0xF0 && s[1] < 0x90) return 0; /* overlong */
+    if (s[0] == 0xF4 && s[1] > 0x8F) return 0; /* above U+10FFFF */
+    return 4;
+  }
+  return 0;
+}
+
+bool tess__utf8_valid(const void *data, size_t size) {
+  const unsigned char *s = data;
+  size_t i = 0;
+  while (i < size) {
+    uint64_t word;
+    while (size - i >= sizeof word) {
+      memcpy(&word, s + i, sizeof word);
+      if ((word & UINT64_C(0x8080808080808080)) != 0) break;
+      i += sizeof word;
     }
-    size_t length = sequence(text + at, size - at);
-    if (length == 0) {
-      return false;
-    }
-    at += length;
+    if (i == size) break;
+    size_t length = tess__utf8_sequence(s + i, size - i);
+    if (length == 0) return false;
+    i += length;
   }
   return true;
 }

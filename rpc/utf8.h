@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * UTF-8 as RFC 3629 defines it: no overlong forms, no surrogates, nothing above
+ * UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above
  * U+10FFFF.
  */
 #ifndef TESSERA_RPC_UTF8_H
@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-bool tess__utf8_valid(const uint8_t *text, size_t size);
+bool tess__utf8_valid(const void *data, size_t size);
+/* Length of the valid sequence that starts at data (size > 0); 0: none does. */
+size_t tess__utf8_sequence(const void *data, size_t size);
 
 #endif

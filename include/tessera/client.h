@@ -16,6 +16,7 @@
 #ifndef TESSERA_CLIENT_H
 #define TESSERA_CLIENT_H
 
+#include <tessera/compression.h>
 #include <tessera/http.h>
 #include <tessera/service.h>
 
@@ -39,12 +40,21 @@ typedef struct tess_client_options {
   size_t stream_window_bytes; /* queued per stream and direction; default 1 MiB */
   int64_t timeout_ms;         /* for calls without their own; default none */
   bool use_get;               /* NO_SIDE_EFFECTS methods travel as GET */
+  const tess_codec *codec;    /* constant; default tess_codec_proto */
+  /* What requests are compressed with (it must also be added below); default
+   * identity. */
+  const tess_compressor *send_compressor;
+  size_t min_compress_bytes; /* smaller requests go as they are; default 1024 */
 } tess_client_options;
 
 /* NULL on error: invalid_argument (bad URL, no transport) or memory. */
 tess_client *tess_client_new(const tess_client_options *options, tess_status *status);
 /* No call may be in flight. */
 void tess_client_free(tess_client *client);
+
+/* Before the first call: what the server may compress responses with. Kept by
+ * pointer. TESS_ALREADY_EXISTS; TESS_RESOURCE_EXHAUSTED: there are 8 already. */
+tess_code tess_client_add_compressor(tess_client *client, const tess_compressor *compressor);
 
 /* Zero means none. */
 typedef struct tess_call_options {

@@ -51,6 +51,21 @@ struct tess_message_type {
   const struct tess_message_schema *schema; /* NULL: no JSON for this type */
 };
 
+/* How messages look on the wire, chosen by the content subtype: "proto" is built
+ * in, others ("json") are added to a server and named to a client. Arguments and
+ * results are those of the runtime's decode and encode. Constant data. */
+typedef struct tess_codec {
+  const char *name; /* "proto": application/proto, application/connect+proto, ... */
+  tess_code (*decode)(const struct tess_codec *codec, const tess_message_type *type,
+                      tess_slice data, tess_arena *arena, const tess_allocator *allocator,
+                      void *message, tess_status *status);
+  tess_code (*encode)(const struct tess_codec *codec, const tess_message_type *type,
+                      const void *message, tess_segments *segments, tess_status *status);
+} tess_codec;
+
+/* Binary protobuf, through the message's runtime. */
+extern const tess_codec tess_codec_proto;
+
 /* Defined in the libraries tessera-protobuf-c and tessera-nanopb. */
 extern const tess_message_runtime tess_runtime_protobuf_c;
 extern const tess_message_runtime tess_runtime_nanopb;

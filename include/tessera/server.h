@@ -25,6 +25,7 @@
 #ifndef TESSERA_SERVER_H
 #define TESSERA_SERVER_H
 
+#include <tessera/compression.h>
 #include <tessera/http.h>
 #include <tessera/service.h>
 
@@ -48,6 +49,14 @@ typedef struct tess_server_options {
   size_t stream_window_bytes; /* encoded messages queued per stream; default 1 MiB */
   int64_t default_timeout_ms; /* for calls without a deadline; default none */
   int64_t max_timeout_ms;     /* longer deadlines are cut to this; default none */
+  /* What a decoded request may take beside its body; default 16 times
+   * max_request_bytes, at least 1 MiB. A guard: two bytes on the wire can become
+   * an object of a hundred. */
+  size_t max_decoded_bytes;
+  /* Refuse Connect calls without Connect-Protocol-Version: 1. */
+  bool require_protocol_version;
+  /* Responses smaller than this are not compressed; default 1024. */
+  size_t min_compress_bytes;
 } tess_server_options;
 
 /* NULL: out of memory. */
@@ -57,6 +66,12 @@ tess_server *tess_server_new(const tess_server_options *options);
 void tess_server_free(tess_server *server);
 /* Lives as long as the server. */
 tess_http_handler tess_server_http_handler(tess_server *server);
+
+/* Before serving. What is added is kept by pointer; earlier compressors are
+ * preferred for responses. TESS_ALREADY_EXISTS: the name is taken;
+ * TESS_RESOURCE_EXHAUSTED: there are 8 already. */
+tess_code tess_server_add_codec(tess_server *server, const tess_codec *codec);
+tess_code tess_server_add_compressor(tess_server *server, const tess_compressor *compressor);
 
 /* Calls in progress and totals, for metrics. */
 typedef struct tess_server_counts {
