@@ -157,11 +157,14 @@ static uint32_t make_shares(const tess_plan_params *params, uint32_t most, share
 
 /* Beyond this many shares the groups are found on a coarser raster. */
 #define DP_LIMIT 4096u
+/* Sums that differ by less came from rounding. */
+#define TIE (1 + 1e-12)
 
 /* Groups shares into strips across a side of length `across`, each cut into
  * pieces along `along`. A strip of q shares with weight w is w * across thick;
  * its tiles' half perimeters sum to q * w * across + along. best[i] is the least
- * sum for the first i shares; from[i] where its last strip begins. */
+ * sum for the first i shares; from[i] where its last strip begins. Of equal sums
+ * the one with more strips is taken: whole rows of C rather than whole columns. */
 static double group_strips(const share *shares, uint32_t count, double across, double along,
                            double *best, double *sums, uint32_t *from) {
   uint32_t raster = count / DP_LIMIT + 1;
@@ -175,7 +178,7 @@ static double group_strips(const share *shares, uint32_t count, double across, d
     if (end % raster != 0 && end != count) continue;
     for (uint32_t begin = 0; begin < end; begin += raster) {
       double cost = best[begin] + (end - begin) * (sums[end] - sums[begin]) * across + along;
-      if (cost < best[end]) {
+      if (cost <= best[end] * TIE) {
         best[end] = cost;
         from[end] = begin;
       }
@@ -405,7 +408,7 @@ tess_code tess_plan_make(tess_plan *plan, const tess_plan_params *params,
   double turned_cost = group_strips(w.shares, count, params->n, params->m, w.best, w.sums, w.from);
   double cost = group_strips(w.shares, count, params->m, params->n, w.best, w.sums, w.from);
   grouping groups = {.ends = w.ends};
-  if (turned_cost < cost) {
+  if (turned_cost * TIE < cost) {
     groups.turned = true;
     group_strips(w.shares, count, params->n, params->m, w.best, w.sums, w.from);
   }

@@ -2,14 +2,14 @@
 # Freestanding ones need mem*, str* and malloc/realloc/free alone and compile for
 # wasm32 as they stand.
 set(TESSERA_MATMUL_PURE_SOURCES
-  alloc.c blocked.c gemm.c job.c kernel.c kernel_reference.c kernel_scalar.c matrix.c pack.c
-  plan.c reason.c schedule.c)
+  alloc.c blocked.c gemm.c job.c kernel.c kernel_reference.c kernel_scalar.c matrix.c npy.c pack.c
+  plan.c reason.c schedule.c verify.c)
 # One table each; link exactly one.
 set(TESSERA_MATMUL_TABLE_OPENBLAS kernels_openblas.c kernel_openblas.c)
 set(TESSERA_MATMUL_TABLE_PORTABLE kernels_portable.c)
 set(TESSERA_MATMUL_TABLE_SIMD128 kernels_simd128.c kernel_simd128.c)
 # Native programs only.
-set(TESSERA_MATMUL_NATIVE_SOURCES)
+set(TESSERA_MATMUL_NATIVE_SOURCES decimal.c mtx.c)
 # The kernels want these, also where the rest is compiled for size.
 set(TESSERA_MATMUL_KERNEL_SOURCES kernel_scalar.c kernel_simd128.c kernel_reference.c pack.c blocked.c)
 set(TESSERA_MATMUL_KERNEL_OPTIONS -O3 -ffp-contract=off)

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "matmul/plan.h"
+#include "tests/unit/matmul/run_suite.h"
+
+static const uint64_t KIB = 1024, MIB = 1024 * 1024;
+
+static uint64_t max_u64(uint64_t x, uint64_t y) {
+  return x > y ? x : y;
+}
+
+/* Every cell once, by painting where C is small, and by area and pairwise
+ * disjointness of bounds where it is not; every tile within the limits; the sums
+ * recomputed. */
+static void check_plan(const tess_plan *plan, const tess_plan_params *p) {
+  uint64_t area = 0, out = 0, in = 0, size = p->dtype == TESS_DTYPE_FLOAT32 ? 4 : 8;
+  uint64_t overhead = p->message_overhead_bytes ? p->message_overhead_bytes : 512;
+  bool paint = (uint64_t)p->m * p->n <= 4 * MIB;
+  unsigned char *cells = paint ? calloc((size_t)p->m * p->n + 1, 1) : NULL;
+  for (size_t i = 0; i < plan->tile_count; ++i) {
+    tess_tile t = plan->tiles[i].tile;
+    ck_assert_uint_gt(t.rows, 0);
+    ck_assert_uint_gt(t.cols, 0);
+    ck_assert_uint_le((uint64_t)t.row + t.rows, p->m);
+    ck_assert_uint_le((uint64_t)t.col + t.cols, p->n);
+    ck_assert_uint_lt(plan->tiles[i].owner, p->worker_count ? p->worker_count : 1);
+    if (p->weights) ck_assert(p->weights[plan->tiles[i].owner] > 0);
+    uint64_t reply = size * t.rows * t.cols;
+    uint64_t request =
+        size * ((uint64_t)t.rows + t.cols) * p->k + (p->sends_c ? size * t.rows * t.cols : 0);
+    area += (uint64_t)t.rows * t.cols;
+    out += request;
+    in += reply;
+    if (p->max_message_bytes) {
+      ck_assert_uint_le(max_u64(request, reply) + overhead, p->max_message_bytes);
+    }
+    if (p->memory_limit_bytes) ck_assert_uint_le(request + reply, p->memory_limit_bytes);
+    for (uint32_t r = t.row; paint && r < t.row + t.rows; ++r) {
+      for (uint32_t c = t.col; c < t.col + t.cols; ++c) {
+        ck_assert_uint_eq(cells[(size_t)r * p->n + c]++, 0);
+      }
+    }
+  }
+  ck_assert_uint_eq(area, (uint64_t)p->m * p->n);
+  ck_assert_uint_eq(plan->bytes_out, out);
+  ck_assert_uint_eq(plan->bytes_in, in);
+  for (size_t i = 0; !paint && i < plan->tile_count; ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      tess_tile a = plan->tiles[i].tile, b = plan->tiles[j].tile;
+      ck_assert(a.row + a.rows <= b.row || b.row + b.rows <= a.row || a.col + a.cols <= b.col ||
+                b.col + b.cols <= a.col);
+    }
+  }
+  free(cells);
+}
+
+static void plan_ok(tess_plan *plan, const tess_plan_params *p) {
+  tess_reason why = {""};
+  tess_code code = tess_plan_make(plan, p, NULL, &why);
+  ck_assert_msg(code == TESS_OK, "%ux%ux%u for %u: %s", p->m, p->n, p->k, p->worker_count,
+                why.text);
+  check_plan(plan, p);
+}
+
+START_TEST(two_workers_move_the_least) {
+  /* 4096^2 float32: each worker half of A and all of B, 3 n^2 out and n^2 in. */
+  tess_plan_params p = {
+      .m = 4096, .n = 4096, .k = 4096, .dtype = TESS_DTYPE_FLOAT32, .worker_count = 2};
+  tess_plan plan;
+  plan_ok(&plan, &p);
+  ck_assert_uint_eq(plan.tile_count, 2);
+  ck_assert_uint_eq(plan.tiles[0].tile.cols, 4096); /* row panels: runs of memory */
+  ck_assert_uint_eq(plan.bytes_out, 3 * 64 * MIB);
+  ck_assert_uint_eq(plan.bytes_in, 64 * MIB);
+  ck_assert_uint_ne(plan.tiles[0].owner, plan.tiles[1].owner);
+  tess_plan_cleanup(&plan);
+  p.tiles_per_worker = 2;
+  plan_ok(&plan, &p);
+  ck_assert_uint_eq(plan.tile_count, 4);
+  ck_assert_uint_eq(plan.bytes_out, 4 * 64 * MIB); /* 2 x 2 */
+  tess_plan_cleanup(&plan);
+  p.worker_count = 4;
+  p.tiles_per_worker = 1;
+  plan_ok(&plan, &p);
+  ck_assert_uint_eq(plan.bytes_out, 4 * 64 * MIB);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+START_TEST(every_shape_and_count) {
+  static const uint32_t sides[] = {1, 2, 3, 7, 16, 61, 250};
+  static const uint32_t workers[] = {0, 1, 2, 3, 5, 7, 16, 31, 64, 100};
+  for (size_t a = 0; a < 7; ++a) {
+    for (size_t b = 0; b < 7; ++b) {
+      for (size_t w = 0; w < 10; ++w) {
+        for (uint32_t each = 0; each < 4; ++each) {
+          tess_plan_params p = {.m = sides[a],
+                                .n = sides[b],
+                                .k = 13 + each,
+                                .dtype = each % 2 ? TESS_DTYPE_FLOAT64 : TESS_DTYPE_FLOAT32,
+                                .worker_count = workers[w],
+                                .tiles_per_worker = each,
+                                .sends_c = each == 3};
+          tess_plan plan;
+          plan_ok(&plan, &p);
+          tess_plan_cleanup(&plan);
+        }
+      }
+    }
+  }
+}
+END_TEST
+
+START_TEST(limits) {
+  static const uint64_t messages[] = {0, 40 * 1024, 100 * 1024, 1024 * 1024};
+  static const uint64_t memories[] = {0, 50 * 1024, 300 * 1024};
+  static const uint32_t shapes[][3] = {
+      {700, 900, 64}, {1, 5000, 300}, {5000, 1, 300}, {333, 777, 555}, {1000, 37, 513}};
+  for (size_t s = 0; s < 5; ++s) {
+    for (size_t m = 0; m < 4; ++m) {
+      for (size_t q = 0; q < 3; ++q) {
+        for (uint32_t workers = 1; workers < 6; workers += 2) {
+          tess_plan_params p = {.m = shapes[s][0],
+                                .n = shapes[s][1],
+                                .k = shapes[s][2],
+                                .dtype = TESS_DTYPE_FLOAT64,
+                                .worker_count = workers,
+                                .max_message_bytes = messages[m],
+                                .memory_limit_bytes = memories[q],
+                                .sends_c = workers == 3};
+          tess_plan plan;
+          plan_ok(&plan, &p);
+          if (messages[m]) {
+            ck_assert_uint_le(plan.largest_request_bytes, messages[m]);
+            ck_assert_uint_le(plan.largest_reply_bytes, messages[m]);
+          }
+          if (memories[q]) ck_assert_uint_le(plan.largest_tile_bytes, memories[q]);
+          tess_plan_cleanup(&plan);
+        }
+      }
+    }
+  }
+}
+END_TEST
+
+START_TEST(cannot_be_planned) {
+  tess_reason why;
+  tess_plan plan;
+  tess_plan_params p = {.m = 10,
+                        .n = 10,
+                        .k = 1000,
+                        .dtype = TESS_DTYPE_FLOAT32,
+                        .worker_count = 2,
+                        .max_message_bytes = 8 * KIB};
+  ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, &why), TESS_RESOURCE_EXHAUSTED);
+  ck_assert_ptr_nonnull(strstr(why.text, "8512 bytes"));
+  ck_assert_uint_eq(plan.tile_count, 0);
+  p.max_message_bytes = 8512; /* one row and one column just fit */
+  plan_ok(&plan, &p);
+  ck_assert_uint_eq(plan.tile_count, 100);
+  tess_plan_cleanup(&plan);
+  p.max_tiles = 99;
+  ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, &why), TESS_RESOURCE_EXHAUSTED);
+  ck_assert_ptr_nonnull(strstr(why.text, "99 tiles"));
+  p.max_tiles = 0;
+  p.dtype = TESS_DTYPE_INT8;
+  ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, &why), TESS_INVALID_ARGUMENT);
+  p.dtype = TESS_DTYPE_FLOAT32;
+  p.worker_count = TESS_PLAN_MAX_WORKERS + 1;
+  ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, &why), TESS_RESOURCE_EXHAUSTED);
+  double bad[][2] = {{0, 0}, {-1, 2}, {0.0 / 0.0 * 1.0, 1}, {1.0 / 0.0, 1}};
+  bad[2][0] = __builtin_nan("");
+  p.worker_count = 2;
+  for (int i = 0; i < 4; ++i) {
+    p.weights = bad[i];
+    ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, &why), TESS_INVALID_ARGUMENT);
+  }
+}
+END_TEST
+
+START_TEST(empty) {
+  tess_plan plan;
+  tess_plan_params p = {.m = 0, .n = 10, .k = 5, .dtype = TESS_DTYPE_FLOAT32, .worker_count = 3};
+  plan_ok(&plan, &p);
+  ck_assert_uint_eq(plan.tile_count, 0);
+  tess_plan_cleanup(&plan);
+  p.m = 10;
+  p.k = 0; /* C := beta C still has to be done */
+  plan_ok(&plan, &p);
+  ck_assert_uint_ge(plan.tile_count, 1);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+START_TEST(a_thousand_nodes) {
+  static double weights[1024];
+  for (int i = 0; i < 1024; ++i)
+    weights[i] = 1 + i % 10;
+  for (int weighted = 0; weighted < 2; ++weighted) {
+    tess_plan_params p = {.m = 16384,
+                          .n = 16384,
+                          .k = 16384,
+                          .dtype = TESS_DTYPE_FLOAT32,
+                          .worker_count = 1024,
+                          .weights = weighted ? weights : NULL};
+    tess_plan plan;
+    plan_ok(&plan, &p);
+    ck_assert_uint_eq(plan.tile_count, 1024);
+    double ratio = (double)plan.bytes_out / (double)tess_plan_bytes_out_bound(&p);
+    ck_assert_double_ge(ratio, 0.99);
+    ck_assert_double_le(ratio, weighted ? 1.1 : 1.0001);
+    double total = 0;
+    for (int i = 0; i < 1024; ++i)
+      total += weights[i];
+    for (size_t i = 0; weighted && i < plan.tile_count; ++i) {
+      double share = (double)plan.tiles[i].tile.rows * plan.tiles[i].tile.cols / 16384 / 16384;
+      double wanted = weights[plan.tiles[i].owner] / total;
+      ck_assert_double_le(share, wanted * 1.05); /* whole rows and columns */
+      ck_assert_double_ge(share, wanted * 0.95);
+    }
+    tess_plan_cleanup(&plan);
+  }
+}
+END_TEST
+
+START_TEST(any_worker_count_is_near_the_bound) {
+  for (uint32_t workers = 1; workers <= 200; ++workers) {
+    tess_plan_params p = {
+        .m = 5000, .n = 3000, .k = 1000, .dtype = TESS_DTYPE_FLOAT32, .worker_count = workers};
+    tess_plan plan;
+    plan_ok(&plan, &p);
+    double ratio = (double)plan.bytes_out / (double)tess_plan_bytes_out_bound(&p);
+    ck_assert_msg(ratio < 1.25 && ratio > 0.98, "%u workers: %g of the bound", workers, ratio);
+    tess_plan_cleanup(&plan);
+  }
+}
+END_TEST
+
+START_TEST(unequal_workers) {
+  const double weights[] = {1, 0, 4, 1e300, 1e-300};
+  tess_plan_params p = {.m = 1000,
+                        .n = 1000,
+                        .k = 100,
+                        .dtype = TESS_DTYPE_FLOAT64,
+                        .worker_count = 3,
+                        .weights = weights};
+  tess_plan plan;
+  plan_ok(&plan, &p);
+  ck_assert_uint_eq(plan.tile_count, 2);
+  for (size_t i = 0; i < 2; ++i) {
+    uint64_t cells = (uint64_t)plan.tiles[i].tile.rows * plan.tiles[i].tile.cols;
+    ck_assert_uint_eq(cells, plan.tiles[i].owner == 0 ? 200000 : 800000);
+  }
+  tess_plan_cleanup(&plan);
+  p.worker_count = 5; /* nobody but the giant gets a cell */
+  plan_ok(&plan, &p);
+  ck_assert_uint_eq(plan.tile_count, 1);
+  ck_assert_uint_eq(plan.tiles[0].owner, 3);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+START_TEST(small_products_stay_whole) {
+  tess_plan_params p = {.m = 100,
+                        .n = 100,
+                        .k = 100,
+                        .dtype = TESS_DTYPE_FLOAT32,
+                        .worker_count = 8,
+                        .min_tile_flops = 1000000};
+  tess_plan plan;
+  plan_ok(&plan, &p);
+  ck_assert_uint_eq(plan.tile_count, 2);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+/* An allocator whose n-th call fails. */
+typedef struct failing {
+  int left;
+  int live;
+} failing;
+
+static void *failing_alloc(void *ctx, size_t size) {
+  failing *f = ctx;
+  if (f->left-- <= 0) return NULL;
+  ++f->live;
+  return malloc(size ? size : 1);
+}
+
+static void failing_free(void *ctx, void *ptr) {
+  failing *f = ctx;
+  if (ptr) --f->live;
+  free(ptr);
+}
+
+START_TEST(memory_runs_out) {
+  tess_plan_params p = {
+      .m = 1000, .n = 1000, .k = 10, .dtype = TESS_DTYPE_FLOAT32, .worker_count = 300};
+  int calls = 0;
+  for (;; ++calls) {
+    failing f = {calls, 0};
+    tess_allocator allocator = {failing_alloc, NULL, failing_free, &f};
+    tess_plan plan;
+    tess_code code = tess_plan_make(&plan, &p, &allocator, NULL);
+    if (code == TESS_OK) {
+      check_plan(&plan, &p);
+      tess_plan_cleanup(&plan);
+    } else {
+      ck_assert_int_eq(code, TESS_RESOURCE_EXHAUSTED);
+    }
+    ck_assert_int_eq(f.live, 0);
+    if (code == TESS_OK) break;
+  }
+  ck_assert_int_gt(calls, 6);
+}
+END_TEST
+
+int main(void) {
+  return RUN_SUITE("plan", two_workers_move_the_least, every_shape_and_count, limits,
+                   cannot_be_planned, empty, a_thousand_nodes, any_worker_count_is_near_the_bound,
+                   unequal_workers, small_products_stay_whole, memory_runs_out);
+}
