@@ -5,9 +5,8 @@
 
 #include <tessera/version.h>
 
-#include "grpc/health/v1/health.pb-c.h"
-#include "grpc/health/v1/health.tess.h"
-#include "tessera/matmul/v1/matmul.tess.h"
+#include "grpc/health/v1/health.rpc.pb-c.h"
+#include "tessera/matmul/v1/matmul.rpc.pb-c.h"
 #include "worker/multiply.h"
 
 /* ---- Describe ---- */
@@ -78,8 +77,8 @@ static tess_code check_health(void *ctx, tess_call *call,
                               const Grpc__Health__V1__HealthCheckRequest *request,
                               Grpc__Health__V1__HealthCheckResponse *response) {
   const worker_service *service = ctx;
-  const char *const names[] = {"", tessera_matmul_v1_matmul_service.full_name,
-                               grpc_health_v1_health.full_name};
+  const char *const names[] = {"", tessera_matmul_v1_matmul_service_pb_c.full_name,
+                               grpc_health_v1_health_pb_c.full_name};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     if (strcmp(request->service, names[i]) != 0) continue;
     response->status = atomic_load(&service->draining)
@@ -100,8 +99,9 @@ tess_code worker_service_register(worker_service *service, tess_server *server) 
   tess_code code = tessera_matmul_v1_matmul_service_register(server, &matmul_handlers, service);
   if (code == TESS_OK) code = grpc_health_v1_health_register(server, &health_handlers, service);
   if (code == TESS_OK)
-    code = worker_figures_add_service(service->figures, &tessera_matmul_v1_matmul_service);
-  if (code == TESS_OK) code = worker_figures_add_service(service->figures, &grpc_health_v1_health);
+    code = worker_figures_add_service(service->figures, &tessera_matmul_v1_matmul_service_pb_c);
+  if (code == TESS_OK)
+    code = worker_figures_add_service(service->figures, &grpc_health_v1_health_pb_c);
   if (code == TESS_OK) code = worker_figures_attach(service->figures);
   return code;
 }

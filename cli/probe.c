@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/probe.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tessera/client.h>
+
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/wire.h"
+#include "tessera/matmul/v1/matmul.rpc.pb-c.h"
+
+#define LOOK_MS 50
+
+typedef struct probe {
+  tess_client *client;
+  tess_client_call *call;
+  tess_arena arena;
+  tess_call_options options;
+  Tessera__Matmul__V1__DescribeRequest request;
+  Tessera__Matmul__V1__DescribeResponse reply;
+  atomic_int code; /* of the call, once it has ended */
+  bool started;
+  atomic_size_t *ended; /* how many have */
+} probe;
+
+typedef struct progress_of_all {
+  atomic_size_t ended;
+  size_t started;
+} progress_of_all;
+
+static void on_done(void *ctx, const tess_status *status) {
+  probe *p = ctx;
+  atomic_store(&p->code, status->code);
+  atomic_fetch_add(p->ended, 1);
+}
+
+static bool all_ended(void *ctx) {
+  progress_of_all *all = ctx;
+  return atomic_load(&all->ended) == all->started;
+}
+
+static tess_code start_probe(probe *p, tess_transport *transport, const char *url,
+                             progress_of_all *all, tess_status *status) {
+  const tess_client_options options = {.transport = transport, .base_url = url};
+  tess_arena_init(&p->arena, NULL, 0);
+  p->client = tess_client_new(&options, status);
+  if (p->client == NULL) {
+    tess_code code = status->code;
+    return tess_status_set(status, code, "--worker %s: not a URL like http://HOST:PORT", url);
+  }
+  tessera__matmul__v1__describe_request__init(&p->request);
+  p->options = (tess_call_options){.timeout_ms = CLI_PROBE_TIMEOUT_MS, .arena = &p->arena};
+  p->ended = &all->ended;
+  tess_code code = tessera_matmul_v1_matmul_service_describe_start(
+      p->client, &p->options, &p->request, &p->reply, on_done, p, &p->call, status);
+  if (code != TESS_OK) return code;
+  p->started = true;
+  all->started++;
+  return TESS_OK;
+}
+
+tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t count,
+                    cli_probe_result *results, tess_status *status) {
+  memset(results, 0, count * sizeof *results);
+  probe *probes = calloc(count > 0 ? count : 1, sizeof *probes);
+  if (probes == NULL) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+  progress_of_all all = {.started = 0};
+  atomic_init(&all.ended, 0);
+  tess_code code = TESS_OK;
+  for (size_t i = 0; i < count && code == TESS_OK; i++)
+    code = start_probe(&probes[i], transport, urls[i], &all, status);
+  bool cancelled = false;
+  while (!transport->ops->wait(transport, all_ended, &all,
+                               transport->ops->now_ms(transport) + LOOK_MS)) {
+    cli_progress_show(&(cli_progress_state){.phase = "asking the workers", .share = -1.0});
+    if (cancelled || (code == TESS_OK && !cli_interrupted())) continue;
+    cancelled = true;
+    for (size_t i = 0; i < count; i++)
+      if (probes[i].started) tess_client_call_cancel(probes[i].call);
+  }
+  for (size_t i = 0; i < count; i++) {
+    probe *p = &probes[i];
+    if (p->started && atomic_load(&p->code) == TESS_OK)
+      results[i] = (cli_probe_result){true, p->reply.max_message_bytes};
+    if (p->client == NULL) continue;
+    tess_client_free(p->client);
+    tess_arena_cleanup(&p->arena);
+  }
+  free(probes);
+  return code;
+}

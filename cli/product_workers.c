@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A product spread over workers by the controller that also runs inside
+ * tessera-server, here in this process: tiles go out from the mapped files and
+ * come back to their place in C.
+ *
+ * The controller lives on the main thread; the transport's thread only queues
+ * what came and wakes it.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <tessera/transport_curl.h>
+
+#include "cli/interrupt.h"
+#include "cli/probe.h"
+#include "cli/product.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "wasm/controller.h"
+
+/* Longest sleep: between two looks at Ctrl-C, and two drawings. */
+#define LOOK_MS 100.0
+/* Kernel work between two looks, when tiles come home. */
+#define STEP_MS 100.0
+/* Tiles on their way to one worker: it computes one while it receives the next. */
+#define TILES_IN_FLIGHT 2
+
+typedef struct spread {
+  const cli_product *product;
+  cli_answer *answer;
+  tess_status *status;
+  tess_controller *controller;
+  tess_job *job; /* NULL: ended */
+  tess_code code;
+  cli_progress_state progress;
+  double flops;
+  /* Between the transport's thread and this one. */
+  pthread_mutex_t mutex;
+  pthread_cond_t changed;
+  bool woken;
+} spread;
+
+/* ---- hooks of the controller and its executors ---- */
+
+static double now_hook(void *ctx) {
+  (void)ctx;
+  return cli_now_ms();
+}
+
+static void log_hook(void *ctx, int32_t level, const char *text, size_t size) {
+  const spread *s = ctx;
+  const int32_t warning = 2; /* wasm/abi.h */
+  if (level >= warning) cli_note(s->product->options->quiet, "%.*s", (int)size, text);
+}
+
+static void lock_hook(void *ctx) {
+  pthread_mutex_lock(&((spread *)ctx)->mutex);
+}
+
+static void unlock_hook(void *ctx) {
+  pthread_mutex_unlock(&((spread *)ctx)->mutex);
+}
+
+static void wake_hook(void *ctx) {
+  spread *s = ctx;
+  pthread_mutex_lock(&s->mutex);
+  s->woken = true;
+  pthread_cond_signal(&s->changed);
+  pthread_mutex_unlock(&s->mutex);
+}
+
+static void on_tile(void *ctx, tess_job *job, const tess_job_tile *tile) {
+  (void)job;
+  spread *s = ctx;
+  const tess_gemm_shape shape = s->product->shape;
+  s->progress.tiles_done = tile->done;
+  s->progress.tiles = tile->total;
+  s->progress.flops_done += tess_gemm_flops(tile->tile.rows, tile->tile.cols, shape.k);
+  s->progress.share = s->flops > 0.0 ? (double)s->progress.flops_done / s->flops : 1.0;
+}
+
+static void on_done(void *ctx, tess_job *job, const tess_job_report *report) {
+  (void)job;
+  spread *s = ctx;
+  s->job = NULL;
+  s->code = report->code;
+  if (report->code != TESS_OK) tess_status_set(s->status, report->code, "%s", report->message);
+  for (uint32_t i = 0; i < report->note_count; i++)
+    cli_note(s->product->options->quiet, "note: %s", report->notes[i]);
+  uint32_t workers = 0;
+  for (uint32_t i = 0; i < report->executor_count; i++)
+    if (report->executors[i].stats.tiles > 0 && strcmp(report->executors[i].name, "local") != 0)
+      workers++;
+  snprintf(s->answer->how, sizeof s->answer->how, "%u %s: %u on %u %s, %u here", report->tiles,
+           report->tiles == 1 ? "tile" : "tiles", report->proxied_tiles, workers,
+           workers == 1 ? "worker" : "workers", report->local_tiles);
+}
+
+/* ---- the parts ---- */
+
+static tess_code make_controller(spread *s, tess_transport *transport) {
+  const cli_multiply_options *options = s->product->options;
+  cli_probe_result probes[CLI_MAX_WORKERS];
+  tess_tile_executor *workers[CLI_MAX_WORKERS];
+  tess_code code = cli_probe(transport, options->workers, options->worker_count, probes, s->status);
+  if (code != TESS_OK) return code;
+  const tess_executor_local_options local_options = {.now_ms = now_hook};
+  tess_tile_executor *local = tess_executor_local_new(&local_options);
+  if (local == NULL) return tess_status_set(s->status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+  uint32_t count = 0;
+  for (; count < options->worker_count && code == TESS_OK; count++) {
+    const tess_executor_proxy_options proxy_options = {
+        .transport = transport,
+        .url = options->workers[count],
+        .capacity = TILES_IN_FLIGHT,
+        .max_message_bytes = probes[count].max_message_bytes,
+        .sync = {lock_hook, unlock_hook, wake_hook, s}};
+    workers[count] = tess_executor_proxy_new(&proxy_options, s->status);
+    if (workers[count] == NULL) code = s->status->code;
+    if (code != TESS_OK) break;
+  }
+  if (code != TESS_OK) {
+    while (count > 0) {
+      count--;
+      workers[count]->ops->free(workers[count]);
+    }
+    local->ops->free(local);
+    return code;
+  }
+  const tess_controller_options controller_options = {.host = {now_hook, log_hook, s},
+                                                      .mode = TESS_MODE_PROXY,
+                                                      .local = local,
+                                                      .workers = workers,
+                                                      .worker_count = count,
+                                                      .step_ms = STEP_MS};
+  s->controller = tess_controller_new(&controller_options, s->status);
+  return s->controller != NULL ? TESS_OK : s->status->code;
+}
+
+static tess_code submit(spread *s, double deadline_ms) {
+  tess_job_params params = {
+      .deadline_ms = deadline_ms, .on_tile = on_tile, .done = on_done, .ctx = s};
+  tess_code code = cli_answer_take_memory(s->answer, s->product, &params.gemm, s->status);
+  if (code != TESS_OK) return code;
+  tess_reason reason;
+  code = tess_controller_submit(s->controller, &params, &s->job, &reason);
+  if (code != TESS_OK) return tess_status_set(s->status, code, "%s", reason.text);
+  return TESS_OK;
+}
+
+/* Until something came or so many milliseconds have passed. */
+static void sleep_for(spread *s, double ms) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  const double seconds = ms / 1e3 + (double)until.tv_nsec / 1e9;
+  until.tv_sec += (time_t)seconds;
+  until.tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9);
+  pthread_mutex_lock(&s->mutex);
+  while (!s->woken)
+    if (pthread_cond_timedwait(&s->changed, &s->mutex, &until) != 0) break;
+  s->woken = false;
+  pthread_mutex_unlock(&s->mutex);
+}
+
+static tess_code run(spread *s) {
+  while (s->job != NULL) {
+    if (cli_interrupted()) {
+      tess_controller_cancel(s->controller, s->job);
+      s->job = NULL;
+      return TESS_CANCELED;
+    }
+    double wait_ms = tess_controller_step(s->controller);
+    cli_progress_show(&s->progress);
+    if (s->job == NULL || wait_ms == 0.0) continue;
+    sleep_for(s, wait_ms > 0.0 && wait_ms < LOOK_MS ? wait_ms : LOOK_MS);
+  }
+  return s->code;
+}
+
+static bool init_sync(spread *s) {
+  pthread_condattr_t attributes;
+  if (pthread_mutex_init(&s->mutex, NULL) != 0) return false;
+  bool ok = pthread_condattr_init(&attributes) == 0;
+  if (ok) {
+    ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+         pthread_cond_init(&s->changed, &attributes) == 0;
+    pthread_condattr_destroy(&attributes);
+  }
+  if (!ok) pthread_mutex_destroy(&s->mutex);
+  return ok;
+}
+
+tess_code cli_product_workers(const cli_product *product, cli_answer *answer, tess_status *status) {
+  const int64_t timeout_ms = product->options->timeout_ms;
+  const tess_gemm_shape shape = product->shape;
+  spread s = {.product = product,
+              .answer = answer,
+              .status = status,
+              .progress = {.phase = "computing"},
+              .flops = (double)tess_gemm_flops(shape.m, shape.n, shape.k)};
+  if (!init_sync(&s)) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+  tess_code code = TESS_OK;
+  tess_transport *transport = tess_transport_curl_new(NULL, status);
+  if (transport == NULL) code = status->code;
+  if (code == TESS_OK) code = make_controller(&s, transport);
+  if (code == TESS_OK) code = submit(&s, timeout_ms > 0 ? cli_now_ms() + (double)timeout_ms : 0.0);
+  if (code == TESS_OK) code = run(&s);
+  tess_controller_free(s.controller);
+  if (transport != NULL) transport->ops->free(transport);
+  pthread_cond_destroy(&s.changed);
+  pthread_mutex_destroy(&s.mutex);
+  return code;
+}
