@@ -154,6 +154,9 @@ struct tess_http_outgoing {
   const tess_slice *body;
   size_t body_count;
   int64_t deadline_ms;    /* on the transport's clock; TESS_NEVER_MS: none */
+  /* The thread that calls start() calls wait() right after it, until on_end: a
+   * transport may leave the work to that thread. */
+  bool caller_waits;
   /* The transport's own record of this request. */
   void *transport_data;
 };

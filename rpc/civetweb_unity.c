@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * civetweb, compiled as part of this file so that two things which its API hides
+ * can be asked for: the sockets of a connection and of a listener. civetweb has
+ * no call that says whether a client has gone, ends a connection from outside, or
+ * sets a socket option; with the descriptor the kernel does all three.
+ *
+ * Its warnings are not ours: CMake compiles this file without them.
+ */
+#include <civetweb.c>
+
+int tess__civetweb_socket(const struct mg_connection *connection);
+int tess__civetweb_listener(const struct mg_context *context);
+
+int tess__civetweb_socket(const struct mg_connection *connection) {
+  return connection->client.sock;
+}
+
+int tess__civetweb_listener(const struct mg_context *context) {
+  return context->num_listening_sockets > 0 ? context->listening_sockets[0].sock : -1;
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The HTTP server on civetweb: listens, and hands each request to
+ * http_server_serve.h. The only file that includes civetweb.h.
+ *
+ * Every request is answered in civetweb's begin_request callback: what would come
+ * after it (files, authorisation, handlers, its own CORS) is never reached.
+ */
+#include <tessera/http_server.h>
+
+#include <civetweb.h>
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "rpc/http_server_serve.h"
+
+/* civetweb_unity.c */
+int tess__civetweb_socket(const struct mg_connection *connection);
+int tess__civetweb_listener(const struct mg_context *context);
+
+struct tess_http_server {
+  tess__site site;
+  struct mg_context *context;
+  char *cors_origin;
+  void (*log)(void *ctx, const char *line);
+  void *log_ctx;
+  char url[300];
+  pthread_mutex_t log_lock;
+  char problem[256]; /* civetweb's last words, for the status of a failed start */
+};
+
+int64_t tess_http_server_now_ms(void) {
+  return tess__monotonic_ms();
+}
+
+/* ---- callbacks of civetweb ---- */
+
+static int mg_read_body(void *ctx, void *data, size_t size) {
+  return mg_read(ctx, data, size);
+}
+
+static int mg_write_all(void *ctx, const void *data, size_t size) {
+  return mg_write(ctx, data, size);
+}
+
+static tess_http_server *server_of(const struct mg_connection *connection) {
+  return mg_get_user_data(mg_get_context(connection));
+}
+
+static int on_log(const struct mg_connection *connection, const char *message) {
+  tess_http_server *server = server_of(connection);
+  if (server == NULL) return 1;
+  pthread_mutex_lock(&server->log_lock);
+  snprintf(server->problem, sizeof server->problem, "%s", message);
+  if (server->log != NULL) server->log(server->log_ctx, message);
+  pthread_mutex_unlock(&server->log_lock);
+  return 1;
+}
+
+static int on_connect(const struct mg_connection *connection, void **data) {
+  static const char full[] =
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
+      "Connection: close\r\n\r\n";
+  tess_http_server *server = server_of(connection);
+  int socket = tess__civetweb_socket(connection);
+  tess__connection *c = tess__connection_new(server->site.watch, socket, tess__monotonic_ms());
+  if (c == NULL || c->refused) {
+    /* Reading then fails at once, and civetweb closes. */
+    if (send(socket, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) errno = 0;
+    shutdown(socket, SHUT_RDWR);
+  }
+  *data = c;
+  return 0;
+}
+
+static void on_close(const struct mg_connection *connection) {
+  tess__connection *c = mg_get_user_connection_data(connection);
+  if (c != NULL) tess__connection_free(c);
+}
+
+/* A head that civetweb itself refuses. */
+static int on_http_error(struct mg_connection *connection, int status, const char *message) {
+  char text[512];
+  (void)message;
+  const char *reason = tess__http_reason(status);
+  int n = snprintf(text, sizeof text,
+                   "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                   "Content-Length: %zu\r\nConnection: close\r\n\r\n%s\n",
+                   status, reason, strlen(reason) + 1, reason);
+  if (n > 0 && (size_t)n < sizeof text) mg_write(connection, text, (size_t)n);
+  mg_disable_connection_keep_alive(connection);
+  return 0;
+}
+
+static void set_peer(tess__connection *c, const struct mg_request_info *info) {
+  bool v6 = strchr(info->remote_addr, ':') != NULL;
+  snprintf(c->peer, sizeof c->peer, v6 ? "[%s]:%d" : "%s:%d", info->remote_addr, info->remote_port);
+  c->peer_known = true;
+}
+
+/* civetweb's parser skips what it does not understand: a folded line ends its list
+ * of headers, a line may end in LF alone, blanks may stand before the colon. Each
+ * of these could hide a header from us that a proxy had seen. It cuts names and
+ * values out of the request in place, so the cuts tell how the lines ended:
+ * "name\0 value\0\0name\0 value\0\0\r\0". */
+static bool lines_are_strict(const struct mg_request_info *info) {
+  for (int i = 0; i < info->num_headers; i++) {
+    const char *name = info->http_headers[i].name, *value = info->http_headers[i].value;
+    const char *after_name = name + strlen(name) + 1;
+    if (value != after_name && *after_name == 0) return false; /* "Name :" */
+    const char *end = value + strlen(value);
+    if (end[1] != 0) return false; /* LF alone */
+    const char *next = i + 1 < info->num_headers ? info->http_headers[i + 1].name : NULL;
+    if (next != NULL ? end + 2 != next : end[2] != '\r' || end[3] != 0) return false;
+  }
+  return true;
+}
+
+/* The headers as metadata: names in lower case, blanks after values cut off, both
+ * in civetweb's buffer, which is ours to change until the request ends. */
+static size_t take_headers(const struct mg_request_info *info, tess_metadata_entry *entries) {
+  for (int i = 0; i < info->num_headers; i++) {
+    char *name = (char *)(uintptr_t)info->http_headers[i].name;
+    char *value = (char *)(uintptr_t)info->http_headers[i].value;
+    for (char *p = name; *p != 0; p++)
+      if (*p >= 'A' && *p <= 'Z') *p = (char)(*p + ('a' - 'A'));
+    size_t size = strlen(value);
+    while (size > 0 && (value[size - 1] == ' ' || value[size - 1] == '\t'))
+      value[--size] = 0;
+    entries[i] = (tess_metadata_entry){name, value, size};
+  }
+  return (size_t)info->num_headers;
+}
+
+static int on_request(struct mg_connection *connection) {
+  tess_http_server *server = server_of(connection);
+  const struct mg_request_info *info = mg_get_request_info(connection);
+  tess__connection *c = info->conn_data;
+  if (c == NULL || c->refused) {
+    mg_disable_connection_keep_alive(connection);
+    return 503;
+  }
+  if (!c->peer_known) set_peer(c, info);
+  tess__site_io io = {mg_read_body, mg_write_all, connection, info->is_ssl != 0};
+  tess__site_request request = {.method = info->request_method,
+                                .path = info->local_uri_raw,
+                                .query = info->query_string,
+                                .version = info->http_version};
+  if (info->num_headers >= TESS__MAX_HEADERS) {
+    request.refuse_status = 431; /* there may be more, which civetweb drops */
+  } else if (!lines_are_strict(info)) {
+    request.refuse_status = 400;
+  } else {
+    request.header_count = take_headers(info, c->entries);
+  }
+  if (!tess__site_serve(&server->site, c, &io, &request))
+    mg_disable_connection_keep_alive(connection);
+  return 200;
+}
+
+/* ---- start ---- */
+
+static_assert(MG_MAX_HEADERS >= TESS__MAX_HEADERS, "update TESS__MAX_HEADERS");
+
+/* "HOST:PORT" to what civetweb binds: a numeric address. */
+static tess_code resolve(const char *listen, char *address, size_t address_size, char *host_out,
+                         size_t host_size, bool *v4, tess_status *status) {
+  char host[256];
+  const char *colon = listen != NULL ? strrchr(listen, ':') : NULL;
+  if (colon == NULL || colon[1] == 0 || (size_t)(colon - listen) >= sizeof host)
+    return tess_status_set(status, TESS_INVALID_ARGUMENT,
+                           "cannot listen on \"%s\": write HOST:PORT, like 127.0.0.1:8080",
+                           listen != NULL ? listen : "");
+  memcpy(host, listen, (size_t)(colon - listen));
+  host[colon - listen] = 0;
+  long port = 0;
+  for (const char *p = colon + 1; *p != 0; p++) {
+    if (*p < '0' || *p > '9' || (port = port * 10 + (*p - '0')) > 65535)
+      return tess_status_set(status, TESS_INVALID_ARGUMENT,
+                             "cannot listen on \"%s\": the port must be 0 to 65535", listen);
+  }
+  snprintf(host_out, host_size, "%s", host[0] != 0 ? host : "0.0.0.0");
+  char *name = host;
+  size_t length = strlen(host);
+  if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
+    host[length - 1] = 0;
+    name = host + 1;
+  }
+  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list = NULL;
+  int rc = getaddrinfo(name[0] != 0 ? name : "0.0.0.0", NULL, &hints, &list);
+  if (rc != 0)
+    return tess_status_set(status, TESS_INVALID_ARGUMENT, "cannot listen on \"%s\": %s", listen,
+                           gai_strerror(rc));
+  char numeric[64];
+  rc = getnameinfo(list->ai_addr, list->ai_addrlen, numeric, sizeof numeric, NULL, 0,
+                   NI_NUMERICHOST);
+  *v4 = list->ai_family == AF_INET;
+  freeaddrinfo(list);
+  if (rc != 0)
+    return tess_status_set(status, TESS_INVALID_ARGUMENT, "cannot listen on \"%s\": %s", listen,
+                           gai_strerror(rc));
+  snprintf(address, address_size, *v4 ? "%s:%ld" : "[%s]:%ld", numeric, port);
+  return TESS_OK;
+}
+
+static void init_library(void) {
+  mg_init_library(0);
+}
+
+/* Threads made from here on take no asynchronous signals: those belong to the
+ * program's own threads. */
+static void block_signals(sigset_t *before) {
+  sigset_t set;
+  sigfillset(&set);
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+  for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+    sigdelset(&set, faults[i]);
+  pthread_sigmask(SIG_BLOCK, &set, before);
+}
+
+/* Over loopback cubic moves twice what bbr does; accepted sockets inherit it. */
+static void tune_listener(const struct mg_context *context) {
+  int fd = tess__civetweb_listener(context);
+  struct sockaddr_storage where;
+  socklen_t size = sizeof where;
+  if (fd < 0 || getsockname(fd, (struct sockaddr *)&where, &size) != 0) return;
+  bool loopback = false;
+  if (where.ss_family == AF_INET) {
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&where;
+    loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+  } else if (where.ss_family == AF_INET6) {
+    loopback = IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)&where)->sin6_addr);
+  }
+  /* Not available everywhere, and then not missed. */
+  if (loopback && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) != 0) errno = 0;
+}
+
+static tess_code start_civetweb(tess_http_server *server, const char *address, size_t connections,
+                                int64_t header_ms, tess_status *status) {
+  char threads[24], queue[24], body_ms[24], idle_ms[24], error[256] = "";
+  /* Some more threads than connections, to turn away those over the limit; idle
+   * and head time limits are the watcher's, civetweb's are a second line. */
+  snprintf(threads, sizeof threads, "%zu", connections + connections / 8 + 8);
+  snprintf(queue, sizeof queue, "%zu", connections / 4 + 16);
+  snprintf(body_ms, sizeof body_ms, "%lld",
+           (long long)(server->site.body_timeout_ms > header_ms ? server->site.body_timeout_ms
+                                                                : header_ms));
+  snprintf(idle_ms, sizeof idle_ms, "%lld", (long long)server->site.idle_timeout_ms + 1000);
+  const char *const config[] = {"listening_ports",
+                                address,
+                                "num_threads",
+                                threads,
+                                "connection_queue",
+                                queue,
+                                "listen_backlog",
+                                "1024",
+                                "tcp_nodelay",
+                                "1",
+                                "enable_keep_alive",
+                                "yes",
+                                "keep_alive_timeout_ms",
+                                idle_ms,
+                                "request_timeout_ms",
+                                body_ms,
+                                "max_request_size",
+                                "65536",
+                                "decode_url",
+                                "no",
+                                NULL};
+  struct mg_callbacks callbacks = {.begin_request = on_request,
+                                   .log_message = on_log,
+                                   .init_connection = on_connect,
+                                   .connection_close = on_close,
+                                   .http_error = on_http_error};
+  struct mg_init_data init = {.callbacks = &callbacks,
+                              .user_data = server,
+                              .configuration_options = (const char **)(uintptr_t)config};
+  struct mg_error_data failure = {.text = error, .text_buffer_size = sizeof error};
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, init_library);
+  sigset_t before;
+  block_signals(&before);
+  server->context = mg_start2(&init, &failure);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (server->context == NULL)
+    return tess_status_set(status, TESS_UNAVAILABLE, "cannot listen on %s: %s", address,
+                           server->problem[0] != 0 ? server->problem : error);
+  tune_listener(server->context);
+  return TESS_OK;
+}
+
+static size_t or_default(size_t value, size_t fallback) {
+  return value != 0 ? value : fallback;
+}
+
+static int64_t ms_or_default(int64_t value, int64_t fallback) {
+  return value > 0 ? value : fallback;
+}
+
+tess_http_server *tess_http_server_start(const tess_http_server_options *options,
+                                         tess_status *status) {
+  char address[96], host[256];
+  bool v4 = true;
+  if (options == NULL || options->handler.open == NULL) {
+    tess_status_set(status, TESS_INVALID_ARGUMENT, "an HTTP server needs a handler");
+    return NULL;
+  }
+  if (resolve(options->listen, address, sizeof address, host, sizeof host, &v4, status) != TESS_OK)
+    return NULL;
+
+  tess_http_server *server = calloc(1, sizeof *server);
+  if (server == NULL) goto no_memory;
+  pthread_mutex_init(&server->log_lock, NULL);
+  server->log = options->log;
+  server->log_ctx = options->log_ctx;
+  if (options->cors_origin != NULL && (server->cors_origin = strdup(options->cors_origin)) == NULL)
+    goto no_memory;
+  tess__site *site = &server->site;
+  site->handler = options->handler;
+  site->max_body_bytes = options->max_body_bytes;
+  site->body_timeout_ms = ms_or_default(options->body_timeout_ms, 30000);
+  site->idle_timeout_ms = ms_or_default(options->idle_timeout_ms, 5000);
+  site->pages = (tess__pages){.files = options->static_files,
+                              .cors_origin = server->cors_origin,
+                              .metrics = options->metrics,
+                              .metrics_ctx = options->metrics_ctx,
+                              .ready = options->ready,
+                              .ready_ctx = options->ready_ctx};
+  if (!tess__pages_init(&site->pages)) goto no_memory;
+  size_t connections = or_default(options->max_connections, 256);
+  int64_t header_ms = ms_or_default(options->header_timeout_ms, 3000);
+  tess__watch_options watch = {.max_connections = connections,
+                               .header_timeout_ms = header_ms,
+                               .idle_timeout_ms = site->idle_timeout_ms};
+  site->watch = tess__watch_new(&watch);
+  if (site->watch == NULL) goto no_memory;
+  if (start_civetweb(server, address, connections, header_ms, status) != TESS_OK) {
+    tess_http_server_free(server);
+    return NULL;
+  }
+  struct mg_server_port port;
+  if (mg_get_server_ports(server->context, 1, &port) < 1) {
+    tess_status_set(status, TESS_INTERNAL, "civetweb does not tell its port");
+    tess_http_server_free(server);
+    return NULL;
+  }
+  snprintf(server->url, sizeof server->url, "http://%s:%d", host, port.port);
+  return server;
+
+no_memory:
+  tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory for an HTTP server");
+  tess_http_server_free(server);
+  return NULL;
+}
+
+const char *tess_http_server_url(const tess_http_server *server) {
+  return server->url;
+}
+
+/* ---- end ---- */
+
+static void sleep_ms(long ms) {
+  struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+  while (nanosleep(&t, &t) != 0 && errno == EINTR) {
+  }
+}
+
+bool tess_http_server_drain(tess_http_server *server, int64_t grace_ms) {
+  tess__watch *watch = server->site.watch;
+  int64_t until_ms = tess__monotonic_ms() + (grace_ms > 0 ? grace_ms : 0);
+  atomic_store(&server->site.draining, true);
+  for (;;) {
+    tess__watch_close_idle(watch);
+    if (tess__watch_busy(watch, NULL) == 0) return true;
+    int64_t left_ms = until_ms - tess__monotonic_ms();
+    if (left_ms <= 0) break;
+    sleep_ms(left_ms < 10 ? (long)left_ms : 10);
+  }
+  tess__watch_abort_all(watch);
+  /* They are awake now and end by themselves; a handler that computes on its
+   * connection's thread is waited for in tess_http_server_free. */
+  return false;
+}
+
+void tess_http_server_free(tess_http_server *server) {
+  if (server == NULL) return;
+  if (server->context != NULL) {
+    tess_http_server_drain(server, 0);
+    mg_stop(server->context);
+  }
+  tess__watch_free(server->site.watch);
+  tess__pages_cleanup(&server->site.pages);
+  pthread_mutex_destroy(&server->log_lock);
+  free(server->cors_origin);
+  free(server);
+}

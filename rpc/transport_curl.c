@@ -1,0 +1,876 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The client transport on libcurl's multi interface. The only file that includes
+ * curl/curl.h.
+ *
+ * One thread at a time drives the multi handle. A thread of the transport's own
+ * does so while requests are on their way and nobody waits; a thread that waits
+ * (tess_transport_ops.wait) takes the role over, so that a blocking call moves
+ * its bytes itself, without a hop to another thread and back. Whoever drives
+ * tells the other waiting threads when they are done, and hands the role on when
+ * it leaves.
+ *
+ * What other threads want of a request (start, resume, cancel) they note in it,
+ * put it into a list and wake the driver. Fields below "driver" are touched by
+ * the driver alone, the others under the lock.
+ */
+#include <tessera/transport_curl.h>
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "rpc/http_reply_head.h"
+
+enum {
+  SMALL_BODY_BYTES = 64 << 10, /* gathered and sent with the head */
+  MAX_HEAD_BYTES = 256 << 10,  /* of a response */
+  LARGE_IN_BYTES = 512 << 10,  /* CURLOPT_BUFFERSIZE */
+  SMALL_IN_BYTES = 64 << 10,
+  LARGE_OUT_BYTES = 2 << 20, /* CURLOPT_UPLOAD_BUFFERSIZE: curl's maximum */
+  MAX_SPARE = 64             /* easy handles kept for reuse */
+};
+
+typedef struct request {
+  struct request *next_command; /* in transport->commands, when queued */
+  struct request *next_spare;
+  tess_http_outgoing *outgoing; /* NULL: not in use */
+  bool queued, want_start, want_resume;
+  _Atomic bool want_cancel;
+
+  /* driver */
+  struct request *previous, *next; /* in transport->active */
+  CURL *easy;
+  bool active, in_multi;
+  bool receive_paused; /* on_body said so */
+  bool ended;          /* complete, but on_end is held back until resume */
+  bool body_over;      /* next_body said END */
+  tess_slice piece;    /* what is left of the current piece of body */
+  tess__reply_head head;
+  tess_code failure; /* our own reason for making curl fail */
+  const char *failure_text;
+  int64_t deadline_ms;
+  char error[CURL_ERROR_SIZE];
+
+  /* of the thread that starts it, then of the driver */
+  char *text; /* header lines */
+  size_t text_capacity;
+  struct curl_slist *lines;
+  size_t line_capacity;
+  char *small_body;
+  size_t small_body_capacity;
+} request;
+
+typedef struct waiter {
+  struct waiter *previous, *next;
+  bool (*done)(void *ctx);
+  void *ctx;
+  pthread_cond_t changed;
+  bool finished; /* done(ctx) was true */
+  bool promoted; /* the role of driver is free: take it */
+} waiter;
+
+typedef struct curl_transport {
+  tess_transport base;
+  tess_transport_curl_options options;
+  pthread_mutex_t lock;
+  pthread_cond_t work; /* for the transport's thread */
+  pthread_t thread;
+  pthread_t driver; /* while driving */
+  bool driving, stop;
+  bool wake_sent; /* the driver has not yet seen the last wake-up */
+  size_t in_flight;
+  request *commands, **commands_end;
+  request *spare;
+  size_t spare_count;
+  waiter *waiters, *last_waiter;
+
+  /* driver */
+  CURLM *multi;
+  request *active;
+  int64_t next_deadline_ms; /* no deadline of an active request is earlier */
+} curl_transport;
+
+static int64_t monotonic_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- requests ---- */
+
+static void request_free(request *r) {
+  if (r == NULL) return;
+  if (r->easy != NULL) curl_easy_cleanup(r->easy);
+  tess__reply_head_cleanup(&r->head);
+  free(r->text);
+  free(r->lines);
+  free(r->small_body);
+  free(r);
+}
+
+static size_t on_header(char *data, size_t size, size_t count, void *ctx) {
+  request *r = ctx;
+  size_t bytes = size * count;
+  if (atomic_load(&r->want_cancel)) return CURL_WRITEFUNC_ERROR;
+  switch (tess__reply_head_line(&r->head, data, bytes)) {
+    case TESS__REPLY_READY: {
+      tess_http_outgoing *o = r->outgoing;
+      bool no_body = strcmp(o->method, "HEAD") == 0;
+      o->ops->on_head(o, r->head.status, &r->head.headers, no_body ? 0 : r->head.content_length);
+      return bytes;
+    }
+    case TESS__REPLY_MORE:
+      return bytes;
+    case TESS__REPLY_LARGE:
+      r->failure = TESS_RESOURCE_EXHAUSTED;
+      r->failure_text = "the response head is too large";
+      return CURL_WRITEFUNC_ERROR;
+    default:
+      r->failure = TESS_INTERNAL;
+      r->failure_text = "malformed response head";
+      return CURL_WRITEFUNC_ERROR;
+  }
+}
+
+static size_t on_write(char *data, size_t size, size_t count, void *ctx) {
+  request *r = ctx;
+  size_t bytes = size * count;
+  if (atomic_load(&r->want_cancel)) return CURL_WRITEFUNC_ERROR;
+  if (r->receive_paused) return CURL_WRITEFUNC_PAUSE;
+  tess_chunk chunk = {.data = (uint8_t *)data, .size = bytes};
+  if (!r->outgoing->ops->on_body(r->outgoing, &chunk)) r->receive_paused = true;
+  return bytes;
+}
+
+/* Straight from where the pieces lie into curl's send buffer. */
+static size_t on_read(char *data, size_t size, size_t count, void *ctx) {
+  request *r = ctx;
+  size_t room = size * count, filled = 0;
+  if (atomic_load(&r->want_cancel)) return CURL_READFUNC_ABORT;
+  while (filled < room) {
+    if (r->piece.size == 0) {
+      if (r->body_over) break;
+      tess_http_body_state state = r->outgoing->ops->next_body(r->outgoing, &r->piece);
+      if (state == TESS_BODY_WAIT) {
+        r->piece.size = 0;
+        return filled > 0 ? filled : CURL_READFUNC_PAUSE;
+      }
+      if (state == TESS_BODY_END) {
+        r->piece.size = 0;
+        r->body_over = true;
+        break;
+      }
+      continue;
+    }
+    size_t n = r->piece.size < room - filled ? r->piece.size : room - filled;
+    memcpy(data + filled, r->piece.data, n);
+    r->piece.data = (const char *)r->piece.data + n;
+    r->piece.size -= n;
+    filled += n;
+  }
+  return filled;
+}
+
+static int on_seek(void *ctx, curl_off_t offset, int origin) {
+  request *r = ctx;
+  if (offset != 0 || origin != SEEK_SET) return CURL_SEEKFUNC_FAIL;
+  if (!r->outgoing->ops->rewind_body(r->outgoing)) return CURL_SEEKFUNC_FAIL;
+  r->piece.size = 0;
+  r->body_over = false;
+  return CURL_SEEKFUNC_OK;
+}
+
+/* Over loopback cubic moves twice what bbr does. */
+static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address) {
+  (void)ctx;
+  (void)purpose;
+  int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  if (fd < 0) return CURL_SOCKET_BAD;
+  bool loopback = false;
+  if (address->family == AF_INET) {
+    struct sockaddr_in v4;
+    memcpy(&v4, &address->addr, sizeof v4);
+    loopback = ntohl(v4.sin_addr.s_addr) >> 24 == 127;
+  } else if (address->family == AF_INET6) {
+    struct sockaddr_in6 v6;
+    memcpy(&v6, (const void *)&address->addr, sizeof v6);
+    loopback = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+  }
+  /* Not available everywhere, and then not missed. */
+  if (loopback && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) != 0) errno = 0;
+  return fd;
+}
+
+static request *request_new(curl_transport *t) {
+  request *r = calloc(1, sizeof *r);
+  if (r == NULL) return NULL;
+  tess__reply_head_init(&r->head, MAX_HEAD_BYTES);
+  CURL *e = r->easy = curl_easy_init();
+  if (e == NULL) {
+    request_free(r);
+    return NULL;
+  }
+  CURLcode rc = CURLE_OK;
+#define SET(option, value) rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, option, value)
+  SET(CURLOPT_ERRORBUFFER, r->error);
+  SET(CURLOPT_HEADERFUNCTION, on_header);
+  SET(CURLOPT_HEADERDATA, r);
+  SET(CURLOPT_WRITEFUNCTION, on_write);
+  SET(CURLOPT_WRITEDATA, r);
+  SET(CURLOPT_READFUNCTION, on_read);
+  SET(CURLOPT_READDATA, r);
+  SET(CURLOPT_SEEKFUNCTION, on_seek);
+  SET(CURLOPT_SEEKDATA, r);
+  SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
+  SET(CURLOPT_NOSIGNAL, 1L);
+  SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+#if LIBCURL_VERSION_NUM >= 0x075500
+  SET(CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+  SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+  SET(CURLOPT_PROXY, "");
+  SET(CURLOPT_NOPROXY, "*");
+  SET(CURLOPT_FOLLOWLOCATION, 0L);
+  SET(CURLOPT_KEEP_SENDING_ON_ERROR, 1L);
+  SET(CURLOPT_TCP_NODELAY, 1L);
+  SET(CURLOPT_CONNECTTIMEOUT_MS, (long)t->options.connect_timeout_ms);
+#undef SET
+  if (rc != CURLE_OK) {
+    request_free(r);
+    return NULL;
+  }
+  return r;
+}
+
+static bool reserve(char **data, size_t *capacity, size_t size) {
+  if (size <= *capacity) return true;
+  char *more = realloc(*data, size);
+  if (more == NULL) return false;
+  *data = more;
+  *capacity = size;
+  return true;
+}
+
+/* The header lines as a curl_slist that lies in the request's own memory. */
+static bool put_headers(request *r, const tess_metadata *headers, bool chunked) {
+  static const char *const own[] = {"Expect:", "Accept:"};
+  size_t bytes = 0, count = headers != NULL ? headers->count : 0, used = 0;
+  bool typed = false;
+  for (size_t i = 0; i < count; i++) {
+    const tess_metadata_entry *e = &headers->entries[i];
+    bytes += strlen(e->name) + e->value_size + 3;
+    if (strcmp(e->name, "content-type") == 0) typed = true;
+  }
+  if (!reserve(&r->text, &r->text_capacity, bytes + 1)) return false;
+  if (r->line_capacity < count + 4) {
+    struct curl_slist *lines = realloc(r->lines, (count + 4) * sizeof *lines);
+    if (lines == NULL) return false;
+    r->lines = lines;
+    r->line_capacity = count + 4;
+  }
+  char *to = r->text;
+  bool accept = false;
+  for (size_t i = 0; i < count; i++) {
+    const tess_metadata_entry *e = &headers->entries[i];
+    if (strcmp(e->name, "content-length") == 0 || strcmp(e->name, "transfer-encoding") == 0 ||
+        strcmp(e->name, "expect") == 0)
+      continue; /* framing is the transport's */
+    if (strcmp(e->name, "accept") == 0) accept = true;
+    r->lines[used++].data = to;
+    size_t name_size = strlen(e->name);
+    memcpy(to, e->name, name_size);
+    to += name_size;
+    if (e->value_size == 0) {
+      *to++ = ';'; /* curl's way to say: with an empty value */
+    } else {
+      *to++ = ':';
+      *to++ = ' ';
+      memcpy(to, e->value, e->value_size);
+      to += e->value_size;
+    }
+    *to++ = 0;
+  }
+  for (size_t i = 0; i < (accept ? 1u : 2u); i++)
+    r->lines[used++].data = (char *)(uintptr_t)own[i]; /* curl only reads it */
+  if (!typed) r->lines[used++].data = (char *)(uintptr_t)"Content-Type:";
+  if (chunked) r->lines[used++].data = (char *)(uintptr_t)"Transfer-Encoding: chunked";
+  for (size_t i = 0; i < used; i++)
+    r->lines[i].next = i + 1 < used ? &r->lines[i + 1] : NULL;
+  return true;
+}
+
+/* A body of at most SMALL_BODY_BYTES as one piece: curl then sends it in one
+ * packet with the head. False: it cannot be had now, or the memory. */
+static bool take_small_body(request *r, const char **body) {
+  tess_http_outgoing *o = r->outgoing;
+  size_t size = (size_t)o->content_length, filled = 0;
+  *body = "";
+  while (filled < size) {
+    tess_slice piece = {0};
+    if (o->ops->next_body(o, &piece) != TESS_BODY_DATA || piece.size > size - filled) return false;
+    if (piece.size == size) {
+      *body = piece.data; /* borrowed until end: next_body is not called again */
+      return true;
+    }
+    if (piece.size == 0) continue;
+    if (!reserve(&r->small_body, &r->small_body_capacity, size)) return false;
+    memcpy(r->small_body + filled, piece.data, piece.size);
+    filled += piece.size;
+    *body = r->small_body;
+  }
+  return true;
+}
+
+static CURLcode set_up(curl_transport *t, request *r) {
+  tess_http_outgoing *o = r->outgoing;
+  CURL *e = r->easy;
+  bool get = strcmp(o->method, "GET") == 0, head = strcmp(o->method, "HEAD") == 0;
+  bool bodyless = (get || head) && o->content_length <= 0;
+  bool small = !bodyless && o->content_length >= 0 && o->content_length <= SMALL_BODY_BYTES;
+  const char *body = NULL;
+  if (!put_headers(r, o->headers, !bodyless && o->content_length < 0)) return CURLE_OUT_OF_MEMORY;
+  if (small && !take_small_body(r, &body)) {
+    if (!o->ops->rewind_body(o)) return CURLE_SEND_FAIL_REWIND;
+    small = false;
+  }
+  long in = small || bodyless ? SMALL_IN_BYTES : LARGE_IN_BYTES;
+  if (t->options.buffer_bytes > 0) in = (long)t->options.buffer_bytes;
+  CURLcode rc = CURLE_OK;
+#define SET(option, value) rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, option, value)
+  SET(CURLOPT_URL, o->url);
+  SET(CURLOPT_HTTPHEADER, r->lines);
+  SET(CURLOPT_BUFFERSIZE, in);
+  SET(CURLOPT_CUSTOMREQUEST, (char *)NULL);
+  if (bodyless) {
+    SET(CURLOPT_NOBODY, 0L);
+    SET(CURLOPT_HTTPGET, 1L);
+    if (head) SET(CURLOPT_NOBODY, 1L);
+  } else {
+    SET(CURLOPT_NOBODY, 0L);
+    SET(CURLOPT_POST, 1L);
+    SET(CURLOPT_POSTFIELDS, small ? (char *)(uintptr_t)body : (char *)NULL);
+    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->content_length);
+    if (strcmp(o->method, "POST") != 0) SET(CURLOPT_CUSTOMREQUEST, o->method);
+    if (!small) {
+      long out = LARGE_OUT_BYTES;
+      if (t->options.buffer_bytes > 0) out = (long)t->options.buffer_bytes;
+      SET(CURLOPT_UPLOAD_BUFFERSIZE, out);
+    }
+  }
+#undef SET
+  return rc;
+}
+
+/* ---- the driver ---- */
+
+static void unlink_active(curl_transport *t, request *r) {
+  if (r->previous != NULL)
+    r->previous->next = r->next;
+  else
+    t->active = r->next;
+  if (r->next != NULL) r->next->previous = r->previous;
+  r->previous = r->next = NULL;
+  r->active = false;
+}
+
+/* The end of a request: its record goes back before the core hears of it, which
+ * may start the next one there and then. */
+static void end_request(curl_transport *t, request *r, tess_code code, const char *detail) {
+  tess_http_outgoing *o = r->outgoing;
+  char text[CURL_ERROR_SIZE];
+  if (detail != NULL) {
+    strncpy(text, detail, sizeof text - 1);
+    text[sizeof text - 1] = 0;
+  }
+  if (r->in_multi) curl_multi_remove_handle(t->multi, r->easy);
+  r->in_multi = false;
+  if (r->active) unlink_active(t, r);
+  tess__reply_head_reset(&r->head);
+  bool spare = false;
+  pthread_mutex_lock(&t->lock);
+  o->transport_data = NULL;
+  r->outgoing = NULL;
+  if (r->queued) {
+    request **at = &t->commands;
+    while (*at != r)
+      at = &(*at)->next_command;
+    *at = r->next_command;
+    if (t->commands_end == &r->next_command) t->commands_end = at;
+    r->queued = false;
+  }
+  t->in_flight--;
+  if (t->spare_count < MAX_SPARE) {
+    r->next_spare = t->spare;
+    t->spare = r;
+    t->spare_count++;
+    spare = true;
+  }
+  pthread_mutex_unlock(&t->lock);
+  if (!spare) request_free(r);
+  o->ops->on_end(o, code, detail != NULL ? text : NULL);
+}
+
+static tess_code code_of(CURLcode rc) {
+  switch (rc) {
+    case CURLE_OK:
+      return TESS_OK;
+    case CURLE_OUT_OF_MEMORY:
+      return TESS_RESOURCE_EXHAUSTED;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_BAD_FUNCTION_ARGUMENT:
+      return TESS_INVALID_ARGUMENT;
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_FAILED_INIT:
+      return TESS_INTERNAL;
+    default: /* refused, reset, no such host, cut short, TLS, ... */
+      return TESS_UNAVAILABLE;
+  }
+}
+
+static void finish(curl_transport *t, request *r, CURLcode rc) {
+  if (atomic_load(&r->want_cancel)) {
+    end_request(t, r, TESS_CANCELED, "canceled");
+  } else if (rc == CURLE_OK) {
+    if (r->receive_paused) {
+      /* Deliver nothing while paused, not even the end; the connection is free
+       * already. */
+      curl_multi_remove_handle(t->multi, r->easy);
+      r->in_multi = false;
+      r->ended = true;
+      return;
+    }
+    end_request(t, r, TESS_OK, NULL);
+  } else if (r->failure != TESS_OK) {
+    end_request(t, r, r->failure, r->failure_text);
+  } else {
+    end_request(t, r, code_of(rc), r->error[0] != 0 ? r->error : curl_easy_strerror(rc));
+  }
+}
+
+static void begin(curl_transport *t, request *r) {
+  r->previous = NULL;
+  r->next = t->active;
+  if (t->active != NULL) t->active->previous = r;
+  t->active = r;
+  r->active = true;
+  if (r->deadline_ms < t->next_deadline_ms) t->next_deadline_ms = r->deadline_ms;
+  CURLMcode rc = curl_multi_add_handle(t->multi, r->easy);
+  if (rc != CURLM_OK) {
+    end_request(t, r, rc == CURLM_OUT_OF_MEMORY ? TESS_RESOURCE_EXHAUSTED : TESS_INTERNAL,
+                curl_multi_strerror(rc));
+    return;
+  }
+  r->in_multi = true;
+}
+
+static void obey(curl_transport *t) {
+  for (;;) {
+    pthread_mutex_lock(&t->lock);
+    t->wake_sent = false;
+    request *r = t->commands;
+    if (r == NULL) {
+      pthread_mutex_unlock(&t->lock);
+      return;
+    }
+    t->commands = r->next_command;
+    if (t->commands == NULL) t->commands_end = &t->commands;
+    r->queued = false;
+    bool start = r->want_start, resume = r->want_resume;
+    r->want_start = r->want_resume = false;
+    pthread_mutex_unlock(&t->lock);
+    if (atomic_load(&r->want_cancel)) {
+      end_request(t, r, TESS_CANCELED, "canceled");
+      continue;
+    }
+    if (start) begin(t, r);
+    if (!resume || start) continue;
+    r->receive_paused = false;
+    if (r->ended)
+      end_request(t, r, TESS_OK, NULL);
+    else if (r->in_multi)
+      curl_easy_pause(r->easy, CURLPAUSE_CONT); /* may call back: not under the lock */
+  }
+}
+
+static void expire(curl_transport *t) {
+  int64_t now_ms = monotonic_ms();
+  if (now_ms < t->next_deadline_ms) return;
+  /* Ending one may start others or end more: look from the start each time. */
+  for (;;) {
+    int64_t next_ms = TESS_NEVER_MS;
+    request *r = t->active;
+    while (r != NULL && r->deadline_ms > now_ms) {
+      if (r->deadline_ms < next_ms) next_ms = r->deadline_ms;
+      r = r->next;
+    }
+    if (r == NULL) {
+      t->next_deadline_ms = next_ms;
+      return;
+    }
+    end_request(t, r, TESS_DEADLINE_EXCEEDED, "the deadline passed");
+  }
+}
+
+/* Lets the waiting threads know which of them are done. */
+static void tell_waiters(curl_transport *t) {
+  pthread_mutex_lock(&t->lock);
+  for (waiter *w = t->waiters; w != NULL; w = w->next) {
+    if (w->finished || !w->done(w->ctx)) continue;
+    w->finished = true;
+    pthread_cond_signal(&w->changed);
+  }
+  pthread_mutex_unlock(&t->lock);
+}
+
+static void work(curl_transport *t) {
+  int running = 0, left = 0;
+  obey(t);
+  curl_multi_perform(t->multi, &running);
+  for (CURLMsg *m; (m = curl_multi_info_read(t->multi, &left)) != NULL;) {
+    if (m->msg != CURLMSG_DONE) continue;
+    CURLcode rc = m->data.result;
+    for (request *r = t->active; r != NULL; r = r->next) {
+      if (r->easy != m->easy_handle) continue;
+      finish(t, r, rc);
+      break;
+    }
+  }
+  expire(t);
+}
+
+/* Sleeps until a socket, a timer or another thread wants something. */
+static void rest(curl_transport *t, int64_t until_ms) {
+  int64_t wake_ms = until_ms < t->next_deadline_ms ? until_ms : t->next_deadline_ms;
+  int64_t sleep_ms = 60000;
+  if (wake_ms != TESS_NEVER_MS) {
+    sleep_ms = wake_ms - monotonic_ms();
+    if (sleep_ms < 0) sleep_ms = 0;
+    if (sleep_ms > 60000) sleep_ms = 60000;
+  }
+  pthread_mutex_lock(&t->lock);
+  bool busy = t->commands != NULL;
+  pthread_mutex_unlock(&t->lock);
+  if (!busy) curl_multi_poll(t->multi, NULL, 0, (int)sleep_ms, NULL);
+}
+
+/* Under the lock: somebody should drive, if there is something to do. */
+static void hand_over(curl_transport *t) {
+  t->driving = false;
+  for (waiter *w = t->waiters; w != NULL; w = w->next) {
+    if (w->finished) continue;
+    w->promoted = true;
+    pthread_cond_signal(&w->changed);
+    return;
+  }
+  if (t->in_flight > 0 || t->stop) pthread_cond_signal(&t->work);
+}
+
+static void end_all(curl_transport *t) {
+  obey(t);
+  while (t->active != NULL)
+    end_request(t, t->active, TESS_CANCELED, "the transport was freed");
+}
+
+static void *own_thread(void *arg) {
+  curl_transport *t = arg;
+  pthread_mutex_lock(&t->lock);
+  while (!t->stop) {
+    if (t->driving || t->in_flight == 0 || t->waiters != NULL) {
+      pthread_cond_wait(&t->work, &t->lock);
+      continue;
+    }
+    t->driving = true;
+    t->driver = pthread_self();
+    while (!t->stop && t->in_flight > 0 && t->waiters == NULL) {
+      pthread_mutex_unlock(&t->lock);
+      work(t);
+      pthread_mutex_lock(&t->lock);
+      if (t->stop || t->in_flight == 0 || t->waiters != NULL) break;
+      pthread_mutex_unlock(&t->lock);
+      rest(t, TESS_NEVER_MS);
+      pthread_mutex_lock(&t->lock);
+    }
+    hand_over(t);
+  }
+  t->driving = true;
+  t->driver = pthread_self();
+  pthread_mutex_unlock(&t->lock);
+  end_all(t);
+  return NULL;
+}
+
+/* ---- tess_transport_ops ---- */
+
+/* Under the lock: the driver shall look at the commands. */
+static void call_driver(curl_transport *t, bool caller_waits) {
+  if (!t->driving) {
+    if (!caller_waits) pthread_cond_signal(&t->work);
+    return;
+  }
+  if (t->wake_sent || pthread_equal(t->driver, pthread_self())) return;
+  t->wake_sent = true;
+  curl_multi_wakeup(t->multi);
+}
+
+static void enqueue(curl_transport *t, request *r) {
+  if (r->queued) return;
+  r->queued = true;
+  r->next_command = NULL;
+  *t->commands_end = r;
+  t->commands_end = &r->next_command;
+}
+
+static tess_code transport_start(tess_transport *transport, tess_http_outgoing *outgoing,
+                                 tess_status *status) {
+  curl_transport *t = (curl_transport *)transport;
+  pthread_mutex_lock(&t->lock);
+  request *r = t->spare;
+  if (r != NULL) {
+    t->spare = r->next_spare;
+    t->spare_count--;
+  }
+  pthread_mutex_unlock(&t->lock);
+  if (r == NULL) r = request_new(t);
+  if (r == NULL)
+    return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory for a request");
+
+  r->outgoing = outgoing;
+  r->queued = r->want_resume = false;
+  r->want_start = true;
+  atomic_store(&r->want_cancel, false);
+  r->receive_paused = r->ended = r->body_over = false;
+  r->piece = (tess_slice){0};
+  r->failure = TESS_OK;
+  r->error[0] = 0;
+  r->deadline_ms = outgoing->deadline_ms;
+  CURLcode rc = set_up(t, r);
+  if (rc != CURLE_OK) {
+    request_free(r);
+    return tess_status_set(status, code_of(rc), "cannot start the request: %s",
+                           curl_easy_strerror(rc));
+  }
+  pthread_mutex_lock(&t->lock);
+  outgoing->transport_data = r;
+  t->in_flight++;
+  enqueue(t, r);
+  call_driver(t, outgoing->caller_waits);
+  pthread_mutex_unlock(&t->lock);
+  return TESS_OK;
+}
+
+static void transport_resume(tess_transport *transport, tess_http_outgoing *outgoing) {
+  curl_transport *t = (curl_transport *)transport;
+  pthread_mutex_lock(&t->lock);
+  request *r = outgoing->transport_data;
+  if (r != NULL) {
+    r->want_resume = true;
+    enqueue(t, r);
+    call_driver(t, false);
+  }
+  pthread_mutex_unlock(&t->lock);
+}
+
+static void transport_cancel(tess_transport *transport, tess_http_outgoing *outgoing) {
+  curl_transport *t = (curl_transport *)transport;
+  pthread_mutex_lock(&t->lock);
+  request *r = outgoing->transport_data;
+  if (r != NULL) {
+    atomic_store(&r->want_cancel, true);
+    enqueue(t, r);
+    call_driver(t, false);
+  }
+  pthread_mutex_unlock(&t->lock);
+}
+
+static int64_t transport_now_ms(tess_transport *transport) {
+  (void)transport;
+  return monotonic_ms();
+}
+
+static void add_waiter(curl_transport *t, waiter *w) {
+  w->next = NULL;
+  w->previous = t->last_waiter;
+  if (t->last_waiter != NULL)
+    t->last_waiter->next = w;
+  else
+    t->waiters = w;
+  t->last_waiter = w;
+}
+
+static void remove_waiter(curl_transport *t, waiter *w) {
+  if (w->previous != NULL)
+    w->previous->next = w->next;
+  else
+    t->waiters = w->next;
+  if (w->next != NULL)
+    w->next->previous = w->previous;
+  else
+    t->last_waiter = w->previous;
+}
+
+/* Drives until this thread's own request is done. Under the lock; gives it up
+ * meanwhile. */
+static bool drive_until(curl_transport *t, waiter *self, int64_t until_ms) {
+  bool done;
+  t->driving = true;
+  t->driver = pthread_self();
+  pthread_mutex_unlock(&t->lock);
+  for (;;) {
+    work(t);
+    /* Also those who came to wait for something that had happened before. */
+    tell_waiters(t);
+    done = self->done(self->ctx);
+    if (done || monotonic_ms() >= until_ms) break;
+    rest(t, until_ms);
+  }
+  pthread_mutex_lock(&t->lock);
+  hand_over(t);
+  return done;
+}
+
+static bool transport_wait(tess_transport *transport, bool (*done)(void *ctx), void *ctx,
+                           int64_t until_ms) {
+  curl_transport *t = (curl_transport *)transport;
+  waiter self = {.done = done, .ctx = ctx};
+  bool result = false;
+  pthread_mutex_lock(&t->lock);
+  if (!t->driving) {
+    result = drive_until(t, &self, until_ms);
+    pthread_mutex_unlock(&t->lock);
+    return result;
+  }
+  pthread_condattr_t attr;
+  pthread_condattr_init(&attr);
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  pthread_cond_init(&self.changed, &attr);
+  pthread_condattr_destroy(&attr);
+  add_waiter(t, &self);
+  call_driver(t, false); /* it tells what had happened before we came */
+  for (;;) {
+    if (self.finished) {
+      result = true;
+      break;
+    }
+    if (monotonic_ms() >= until_ms) break;
+    if (!t->driving) {
+      self.promoted = false;
+      remove_waiter(t, &self);
+      result = drive_until(t, &self, until_ms);
+      pthread_mutex_unlock(&t->lock);
+      pthread_cond_destroy(&self.changed);
+      return result;
+    }
+    self.promoted = false;
+    if (until_ms == TESS_NEVER_MS) {
+      pthread_cond_wait(&self.changed, &t->lock);
+    } else {
+      struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000L};
+      pthread_cond_timedwait(&self.changed, &t->lock, &until);
+    }
+  }
+  remove_waiter(t, &self);
+  if (self.promoted && !t->driving) hand_over(t);
+  pthread_mutex_unlock(&t->lock);
+  pthread_cond_destroy(&self.changed);
+  return result;
+}
+
+static void transport_free(tess_transport *transport) {
+  curl_transport *t = (curl_transport *)transport;
+  if (t == NULL) return;
+  pthread_mutex_lock(&t->lock);
+  t->stop = true;
+  if (t->driving) curl_multi_wakeup(t->multi);
+  pthread_cond_signal(&t->work);
+  pthread_mutex_unlock(&t->lock);
+  pthread_join(t->thread, NULL);
+  while (t->spare != NULL) {
+    request *r = t->spare;
+    t->spare = r->next_spare;
+    request_free(r);
+  }
+  curl_multi_cleanup(t->multi);
+  pthread_cond_destroy(&t->work);
+  pthread_mutex_destroy(&t->lock);
+  free(t);
+}
+
+static const tess_transport_ops curl_ops = {.start = transport_start,
+                                            .resume = transport_resume,
+                                            .cancel = transport_cancel,
+                                            .now_ms = transport_now_ms,
+                                            .wait = transport_wait,
+                                            .free = transport_free};
+
+static CURLcode global_result;
+
+static void global_init(void) {
+  global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* The thread takes no signals that are meant for the program. */
+static int start_thread(curl_transport *t) {
+  sigset_t set, before;
+  sigfillset(&set);
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+  for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+    sigdelset(&set, faults[i]);
+  pthread_sigmask(SIG_BLOCK, &set, &before);
+  int rc = pthread_create(&t->thread, NULL, own_thread, t);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return rc;
+}
+
+tess_transport *tess_transport_curl_new(const tess_transport_curl_options *options,
+                                        tess_status *status) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, global_init);
+  curl_transport *t = global_result == CURLE_OK ? calloc(1, sizeof *t) : NULL;
+  if (t == NULL) {
+    tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "cannot set up libcurl");
+    return NULL;
+  }
+  t->base.ops = &curl_ops;
+  if (options != NULL) t->options = *options;
+  if (t->options.max_connections_per_host == 0) t->options.max_connections_per_host = 16;
+  if (t->options.max_connections == 0) t->options.max_connections = 256;
+  if (t->options.connect_timeout_ms <= 0) t->options.connect_timeout_ms = 5000;
+  if (t->options.buffer_bytes > LARGE_OUT_BYTES) t->options.buffer_bytes = LARGE_OUT_BYTES;
+  t->commands_end = &t->commands;
+  t->next_deadline_ms = TESS_NEVER_MS;
+  t->multi = curl_multi_init();
+  if (t->multi == NULL) {
+    free(t);
+    tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory for a transport");
+    return NULL;
+  }
+  long total = (long)t->options.max_connections;
+  curl_multi_setopt(t->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+  curl_multi_setopt(t->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                    (long)t->options.max_connections_per_host);
+  curl_multi_setopt(t->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, total);
+  curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, total);
+  pthread_mutex_init(&t->lock, NULL);
+  pthread_cond_init(&t->work, NULL);
+  if (start_thread(t) != 0) {
+    curl_multi_cleanup(t->multi);
+    pthread_cond_destroy(&t->work);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+    tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "cannot start the transport's thread");
+    return NULL;
+  }
+  return &t->base;
+}
