@@ -29,6 +29,9 @@ set(TESSERA_RPC_CORE_SOURCES
   rpc/exchange.c
   rpc/protocol_connect.c
   rpc/protocol_grpc_web.c
+  rpc/client.c
+  rpc/client_unary.c
+  rpc/transport_memory.c
 )
 set(TESSERA_RPC_LOCK_PTHREAD rpc/lock_pthread.c)
 set(TESSERA_RPC_LOCK_NONE rpc/lock_none.c)

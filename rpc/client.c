@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The client object; heads of requests and of responses.
+ * Sources: https://connectrpc.com/docs/protocol,
+ * https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md
+ */
+#include "rpc/client.h"
+
+#include "rpc/deadline.h"
+#include "rpc/envelope.h"
+#include "rpc/format.h"
+#include "rpc/memory.h"
+#include "rpc/metadata.h"
+
+#include <tessera/version.h>
+
+#include <string.h>
+
+enum {
+  HTTP_OK = 200,
+  DEFAULT_MAX_RESPONSE_BYTES = 4 * 1024 * 1024,
+  DEFAULT_MAX_METADATA_BYTES = 64 * 1024,
+  DEFAULT_STREAM_WINDOW_BYTES = 1024 * 1024,
+  DEFAULT_MIN_COMPRESS_BYTES = 1024,
+  MAX_CONTENT_TYPE_BYTES = 128,
+};
+
+/* ---- the object ---- */
+
+static void fill_defaults(tess_client_options *options) {
+  if (options->max_response_bytes == 0) options->max_response_bytes = DEFAULT_MAX_RESPONSE_BYTES;
+  if (options->max_metadata_bytes == 0) options->max_metadata_bytes = DEFAULT_MAX_METADATA_BYTES;
+  if (options->stream_window_bytes == 0)
+    options->stream_window_bytes = DEFAULT_STREAM_WINDOW_BYTES;
+  if (options->min_compress_bytes == 0) options->min_compress_bytes = DEFAULT_MIN_COMPRESS_BYTES;
+  if (options->codec == NULL) options->codec = &tess_codec_proto;
+}
+
+static bool is_http_url(const char *url) {
+  size_t skip = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
+  if (skip == 0 || url[skip] == '\0' || url[skip] == '/') return false;
+  for (const char *c = url; *c != '\0'; c++)
+    if ((unsigned char)*c <= ' ' || *c == '?' || *c == '#' || (unsigned char)*c >= 0x7F)
+      return false;
+  return true;
+}
+
+tess_client *tess_client_new(const tess_client_options *options, tess_status *status) {
+  const tess_allocator *allocator = tess__allocator_or_default(options->allocator);
+  if (options->transport == NULL || options->base_url == NULL ||
+      !is_http_url(options->base_url)) {
+    tess_status_set(status, TESS_INVALID_ARGUMENT,
+                    options->transport == NULL
+                        ? "a client needs a transport"
+                        : "a client needs a base_url like \"http://host:port\"");
+    return NULL;
+  }
+  tess_client *client = tess__alloc(allocator, sizeof *client);
+  size_t size = strlen(options->base_url);
+  while (size > 0 && options->base_url[size - 1] == '/')
+    size--;
+  char *base_url = tess__strndup(allocator, options->base_url, size);
+  if (client == NULL || base_url == NULL) {
+    tess__free(allocator, client);
+    tess__free(allocator, base_url);
+    tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+    return NULL;
+  }
+  *client = (tess_client){.allocator = allocator, .options = *options, .base_url = base_url};
+  client->options.base_url = base_url;
+  fill_defaults(&client->options);
+  return client;
+}
+
+void tess_client_free(tess_client *client) {
+  if (client == NULL) return;
+  tess__free(client->allocator, client->interceptors);
+  tess__free(client->allocator, client->base_url);
+  tess__free(client->allocator, client);
+}
+
+tess_code tess_client_add_interceptor(tess_client *client,
+                                      const tess_client_interceptor *interceptor) {
+  size_t count = client->interceptor_count + 1;
+  tess_client_interceptor *interceptors =
+      tess__realloc(client->allocator, client->interceptors, count * sizeof *interceptors);
+  if (interceptors == NULL) return TESS_RESOURCE_EXHAUSTED;
+  interceptors[count - 1] = *interceptor;
+  client->interceptors = interceptors;
+  client->interceptor_count = count;
+  return TESS_OK;
+}
+
+tess_code tess_client_add_compressor(tess_client *client, const tess_compressor *compressor) {
+  return tess__compressors_add(&client->compressors, compressor);
+}
+
+void tess_client_clear_response(tess_client *client, const tess_method *method, void *response) {
+  method->response->runtime->clear(method->response, client->allocator, response);
+}
+
+/* ---- requests ---- */
+
+static bool is_grpc_web(const tess__client_base *base) {
+  return base->client->options.protocol == TESS_PROTOCOL_GRPC_WEB;
+}
+
+tess_code tess__client_fail(tess__client_base *base, tess_code code, const char *format, ...) {
+  if (base->failed) return base->status.code;
+  char message[512];
+  va_list args;
+  va_start(args, format);
+  tess__vformat(message, sizeof message, format, args);
+  va_end(args);
+  base->failed = true;
+  return tess_status_set(&base->status, code, "%s", message);
+}
+
+static tess_code out_of_memory(tess__client_base *base) {
+  return tess__client_fail(base, TESS_RESOURCE_EXHAUSTED, "out of memory");
+}
+
+tess_code tess__client_begin(tess__client_base *base, tess_client *client,
+                             const tess_method *method, const tess_call_options *options,
+                             void *memory, size_t memory_size) {
+  static const tess_call_options no_options = {0};
+  if (options == NULL) options = &no_options;
+  tess_transport *transport = client->options.transport;
+  base->client = client;
+  base->method = method;
+  base->framed = method->stream_kind != TESS_UNARY || is_grpc_web(base);
+  tess__arena_init_with(&base->arena, client->allocator, 0, memory, memory_size);
+  tess__arena_allocator(&base->arena, &base->arena_allocator);
+  tess_metadata_init(&base->headers, &base->arena_allocator, client->options.max_metadata_bytes);
+  tess_metadata_init(&base->response_headers, &base->arena_allocator,
+                     client->options.max_metadata_bytes);
+  tess_metadata_init(&base->response_trailers, &base->arena_allocator,
+                     client->options.max_metadata_bytes);
+  tess_status_init(&base->status, &base->arena_allocator);
+  base->want_headers = options->response_headers;
+  base->want_trailers = options->response_trailers;
+  base->keep =
+      base->want_headers != NULL || base->want_trailers != NULL || client->interceptor_count != 0;
+
+  int64_t timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : client->options.timeout_ms;
+  base->deadline_ms = timeout_ms > 0
+                          ? tess__deadline_after(transport->ops->now_ms(transport), timeout_ms)
+                          : TESS_NEVER_MS;
+  size_t base_size = strlen(client->base_url), path_size = strlen(method->path);
+  char *url = tess_arena_alloc(&base->arena, base_size + path_size + 1);
+  if (url == NULL) return out_of_memory(base);
+  memcpy(url, client->base_url, base_size);
+  memcpy(url + base_size, method->path, path_size + 1);
+  base->outgoing.method = "POST";
+  base->outgoing.url = url;
+  base->outgoing.headers = &base->headers;
+  base->outgoing.deadline_ms = base->deadline_ms;
+
+  if (timeout_ms > 0) {
+    char text[TESS__DECIMAL_BYTES + 1];
+    bool grpc = is_grpc_web(base);
+    size_t size = grpc ? tess__grpc_timeout_format(text, timeout_ms)
+                       : tess__connect_timeout_format(text, timeout_ms);
+    const char *name = grpc ? "grpc-timeout" : "connect-timeout-ms";
+    if (tess_metadata_add_n(&base->headers, name, strlen(name), text, size) != TESS_OK)
+      return out_of_memory(base);
+  }
+  if (options->headers != NULL && tess_metadata_append(&base->headers, options->headers) != TESS_OK)
+    return tess__client_fail(base, TESS_RESOURCE_EXHAUSTED, "the request headers are too large");
+  for (size_t i = 0; i < client->interceptor_count; i++) {
+    const tess_client_interceptor *interceptor = &client->interceptors[i];
+    if (interceptor->before != NULL) {
+      tess_code code =
+          interceptor->before(interceptor->ctx, method, &base->headers, &base->status);
+      if (code != TESS_OK) {
+        base->status.code = code;
+        base->failed = true;
+        return code;
+      }
+    }
+    base->interceptors_entered++;
+  }
+  return TESS_OK;
+}
+
+static tess_code add_text(tess_metadata *metadata, const char *name, const char *value) {
+  return tess__metadata_add_static(metadata, name, value, strlen(value));
+}
+
+static const char *content_type_prefix(const tess__client_base *base) {
+  if (is_grpc_web(base)) return "application/grpc-web+";
+  return base->framed ? "application/connect+" : "application/";
+}
+
+tess_code tess__client_add_headers(tess__client_base *base, bool compressed) {
+  tess_metadata *headers = &base->headers;
+  const tess_client_options *options = &base->client->options;
+  const char *accepted = base->client->compressors.names;
+  bool grpc = is_grpc_web(base);
+  const char *encoding = grpc           ? "grpc-encoding"
+                         : base->framed ? "connect-content-encoding"
+                                        : "content-encoding";
+  const char *accept = grpc           ? "grpc-accept-encoding"
+                       : base->framed ? "connect-accept-encoding"
+                                      : "accept-encoding";
+  tess_code code = TESS_OK;
+  headers->max_bytes = 0; /* a limit for what callers add */
+  bool get = base->outgoing.method[0] == 'G';
+  if (!get) {
+    char content_type[MAX_CONTENT_TYPE_BYTES];
+    tess__format(content_type, sizeof content_type, "%s%s", content_type_prefix(base),
+                 options->codec->name);
+    code = tess_metadata_add(headers, "content-type", content_type);
+    if (code == TESS_OK && !grpc) code = add_text(headers, "connect-protocol-version", "1");
+  }
+  if (code == TESS_OK && grpc) code = add_text(headers, "x-grpc-web", "1");
+  if (code == TESS_OK && compressed && !get)
+    code = add_text(headers, encoding, options->send_compressor->name);
+  if (code == TESS_OK && accepted[0] != '\0') code = add_text(headers, accept, accepted);
+  if (code == TESS_OK && tess_metadata_find(headers, "user-agent", 0) == NULL)
+    code = add_text(headers, "user-agent", "tessera/" TESS_VERSION);
+  return code == TESS_OK ? TESS_OK : out_of_memory(base);
+}
+
+void tess__client_cleanup(tess__client_base *base) {
+  tess_arena_cleanup(&base->arena); /* headers and status lie in it */
+}
+
+static tess_code compress(tess__client_base *base, tess_segments *segments, size_t prefix,
+                          tess_arena *arena) {
+  const tess_compressor *compressor = base->client->options.send_compressor;
+  tess_slice first = segments->items[0];
+  segments->slots[0] = (tess_slice){(const uint8_t *)first.data + prefix, first.size - prefix};
+  tess_chunk chunk = {0};
+  tess_code code = compressor->compress(compressor, segments->items, segments->count, 0,
+                                        base->client->allocator, &chunk, &base->status);
+  segments->slots[0] = first;
+  if (code != TESS_OK) return code;
+  const void *data = chunk.data;
+  size_t size = chunk.size;
+  code = tess_arena_adopt(arena, &chunk);
+  if (code != TESS_OK) return code;
+  tess__segments_clear(segments);
+  if (prefix != 0 && tess__segments_reserve(segments, prefix) == NULL)
+    return TESS_RESOURCE_EXHAUSTED;
+  return tess_segments_borrow(segments, data, size);
+}
+
+tess_code tess__client_encode(tess__client_base *base, const void *message,
+                              tess_segments *segments, tess_arena *arena, bool *compressed) {
+  const tess_client_options *options = &base->client->options;
+  size_t prefix = base->framed ? TESS__ENVELOPE_BYTES : 0;
+  *compressed = false;
+  if (prefix != 0 && tess__segments_reserve(segments, prefix) == NULL) return out_of_memory(base);
+  tess_code code = options->codec->encode(options->codec, base->method->request, message, segments,
+                                          &base->status);
+  if (code != TESS_OK) {
+    base->failed = true;
+    base->status.code = code;
+    return code;
+  }
+  size_t size = segments->total_bytes - prefix;
+  if (prefix != 0 && size > UINT32_MAX)
+    return tess__client_fail(base, TESS_RESOURCE_EXHAUSTED,
+                             "a framed message is limited to 4 GiB");
+  if (options->send_compressor != NULL && size >= options->min_compress_bytes) {
+    code = compress(base, segments, prefix, arena);
+    if (code != TESS_OK)
+      return tess__client_fail(base, code, "the request could not be compressed");
+    *compressed = true;
+    size = segments->total_bytes - prefix;
+  }
+  if (prefix != 0)
+    tess__envelope_write((uint8_t *)(uintptr_t)segments->items[0].data,
+                         *compressed ? TESS__ENVELOPE_COMPRESSED : 0, (uint32_t)size);
+  return TESS_OK;
+}
+
+/* ---- responses ---- */
+
+/* Where the headers of a unary Connect response hide its trailers. */
+static tess_code keep_headers(tess__client_base *base, const tess_metadata *headers) {
+  static const char prefix[] = "trailer-";
+  bool split = !base->framed;
+  for (size_t i = 0; i < headers->count; i++) {
+    const tess_metadata_entry *entry = &headers->entries[i];
+    bool trailer = split && strncmp(entry->name, prefix, sizeof prefix - 1) == 0;
+    const char *name = trailer ? entry->name + sizeof prefix - 1 : entry->name;
+    tess_code code =
+        tess_metadata_add_n(trailer ? &base->response_trailers : &base->response_headers, name,
+                            strlen(name), entry->value, entry->value_size);
+    /* A header that is not fit for metadata (an empty name) is left out. */
+    if (code == TESS_RESOURCE_EXHAUSTED) return code;
+  }
+  return TESS_OK;
+}
+
+/* "type/subtype" equals prefix + name, parameters aside. */
+static bool is_content_type(const tess_metadata_entry *entry, const char *prefix,
+                            const char *name) {
+  if (entry == NULL) return false;
+  size_t size = strcspn(entry->value, "; \t"), prefix_size = strlen(prefix);
+  return size > prefix_size && tess__ascii_equal(entry->value, prefix_size, prefix) &&
+         tess__ascii_equal(entry->value + prefix_size, size - prefix_size, name);
+}
+
+static bool is_expected_type(const tess__client_base *base, const tess_metadata_entry *type) {
+  const char *codec = base->client->options.codec->name;
+  if (is_content_type(type, content_type_prefix(base), codec)) return true;
+  return is_grpc_web(base) && base->client->options.codec == &tess_codec_proto &&
+         is_content_type(type, "application/", "grpc-web");
+}
+
+void tess__client_accept_head(tess__client_base *base, int status, const tess_metadata *headers) {
+  base->http_status = status;
+  if (base->keep || is_grpc_web(base)) {
+    if (keep_headers(base, headers) != TESS_OK) {
+      tess__client_fail(base, TESS_RESOURCE_EXHAUSTED, "the response headers are too large");
+      return;
+    }
+  }
+  const tess_metadata_entry *type = tess_metadata_find(headers, "content-type", 0);
+  if (status != HTTP_OK) {
+    /* Connect's unary errors come with a body; all else is for the status to tell. */
+    if (base->framed || !is_content_type(type, "application/", "json"))
+      tess__client_fail(base, tess_code_from_http(status), "HTTP status %d", status);
+  } else if (!is_expected_type(base, type)) {
+    const char *value = type != NULL ? type->value : "";
+    bool ours = strncmp(value, content_type_prefix(base), strlen(content_type_prefix(base))) == 0;
+    tess__client_fail(base, ours ? TESS_INTERNAL : TESS_UNKNOWN,
+                      "unexpected content type \"%.100s\"", value);
+  }
+  if (base->failed) return;
+  const char *name = is_grpc_web(base) ? "grpc-encoding"
+                     : base->framed    ? "connect-content-encoding"
+                                       : "content-encoding";
+  const tess_metadata_entry *encoding = tess_metadata_find(headers, name, 0);
+  if (encoding != NULL &&
+      tess__compressors_find(&base->client->compressors, encoding->value, encoding->value_size,
+                             &base->response_compressor) != TESS_OK)
+    tess__client_fail(base, TESS_INTERNAL, "unknown compression \"%.100s\"", encoding->value);
+}
+
+size_t tess__client_max_message_bytes(const tess__client_base *base) {
+  size_t limit = base->client->options.max_response_bytes;
+  /* Limits hold for what is decompressed; a coding may add a little. */
+  if (base->response_compressor != NULL && limit < SIZE_MAX - limit / 64 - 1024)
+    limit += limit / 64 + 1024;
+  return limit;
+}
+
+tess_code tess__client_decode(tess__client_base *base, tess_slice data, bool compressed,
+                              tess_arena *arena, void *message) {
+  const tess_client *client = base->client;
+  const tess_codec *codec = client->options.codec;
+  tess_code code = TESS_OK;
+  tess_arena scratch;
+  tess_arena_init(&scratch, client->allocator, 0);
+  if (compressed)
+    code = tess__decompress(base->response_compressor, &data, client->options.max_response_bytes,
+                            client->allocator, arena != NULL ? arena : &scratch, &base->status);
+  if (code == TESS_INVALID_ARGUMENT) code = TESS_INTERNAL; /* the server's fault, not ours */
+  if (code == TESS_OK) {
+    code = codec->decode(codec, base->method->response, data, arena, client->allocator, message,
+                         &base->status);
+    if (code == TESS_INVALID_ARGUMENT) code = TESS_INTERNAL;
+  }
+  if (code != TESS_OK) {
+    base->failed = true;
+    base->status.code = code;
+  }
+  tess_arena_cleanup(&scratch);
+  return code;
+}
+
+void tess__client_end(tess__client_base *base) {
+  while (base->interceptors_entered > 0) {
+    const tess_client_interceptor *interceptor =
+        &base->client->interceptors[--base->interceptors_entered];
+    if (interceptor->after != NULL)
+      interceptor->after(interceptor->ctx, base->method, &base->status, &base->response_headers,
+                         &base->response_trailers);
+  }
+  /* What does not fit the caller's limit is left out. */
+  if (base->want_headers != NULL)
+    (void)tess_metadata_append(base->want_headers, &base->response_headers);
+  if (base->want_trailers != NULL)
+    (void)tess_metadata_append(base->want_trailers, &base->response_trailers);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The client object and what unary calls and streams share. The files:
+ *   client.c         the object; heads of requests; statuses of responses
+ *   client_unary.c   unary calls
+ *   client_stream.c  streams, event by event
+ *   client_stream_blocking.c  streams for programs with threads
+ *
+ * Threads: the client does not change once calls are made. A call belongs to its
+ * caller until transport->start, then to the transport's thread.
+ */
+#ifndef TESSERA_RPC_CLIENT_H
+#define TESSERA_RPC_CLIENT_H
+
+#include "rpc/compression.h"
+
+#include <tessera/client.h>
+
+enum { TESS__CLIENT_BLOCK_BYTES = 4096 };
+
+struct tess_client {
+  const tess_allocator *allocator;
+  tess_client_options options; /* defaults filled in; base_url is ours */
+  char *base_url;              /* without a slash at its end */
+  tess__compressors compressors;
+  tess_client_interceptor *interceptors;
+  size_t interceptor_count;
+};
+
+/* What a call is made of, whichever kind; the first member of tess_client_call. */
+typedef struct tess__client_base {
+  tess_http_outgoing outgoing; /* first: the transport holds this */
+  tess_client *client;
+  const tess_method *method;
+  bool framed; /* enveloped bodies: streams, and all of gRPC-Web */
+  int64_t deadline_ms;
+  tess_arena arena;
+  tess_allocator arena_allocator;
+  tess_metadata headers; /* of the request */
+  /* Of the response, for options.response_... and interceptors; not filled when
+   * nobody wants them (keep == false) and the protocol does not need them. */
+  bool keep;
+  tess_metadata response_headers;
+  tess_metadata response_trailers;
+  tess_metadata *want_headers; /* options.response_headers, or NULL */
+  tess_metadata *want_trailers;
+  size_t interceptors_entered;
+  const tess_compressor *response_compressor;
+  int http_status;
+  bool failed; /* status is decided; what still comes is dropped */
+  tess_status status;
+} tess__client_base;
+
+/* Fills all of *base (zeroed memory; its arena starts with `memory`): deadline,
+ * URL, request headers, interceptors. compressed: the body is. TESS_OK, or why
+ * the call cannot be made: base->status. */
+tess_code tess__client_begin(tess__client_base *base, tess_client *client,
+                             const tess_method *method, const tess_call_options *options,
+                             void *memory, size_t memory_size);
+/* Adds the protocol's headers; the last thing before start. */
+tess_code tess__client_add_headers(tess__client_base *base, bool compressed);
+void tess__client_cleanup(tess__client_base *base);
+
+/* Encodes a message, enveloped if the call is framed, compressed if the client
+ * does and it is worth it. What was compressed becomes `arena`'s. */
+tess_code tess__client_encode(tess__client_base *base, const void *message,
+                              tess_segments *segments, tess_arena *arena, bool *compressed);
+
+/* Decides the call's status, unless it is decided. */
+tess_code tess__client_fail(tess__client_base *base, tess_code code, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
+/* Looks at the head of a response: keeps headers, checks the content type and
+ * the compression. A response that is no RPC response fails the call, except
+ * that Connect's unary errors (http_status != 200) wait for their body. */
+void tess__client_accept_head(tess__client_base *base, int status, const tess_metadata *headers);
+/* Decompresses (if need be) and decodes one message into *message. With an arena
+ * `data` must be the arena's already. */
+tess_code tess__client_decode(tess__client_base *base, tess_slice data, bool compressed,
+                              tess_arena *arena, void *message);
+/* Largest message before decompression. */
+size_t tess__client_max_message_bytes(const tess__client_base *base);
+/* The call is over: interceptors, then what the caller wanted to have. */
+void tess__client_end(tess__client_base *base);
+
+#endif

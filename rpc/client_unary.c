@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Unary calls. The request is encoded before it starts and goes out from where
+ * its payloads lie; the response is received into one block (of Content-Length
+ * bytes, where the server says so) and decoded there. A blocking call is decoded
+ * by the thread that waits, so that the transport's thread is free.
+ */
+#include "rpc/base64.h"
+#include "rpc/client.h"
+#include "rpc/envelope.h"
+#include "rpc/error_json.h"
+#include "rpc/grpc_status.h"
+#include "rpc/memory.h"
+#include "rpc/percent.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+enum {
+  HTTP_OK = 200,
+  FIRST_UNKNOWN_BYTES = 16 * 1024,
+  MAX_GET_URL_BYTES = 8 * 1024, /* longer ones travel as POST */
+};
+
+typedef struct unary_call {
+  tess__client_base base; /* first */
+  tess_segments body;
+  size_t body_next; /* next piece to send */
+  void *response;
+  tess_arena *response_arena; /* the caller's, or NULL */
+  int64_t expected;           /* Content-Length of the response; -1: unknown */
+  tess_chunk received;        /* owned; size is what has come */
+  size_t capacity;            /* 0: `received` came from the transport */
+  void (*done)(void *ctx, const tess_status *status);
+  void *ctx;
+  atomic_bool *arrived; /* blocking: the waiting thread completes the call */
+} unary_call;
+
+static unary_call *unary_of(tess_http_outgoing *outgoing) {
+  return (unary_call *)outgoing;
+}
+
+/* ---- the request ---- */
+
+static tess_http_body_state unary_next_body(tess_http_outgoing *outgoing, tess_slice *slice) {
+  unary_call *call = unary_of(outgoing);
+  if (call->body_next == call->body.count) return TESS_BODY_END;
+  *slice = call->body.items[call->body_next++];
+  return TESS_BODY_DATA;
+}
+
+static bool unary_rewind_body(tess_http_outgoing *outgoing) {
+  unary_of(outgoing)->body_next = 0;
+  return true;
+}
+
+/* Moves the message from the body to the URL, if it is small enough. */
+static tess_code try_get(unary_call *call, bool compressed) {
+  tess__client_base *base = &call->base;
+  const tess_client_options *options = &base->client->options;
+  size_t size = call->body.total_bytes;
+  if (!options->use_get || base->framed || base->method->idempotency != TESS_NO_SIDE_EFFECTS ||
+      size > MAX_GET_URL_BYTES)
+    return TESS_OK;
+  tess__text url;
+  tess__text_init(&url, &base->arena_allocator, 0);
+  tess__text_add_string(&url, base->outgoing.url);
+  tess__text_add_string(&url, "?connect=v1&encoding=");
+  tess__text_add_string(&url, options->codec->name);
+  if (compressed) {
+    tess__text_add_string(&url, "&compression=");
+    tess__text_add_string(&url, options->send_compressor->name);
+  }
+  uint8_t *flat = tess_arena_alloc(&base->arena, size);
+  if (flat == NULL) return TESS_RESOURCE_EXHAUSTED;
+  tess__segments_flatten(&call->body, flat);
+  if (compressed || options->codec == &tess_codec_proto) {
+    tess__text_add_string(&url, "&base64=1&message=");
+    uint8_t *room = tess__text_reserve(&url, tess__base64_encoded_size(size));
+    if (room != NULL) tess__base64_encode(TESS__BASE64_URL, flat, size, (char *)room);
+  } else {
+    tess__text_add_string(&url, "&message=");
+    tess__percent_encode_query(&url, (const char *)flat, size);
+  }
+  tess__text_add_char(&url, '\0');
+  if (url.failed) return TESS_RESOURCE_EXHAUSTED;
+  if (url.size > MAX_GET_URL_BYTES) return TESS_OK;
+  base->outgoing.method = "GET";
+  base->outgoing.url = (const char *)url.data;
+  tess__segments_clear(&call->body);
+  return TESS_OK;
+}
+
+/* ---- the response ---- */
+
+static void fail_and_cancel(unary_call *call, tess_code code, const char *message) {
+  tess_transport *transport = call->base.client->options.transport;
+  tess__client_fail(&call->base, code, "%s", message);
+  transport->ops->cancel(transport, &call->base.outgoing);
+}
+
+static size_t max_body_bytes(const unary_call *call) {
+  size_t limit = tess__client_max_message_bytes(&call->base);
+  if (!call->base.framed) return limit;
+  size_t extra = call->base.client->options.max_metadata_bytes + 2 * TESS__ENVELOPE_BYTES;
+  return limit < SIZE_MAX - extra ? limit + extra : SIZE_MAX;
+}
+
+static void unary_on_head(tess_http_outgoing *outgoing, int status, const tess_metadata *headers,
+                          int64_t content_length) {
+  unary_call *call = unary_of(outgoing);
+  if (call->base.failed) return;
+  tess__client_accept_head(&call->base, status, headers);
+  call->expected = content_length;
+  if (call->base.failed) return;
+  if (content_length > 0 && (uint64_t)content_length > max_body_bytes(call))
+    fail_and_cancel(call, TESS_RESOURCE_EXHAUSTED, "the response is larger than the limit");
+}
+
+static bool make_room(unary_call *call, size_t size) {
+  if (size <= call->capacity) return true;
+  size_t capacity = call->expected > 0 ? (size_t)call->expected
+                    : call->capacity == 0 ? FIRST_UNKNOWN_BYTES
+                                          : call->capacity * 2;
+  if (capacity < size) capacity = size;
+  uint8_t *block = tess__block_new(call->base.client->allocator, capacity);
+  if (block == NULL) return false;
+  size_t held = call->received.size;
+  if (held != 0) memcpy(block, call->received.data, held);
+  tess_chunk_release(&call->received);
+  call->received = (tess_chunk){block, held, tess__block_free, block};
+  call->capacity = capacity;
+  return true;
+}
+
+static bool unary_on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
+  unary_call *call = unary_of(outgoing);
+  size_t held = call->received.size;
+  if (call->base.failed || chunk->size == 0) {
+    tess_chunk_release(chunk);
+    return true;
+  }
+  if (chunk->size > max_body_bytes(call) - held) {
+    tess_chunk_release(chunk);
+    fail_and_cancel(call, TESS_RESOURCE_EXHAUSTED, "the response is larger than the limit");
+    return true;
+  }
+  if (held == 0 && chunk->release != NULL && (int64_t)chunk->size == call->expected) {
+    tess_chunk_release(&call->received);
+    call->received = *chunk;
+    *chunk = (tess_chunk){0};
+    return true;
+  }
+  if (make_room(call, held + chunk->size)) {
+    memcpy(call->received.data + held, chunk->data, chunk->size);
+    call->received.size = held + chunk->size;
+  } else {
+    fail_and_cancel(call, TESS_RESOURCE_EXHAUSTED, "out of memory");
+  }
+  tess_chunk_release(chunk);
+  return true;
+}
+
+/* ---- completion ---- */
+
+/* The error body of a unary Connect call. */
+static void read_error(unary_call *call) {
+  tess__client_base *base = &call->base;
+  tess_slice body = {call->received.data, call->received.size};
+  tess_code fallback = tess_code_from_http(base->http_status);
+  base->failed = true;
+  if (tess__decompress(base->response_compressor, &body, base->client->options.max_response_bytes,
+                       base->client->allocator, &base->arena, &base->status) != TESS_OK ||
+      !tess__error_json_read(body, fallback, &base->status))
+    tess_status_set(&base->status, fallback, "HTTP status %d", base->http_status);
+}
+
+/* Decodes one message; in arena mode the arena gets the received bytes. */
+static void read_message(unary_call *call, tess_slice data, bool compressed) {
+  tess__client_base *base = &call->base;
+  if (call->response_arena != NULL &&
+      tess_arena_adopt(call->response_arena, &call->received) != TESS_OK) {
+    tess__client_fail(base, TESS_RESOURCE_EXHAUSTED, "the response does not fit the arena");
+    return;
+  }
+  tess__client_decode(base, data, compressed, call->response_arena, call->response);
+}
+
+/* A framed body: at most one message, then the trailers. */
+static void read_frames(unary_call *call) {
+  tess__client_base *base = &call->base;
+  const uint8_t *data = call->received.data;
+  size_t left = call->received.size;
+  tess_slice message = {0};
+  uint8_t message_flags = 0;
+  size_t messages = 0;
+  bool ended = false;
+  while (left != 0 && !ended) {
+    tess__envelope envelope = {0};
+    if (left >= TESS__ENVELOPE_BYTES) envelope = tess__envelope_read(data);
+    if (left < TESS__ENVELOPE_BYTES || envelope.size > left - TESS__ENVELOPE_BYTES) {
+      tess__client_fail(base, TESS_INTERNAL, "the response ends within a message");
+      return;
+    }
+    tess_slice payload = {data + TESS__ENVELOPE_BYTES, envelope.size};
+    if ((envelope.flags & TESS__ENVELOPE_END_GRPC_WEB) != 0) {
+      ended = true;
+      if ((envelope.flags & TESS__ENVELOPE_COMPRESSED) != 0 &&
+          tess__decompress(base->response_compressor, &payload,
+                           base->client->options.max_metadata_bytes, base->client->allocator,
+                           &base->arena, &base->status) != TESS_OK) {
+        base->failed = true;
+        return;
+      }
+      if (!tess__grpc_trailers_read(payload, &base->response_trailers)) {
+        tess__client_fail(base, TESS_INTERNAL, "the response's trailers are not valid");
+        return;
+      }
+    } else {
+      message = payload;
+      message_flags = envelope.flags;
+      messages++;
+    }
+    data += TESS__ENVELOPE_BYTES + envelope.size;
+    left -= TESS__ENVELOPE_BYTES + envelope.size;
+  }
+  /* Without a body the status may stand in the headers ("trailers only"). */
+  tess_metadata *trailers = ended ? &base->response_trailers : &base->response_headers;
+  if (!tess__grpc_status_take(trailers, &base->status)) {
+    tess__client_fail(base, TESS_INTERNAL, "the response has no grpc-status");
+    return;
+  }
+  if (base->status.code != TESS_OK) {
+    base->failed = true;
+  } else if (messages != 1) {
+    tess__client_fail(base, TESS_UNIMPLEMENTED, "the response holds %zu messages", messages);
+  } else if ((message_flags & TESS__ENVELOPE_COMPRESSED) != 0 &&
+             base->response_compressor == NULL) {
+    tess__client_fail(base, TESS_INTERNAL, "the response is compressed without saying how");
+  } else {
+    read_message(call, message, (message_flags & TESS__ENVELOPE_COMPRESSED) != 0);
+  }
+}
+
+static void free_call(unary_call *call) {
+  const tess_allocator *allocator = call->base.client->allocator;
+  tess_chunk_release(&call->received);
+  tess_segments_cleanup(&call->body);
+  tess__client_cleanup(&call->base);
+  tess__free(allocator, call);
+}
+
+/* Everything has come, or the transport gave up: decides the outcome. */
+static void complete(unary_call *call) {
+  tess__client_base *base = &call->base;
+  const tess_message_type *type = base->method->response;
+  type->runtime->init(type, call->response);
+  if (!base->failed) {
+    if (base->framed)
+      read_frames(call);
+    else if (base->http_status != HTTP_OK)
+      read_error(call);
+    else
+      read_message(call, (tess_slice){call->received.data, call->received.size}, true);
+  }
+  tess__client_end(base);
+}
+
+static void unary_on_end(tess_http_outgoing *outgoing, tess_code code, const char *detail) {
+  unary_call *call = unary_of(outgoing);
+  if (code != TESS_OK)
+    tess__client_fail(&call->base, code, "%s", detail != NULL ? detail : tess_code_name(code));
+  else if (call->base.http_status == 0)
+    tess__client_fail(&call->base, TESS_INTERNAL, "the response has no head");
+  if (call->arrived != NULL) {
+    atomic_store_explicit(call->arrived, true, memory_order_release);
+    return;
+  }
+  complete(call);
+  call->done(call->ctx, &call->base.status);
+  free_call(call);
+}
+
+static const tess_http_outgoing_ops unary_ops = {unary_next_body, unary_rewind_body,
+                                                 unary_on_head, unary_on_body, unary_on_end};
+
+/* ---- starting ---- */
+
+/* A call that is ready to start; NULL: *status says why not. */
+static unary_call *prepare(tess_client *client, const tess_method *method,
+                           const tess_call_options *options, const void *request, void *response,
+                           tess_status *status) {
+  unary_call *call = tess__alloc(client->allocator, TESS__CLIENT_BLOCK_BYTES);
+  if (call == NULL) {
+    tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+    return NULL;
+  }
+  memset(call, 0, sizeof *call);
+  tess__client_base *base = &call->base;
+  bool compressed = false;
+  base->outgoing.ops = &unary_ops;
+  call->expected = -1;
+  call->response = response;
+  call->response_arena = options != NULL ? options->arena : NULL;
+  tess_code code = tess__client_begin(base, client, method, options, call + 1,
+                                      TESS__CLIENT_BLOCK_BYTES - sizeof *call);
+  tess_segments_init(&call->body, &base->arena_allocator, 0);
+  if (code == TESS_OK)
+    code = tess__client_encode(base, request, &call->body, &base->arena, &compressed);
+  if (code == TESS_OK) code = try_get(call, compressed);
+  /* A framed request names its compression even where this message needs none. */
+  if (code == TESS_OK)
+    code = tess__client_add_headers(
+        base, compressed || (base->framed && client->options.send_compressor != NULL));
+  base->outgoing.content_length = (int64_t)call->body.total_bytes;
+  base->outgoing.body = call->body.items;
+  base->outgoing.body_count = call->body.count;
+  if (code == TESS_OK) return call;
+  tess__client_fail(base, code, "out of memory");
+  tess__client_end(base);
+  if (status != NULL && tess_status_copy(status, &base->status) != TESS_OK) status->code = code;
+  free_call(call);
+  return NULL;
+}
+
+tess_code tess_client_unary_start(tess_client *client, const tess_method *method,
+                                  const tess_call_options *options, const void *request,
+                                  void *response,
+                                  void (*done)(void *ctx, const tess_status *status), void *ctx,
+                                  tess_client_call **started, tess_status *status) {
+  tess_transport *transport = client->options.transport;
+  tess_status own = TESS_STATUS_INIT;
+  if (status == NULL) status = &own;
+  tess_status_reset(status);
+  unary_call *call = prepare(client, method, options, request, response, status);
+  tess_code code = status->code;
+  if (call != NULL) {
+    call->done = done;
+    call->ctx = ctx;
+    if (started != NULL) *started = (tess_client_call *)(void *)call;
+    code = transport->ops->start(transport, &call->base.outgoing, status);
+    if (code != TESS_OK) {
+      tess__client_fail(&call->base, code, "%s", status->message != NULL ? status->message : "");
+      tess__client_end(&call->base);
+      free_call(call);
+    }
+  }
+  tess_status_cleanup(&own);
+  return code;
+}
+
+static bool has_arrived(void *ctx) {
+  return atomic_load_explicit((atomic_bool *)ctx, memory_order_acquire);
+}
+
+tess_code tess_client_unary(tess_client *client, const tess_method *method,
+                            const tess_call_options *options, const void *request, void *response,
+                            tess_status *status) {
+  tess_transport *transport = client->options.transport;
+  tess_status own = TESS_STATUS_INIT;
+  if (status == NULL) status = &own;
+  tess_status_reset(status);
+  method->response->runtime->init(method->response, response);
+  if (transport->ops->wait == NULL)
+    return tess_status_set(status, TESS_FAILED_PRECONDITION, "this transport cannot wait");
+  unary_call *call = prepare(client, method, options, request, response, status);
+  if (call == NULL) {
+    tess_code failed = status->code;
+    tess_status_cleanup(&own);
+    return failed;
+  }
+  atomic_bool arrived;
+  atomic_init(&arrived, false);
+  call->arrived = &arrived;
+  tess_code code = transport->ops->start(transport, &call->base.outgoing, status);
+  if (code != TESS_OK) {
+    tess__client_fail(&call->base, code, "%s", status->message != NULL ? status->message : "");
+    tess__client_end(&call->base);
+  } else {
+    /* The transport keeps to the deadline itself; a wait that ends without it
+     * has nothing left to wait for. */
+    if (!transport->ops->wait(transport, has_arrived, &arrived, TESS_NEVER_MS)) {
+      transport->ops->cancel(transport, &call->base.outgoing);
+      transport->ops->wait(transport, has_arrived, &arrived, TESS_NEVER_MS);
+    }
+    complete(call);
+    code = call->base.status.code;
+    if (code != TESS_OK && tess_status_copy(status, &call->base.status) != TESS_OK)
+      status->code = code;
+  }
+  free_call(call);
+  tess_status_cleanup(&own);
+  return code;
+}
+
+void tess_client_call_cancel(tess_client_call *handle) {
+  tess__client_base *base = (tess__client_base *)(void *)handle;
+  tess_transport *transport = base->client->options.transport;
+  transport->ops->cancel(transport, &base->outgoing);
+}
