@@ -35,11 +35,13 @@ typedef struct worker {
   tess_http_server *http;
   worker_figures figures;
   worker_service service;
+  atomic_bool started;
 } worker;
 
+/* While it starts, what is wrong comes back as a status: one line in all. */
 static void log_line(void *ctx, const char *line) {
-  (void)ctx;
-  fprintf(stderr, "tessera-worker: %s\n", line);
+  const worker *w = ctx;
+  if (w == NULL || atomic_load(&w->started)) fprintf(stderr, "tessera-worker: %s\n", line);
 }
 
 /* Products at a time, and threads inside each. */
@@ -95,10 +97,12 @@ static bool start_parts(worker *w, tess_status *status) {
                                                  .cors_origin = options->cors_origin,
                                                  .metrics = worker_figures_print,
                                                  .metrics_ctx = &w->figures,
-                                                 .log = log_line};
+                                                 .log = log_line,
+                                                 .log_ctx = w};
   w->http = tess_http_server_start(&http_options, status);
   if (w->http == NULL) return false;
   atomic_store(&w->service.name, tess_http_server_url(w->http));
+  atomic_store(&w->started, true);
   return true;
 }
 
@@ -142,8 +146,9 @@ int main(int argc, char **argv) {
 
   tess_status status = TESS_STATUS_INIT;
   if (!start_parts(&w, &status)) {
-    fprintf(stderr, "tessera-worker: %s\n",
-            status.message != NULL ? status.message : tess_code_name(status.code));
+    fprintf(stderr, "tessera-worker: %s%s\n",
+            status.message != NULL ? status.message : tess_code_name(status.code),
+            status.code == TESS_UNAVAILABLE ? "; --listen chooses another address" : "");
     tess_status_cleanup(&status);
     end_parts(&w);
     return 1;

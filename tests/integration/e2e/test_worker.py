@@ -102,6 +102,7 @@ class Products(Case):
             self.assertEqual(list(result.c.values), [-1.5, -2.5])
             self.assertEqual(result.c.data, b"")
         # One matrix as data: the answer is data.
+        request.b.ClearField("values")
         harness.set_matrix(request.b, np.array([[0.5], [-1]]))
         result = self.client.call(MULTIPLY, request, pb.TileResult)
         self.assertEqual(result.c.data, np.array([-1.5, -2.5]).tobytes())
