@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tessera's side of the RPC benchmarks: the echo service over civetweb.
+ * Usage: bench-tessera-server PORT [full]
+ * full: with interceptors that look at metadata, as a service in use has them.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tessera/http_server.h>
+
+#include "echo.rpc.pb-c.h"
+
+static tess_code echo(void *ctx, tess_call *call, const Tessera__Bench__V1__EchoRequest *request,
+                      Tessera__Bench__V1__EchoResponse *response) {
+  (void)ctx;
+  (void)call;
+  response->payload = request->payload;
+  return TESS_OK;
+}
+
+static tess_code sink(void *ctx, tess_call *call, const Tessera__Bench__V1__EchoRequest *request,
+                      Tessera__Bench__V1__SinkResponse *response) {
+  (void)ctx;
+  (void)call;
+  response->bytes = request->payload.len;
+  return TESS_OK;
+}
+
+/* ---- a stream of equal messages ---- */
+
+typedef struct counter {
+  uint32_t left;
+  Tessera__Bench__V1__EchoResponse message;
+} counter;
+
+static void send_more(void *state, tess_call *call) {
+  counter *count = state;
+  while (count->left > 0) {
+    tess_code code = tessera_bench_v1_echo_service_count_send(call, &count->message);
+    if (code != TESS_OK) {
+      return; /* on_writable or the end comes */
+    }
+    count->left--;
+  }
+  tess_call_finish(call, TESS_OK, NULL);
+}
+
+static tess_code count_messages(void *ctx, tess_call *call,
+                                const Tessera__Bench__V1__CountRequest *request) {
+  static const tess_call_events events = {.on_writable = send_more};
+  counter *count = tess_arena_alloc(tess_call_arena(call), sizeof *count);
+  uint8_t *payload = tess_arena_alloc(tess_call_arena(call), request->payload_bytes + 1);
+  (void)ctx;
+  if (count == NULL || payload == NULL) {
+    return TESS_RESOURCE_EXHAUSTED;
+  }
+  memset(payload, 'x', request->payload_bytes);
+  count->left = request->messages;
+  tessera__bench__v1__echo_response__init(&count->message);
+  count->message.payload = (ProtobufCBinaryData){request->payload_bytes, payload};
+  tess_call_set_events(call, &events, count);
+  send_more(count, call);
+  return TESS_LATER;
+}
+
+/* ---- interceptors ---- */
+
+static tess_code before(void *ctx, tess_call *call) {
+  (void)ctx;
+  const char *token = tess_metadata_get(tess_call_request_headers(call), "authorization");
+  if (token == NULL || strcmp(token, "Bearer benchmark") != 0) {
+    return tess_status_set(tess_call_status(call), TESS_UNAUTHENTICATED, "no token");
+  }
+  return tess_metadata_add(tess_call_response_headers(call), "x-served-by", "bench");
+}
+
+static void after(void *ctx, tess_call *call, const tess_status *status) {
+  (void)ctx;
+  tess_metadata_add(tess_call_response_trailers(call), "x-code", tess_code_name(status->code));
+}
+
+int main(int argc, char **argv) {
+  static const tessera_bench_v1_echo_service_handlers handlers = {
+      .echo = echo, .sink = sink, .count = count_messages};
+  static const tess_server_interceptor interceptor = {before, after, NULL};
+  const tess_server_options options = {.max_request_bytes = (size_t)1 << 30};
+  char address[64];
+  tess_status status = TESS_STATUS_INIT;
+  sigset_t end;
+  int received;
+  if (argc < 2) {
+    fprintf(stderr, "usage: bench-tessera-server PORT [full]\n");
+    return 2;
+  }
+  snprintf(address, sizeof address, "127.0.0.1:%s", argv[1]);
+  sigemptyset(&end);
+  sigaddset(&end, SIGTERM);
+  sigaddset(&end, SIGINT);
+  sigprocmask(SIG_BLOCK, &end, NULL);
+  tess_server *server = tess_server_new(&options);
+  if (server == NULL ||
+      tessera_bench_v1_echo_service_register(server, &handlers, NULL) != TESS_OK ||
+      (argc > 2 && tess_server_add_interceptor(server, &interceptor) != TESS_OK)) {
+    fprintf(stderr, "bench-tessera-server: out of memory\n");
+    return 1;
+  }
+  const tess_http_server_options http_options = {.listen = address,
+                                                 .handler = tess_server_http_handler(server)};
+  tess_http_server *http = tess_http_server_start(&http_options, &status);
+  if (http == NULL) {
+    fprintf(stderr, "bench-tessera-server: %s\n", status.message != NULL ? status.message : "?");
+    return 1;
+  }
+  printf("listening on %s\n", tess_http_server_url(http));
+  fflush(stdout);
+  sigwait(&end, &received);
+  tess_http_server_free(http);
+  tess_server_free(server);
+  return 0;
+}

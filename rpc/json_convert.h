@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside the JSON codec: what the two directions (json_to_proto.c,
+ * proto_to_json.c) and the well-known types (json_well_known_read.c,
+ * json_well_known_write.c) share.
+ */
+#ifndef TESSERA_RPC_JSON_CONVERT_H
+#define TESSERA_RPC_JSON_CONVERT_H
+
+#include <jansson.h>
+
+#include <tessera/json.h>
+
+#include "rpc/json_output.h"
+#include "rpc/wire.h"
+
+/* ---- reading JSON ---- */
+
+typedef struct tess__json_in {
+  const tess_json_options *options;
+  const tess_allocator *allocator;
+  tess__output *out; /* binary protobuf */
+  tess_status *status;
+  int depth;
+  bool marked_integers; /* long integers are strings that begin with \u0001 */
+} tess__json_in;
+
+/* Appends the message's fields, without tag and length. */
+tess_code tess__json_read_message(tess__json_in *in, const tess_message_schema *schema,
+                                  const json_t *value);
+/* Appends one value of the field, with its tag. Never a repeated field as a whole. */
+tess_code tess__json_read_value(tess__json_in *in, const tess_field_schema *field,
+                                const json_t *value);
+/* A number, or a string that holds one. */
+bool tess__json_read_double(const tess__json_in *in, const json_t *value, double *number);
+/* Is this a number (and not a string)? */
+bool tess__json_is_number(const tess__json_in *in, const json_t *value);
+
+/* ---- writing JSON ---- */
+
+typedef struct tess__json_out {
+  const tess_json_options *options;
+  tess_arena *arena; /* scratch */
+  tess__output *out; /* JSON text */
+  tess_status *status;
+  int depth;
+} tess__json_out;
+
+tess_code tess__json_write_message(tess__json_out *to, const tess_message_schema *schema,
+                                   tess_slice message);
+/* The members of the object, without its braces; *first: none was written yet. */
+tess_code tess__json_write_members(tess__json_out *to, const tess_message_schema *schema,
+                                   tess_slice message, bool *first);
+/* One value as it stands in the wire format (of a packed field: an element). */
+tess_code tess__json_write_value(tess__json_out *to, const tess_field_schema *field,
+                                 const tess__wire_field *value);
+tess_code tess__json_malformed(tess__json_out *to, const tess_message_schema *schema);
+
+/* ---- well-known types ---- */
+
+typedef struct tess__json_special {
+  const char *full_name;
+  tess_code (*read)(tess__json_in *in, const tess_message_schema *schema, const json_t *value);
+  tess_code (*write)(tess__json_out *to, const tess_message_schema *schema, tess_slice message);
+} tess__json_special;
+
+/* NULL: the message has no special form. */
+const tess__json_special *tess__json_special_of(const tess_message_schema *schema);
+/* google.protobuf.Value, which is the one message that null is a value of. */
+bool tess__json_takes_null(const tess_field_schema *field);
+/* By full name, in the options' registry; NULL: not there. */
+const tess_message_schema *tess__json_registered(const tess_json_options *options, const char *name,
+                                                 size_t size);
+
+tess_code tess__json_read_any(tess__json_in *, const tess_message_schema *, const json_t *);
+tess_code tess__json_read_duration(tess__json_in *, const tess_message_schema *, const json_t *);
+tess_code tess__json_read_field_mask(tess__json_in *, const tess_message_schema *, const json_t *);
+tess_code tess__json_read_list(tess__json_in *, const tess_message_schema *, const json_t *);
+tess_code tess__json_read_struct(tess__json_in *, const tess_message_schema *, const json_t *);
+tess_code tess__json_read_timestamp(tess__json_in *, const tess_message_schema *, const json_t *);
+tess_code tess__json_read_any_value(tess__json_in *, const tess_message_schema *, const json_t *);
+tess_code tess__json_read_wrapper(tess__json_in *, const tess_message_schema *, const json_t *);
+
+tess_code tess__json_write_any(tess__json_out *, const tess_message_schema *, tess_slice);
+tess_code tess__json_write_duration(tess__json_out *, const tess_message_schema *, tess_slice);
+tess_code tess__json_write_field_mask(tess__json_out *, const tess_message_schema *, tess_slice);
+tess_code tess__json_write_list(tess__json_out *, const tess_message_schema *, tess_slice);
+tess_code tess__json_write_struct(tess__json_out *, const tess_message_schema *, tess_slice);
+tess_code tess__json_write_timestamp(tess__json_out *, const tess_message_schema *, tess_slice);
+tess_code tess__json_write_any_value(tess__json_out *, const tess_message_schema *, tess_slice);
+tess_code tess__json_write_wrapper(tess__json_out *, const tess_message_schema *, tess_slice);
+
+#endif
