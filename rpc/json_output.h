@@ -39,7 +39,7 @@ void tess__output_json_string(tess__output *output, const void *text, size_t siz
 void tess__output_json_base64(tess__output *output, const void *data, size_t size);
 void tess__output_i64(tess__output *output, int64_t value);
 void tess__output_u64(tess__output *output, uint64_t value);
-/* The shortest text that reads back as the same value; NaN and infinities as
+/* A short text that reads back as the same value; NaN and infinities as
  * the strings that proto3 JSON gives them. */
 void tess__output_double(tess__output *output, double value);
 void tess__output_float(tess__output *output, float value);

@@ -15,7 +15,7 @@ build=(build-essential ca-certificates cmake ninja-build pkg-config dpkg-dev
   protobuf-compiler libprotobuf-dev libprotoc-dev
   protobuf-c-compiler libprotobuf-c-dev nanopb
   libcivetweb-dev libcurl4-openssl-dev libjavascriptcoregtk-4.1-dev
-  libopenblas-dev zlib1g-dev wabt clang-19 lld-19 libclang-rt-19-dev-wasm32
+  libopenblas-dev libjansson-dev zlib1g-dev wabt clang-19 lld-19 libclang-rt-19-dev-wasm32
   python3-numpy curl)
 # --test. nodejs and npm are looked for as commands: they often come from elsewhere.
 test=(check git clang-format-19 libclang-rt-19-dev python3-protobuf procps)

@@ -46,9 +46,9 @@ int main(int argc, char **argv) {
     return 2;
   }
   snprintf(address, sizeof address, "127.0.0.1:%s", argv[1]);
-  const char *options[] = {"listening_ports",    address, "num_threads",  "96",
-                           "tcp_nodelay",        "1",     "enable_keep_alive", "yes",
-                           "keep_alive_timeout_ms", "5000", NULL};
+  const char *options[] = {
+      "listening_ports",   address, "num_threads",           "96",   "tcp_nodelay", "1",
+      "enable_keep_alive", "yes",   "keep_alive_timeout_ms", "5000", NULL};
   sigemptyset(&end);
   sigaddset(&end, SIGTERM);
   sigaddset(&end, SIGINT);

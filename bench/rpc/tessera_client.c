@@ -30,8 +30,7 @@ static tess_code sink(tess_client *client, size_t bytes, double seconds, tess_st
   memset(request.payload.data, 'x', bytes);
   for (bool warm = false;; warm = true) {
     Tessera__Bench__V1__SinkResponse response;
-    tess_code code =
-        tessera_bench_v1_echo_service_sink(client, NULL, &request, &response, status);
+    tess_code code = tessera_bench_v1_echo_service_sink(client, NULL, &request, &response, status);
     if (code == TESS_OK && response.bytes != bytes) {
       code = tess_status_set(status, TESS_DATA_LOSS, "the server saw another size");
     }
