@@ -25,6 +25,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -427,10 +428,10 @@ static tess_code code_of(CURLcode rc) {
     case CURLE_OUT_OF_MEMORY:
       return TESS_RESOURCE_EXHAUSTED;
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_BAD_FUNCTION_ARGUMENT:
       return TESS_INVALID_ARGUMENT;
     case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9, or no HTTP at all */
     case CURLE_BAD_CONTENT_ENCODING:
     case CURLE_FAILED_INIT:
       return TESS_INTERNAL;
@@ -635,6 +636,10 @@ static void enqueue(curl_transport *t, request *r) {
 static tess_code transport_start(tess_transport *transport, tess_http_outgoing *outgoing,
                                  tess_status *status) {
   curl_transport *t = (curl_transport *)transport;
+  if (strncasecmp(outgoing->url, "http://", 7) != 0 &&
+      strncasecmp(outgoing->url, "https://", 8) != 0)
+    return tess_status_set(status, TESS_INVALID_ARGUMENT, "\"%s\" is no http or https URL",
+                           outgoing->url);
   pthread_mutex_lock(&t->lock);
   request *r = t->spare;
   if (r != NULL) {
