@@ -257,7 +257,7 @@ async function describe() {
   page.postMessage({ is: 'described', server });
 }
 
-page.onmessage = async ({ data: order }) => {
+page.onmessage = async (/** @type {MessageEvent<Order>} */ { data: order }) => {
   switch (order.do) {
     case 'multiply': {
       if (running !== undefined) return; // the page offers Stop meanwhile

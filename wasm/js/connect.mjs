@@ -166,6 +166,19 @@ async function* envelopes(chunks) {
   if (headFilled > 0) throw new TesseraError('data_loss', 'the stream ends inside a message');
 }
 
+/** The error that the last envelope of a stream tells of, if any.
+ * @param {Uint8Array} data
+ * @returns {TesseraError | undefined} */
+function errorOfEnd(data) {
+  if (data.length === 0) return undefined;
+  try {
+    const { error } = JSON.parse(fromUtf8.decode(data));
+    return error === undefined ? undefined : errorOfJson(error, 'unknown');
+  } catch (error) {
+    return new TesseraError('internal', 'the end of the stream is not JSON', { cause: error });
+  }
+}
+
 /** @param {Uint8Array | AsyncIterable<Uint8Array>} body
  * @returns {AsyncIterable<Uint8Array>} */
 async function* asChunks(body) {
@@ -200,8 +213,8 @@ export async function* serverStream(caller, method, input, options = {}) {
         yield decodeReply(method, data);
         continue;
       }
-      const end = data.length === 0 ? {} : JSON.parse(fromUtf8.decode(data));
-      if (end.error !== undefined) throw errorOfJson(end.error, 'unknown');
+      const error = errorOfEnd(data);
+      if (error !== undefined) throw error;
       return;
     }
   } catch (error) {

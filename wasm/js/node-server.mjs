@@ -21,7 +21,7 @@ const MODES = ['serial', 'proxy', 'adaptive'];
 const OPTIONS = /** @type {const} */ ({
   listen: { type: 'string', default: '127.0.0.1:8080' },
   module: { type: 'string' },
-  worker: { type: 'string', multiple: true, default: [] },
+  worker: { type: 'string', multiple: true, default: /** @type {string[]} */ ([]) },
   mode: { type: 'string' },
   cors: { type: 'string' },
   'max-message-bytes': { type: 'string', default: String(256 * 1024 * 1024) },

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The typed client over fetch against a fake worker: products, streams, and every way a reply can be wrong. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FetchCaller, MatmulClient, TesseraError } from '../../wasm/js/tessera.mjs';
+import { fakeWorker } from './fake-worker.mjs';
+import { bytesOf, serve } from './helpers.mjs';
+
+const f64 = (/** @type {number} */ rows, /** @type {number} */ cols, /** @type {number[]} */ values) =>
+  ({ rows, cols, dtype: /** @type {const} */ ('float64'), data: Float64Array.from(values) });
+const A = f64(2, 3, [1, 2, 3, 4, 5, 6]);
+const B = f64(3, 2, [7, 8, 9, 10, 11, 12]);
+const AB = [58, 64, 139, 154];
+
+/** A client of an HTTP listener.
+ * @param {import('node:test').TestContext} t
+ * @param {import('node:http').RequestListener} listener */
+async function clientOf(t, listener) {
+  return new MatmulClient(new FetchCaller(`${(await serve(t, listener)).url}/`));
+}
+
+/** @param {Promise<unknown>} promise
+ * @param {string} code
+ * @param {RegExp} [message] */
+const fails = (promise, code, message = /(?:)/) => assert.rejects(promise, (error) => {
+  assert.ok(error instanceof TesseraError, String(error));
+  assert.equal(error.code, code);
+  assert.match(error.message, message);
+  return true;
+});
+
+test('multiply: plain, transposed, scaled, both types', async (t) => {
+  const client = await clientOf(t, fakeWorker({ name: 'w' }).listener);
+  const plain = await client.multiply({ a: A, b: B, productId: 'p' });
+  assert.deepEqual([...(plain.c?.data ?? [])], AB);
+  assert.deepEqual(plain.tile, { row: 0, col: 0, rows: 2, cols: 2 });
+  assert.equal(plain.worker, 'w');
+  assert.equal(plain.productId, 'p');
+  const at = f64(3, 2, [1, 4, 2, 5, 3, 6]);
+  const bt = f64(2, 3, [7, 9, 11, 8, 10, 12]);
+  assert.deepEqual([...((await client.multiply({ a: at, b: bt, transposeA: true, transposeB: true })).c?.data ?? [])], AB);
+  const scaled = await client.multiply({ a: A, b: B, c: f64(2, 2, [1, 2, 3, 4]), alpha: 2, beta: -1 });
+  assert.deepEqual([...(scaled.c?.data ?? [])], [115, 126, 275, 304]);
+  const f32 = (/** @type {typeof A} */ m) => ({ ...m, dtype: /** @type {const} */ ('float32'), data: Float32Array.from(m.data) });
+  const single = await client.multiply({ a: f32(A), b: f32(B) });
+  assert.ok(single.c?.data instanceof Float32Array);
+  assert.deepEqual([...single.c.data], AB);
+});
+
+test('multiplyTiles: tiles, then stats; leaving early ends the call', async (t) => {
+  const { listener, calls } = fakeWorker({ streamTile: 1, streamNames: ['x', 'y'], delayMs: 5 });
+  const client = await clientOf(t, listener);
+  const c = new Array(4);
+  let stats;
+  for await (const result of client.multiplyTiles({ a: A, b: B })) {
+    if (result.c !== undefined) c[result.tile.row * 2 + result.tile.col] = result.c.data[0];
+    stats = result.stats ?? stats;
+  }
+  assert.deepEqual(c, AB);
+  assert.deepEqual(stats?.workers.map(({ worker, tiles }) => [worker, tiles]), [['x', 2], ['y', 2]]);
+  for await (const result of client.multiplyTiles({ a: A, b: B })) {
+    assert.equal(result.worker, 'x');
+    break;
+  }
+  for (let i = 0; i < 100 && calls.aborted === 0; i++) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(calls.aborted, 1);
+});
+
+test('describe; methods that are not there; nobody there', async (t) => {
+  const client = await clientOf(t, fakeWorker({ name: 'w' }).listener);
+  const told = await client.describe();
+  assert.equal(told.engine, 'fake');
+  assert.equal(told.maxMessageBytes, 2 ** 30);
+  assert.deepEqual(told.kernels, [{ name: 'schoolbook', dtypes: ['DTYPE_FLOAT32', 'DTYPE_FLOAT64'] }]);
+  await fails(client.getMode(), 'unimplemented');
+  await fails(client.setMode('proxy'), 'unimplemented');
+  await fails((async () => { for await (const _ of client.multiplyTiles({ a: A, b: B })) assert.fail('a tile'); })(), 'unimplemented');
+  await fails(new MatmulClient(new FetchCaller('http://127.0.0.1:1')).describe(), 'unavailable');
+});
+
+test('matrices that cannot be sent', async (t) => {
+  const client = await clientOf(t, () => assert.fail('nothing must be sent'));
+  await fails(client.multiply({ a: { ...A, rows: 3 }, b: B }), 'invalid_argument', /A has 6 elements instead of 3 × 3/);
+  await fails(client.multiply({ a: A, b: { ...B, dtype: 'float32' } }), 'invalid_argument', /B is float32, but its data are not a Float32Array/);
+});
+
+test('replies of a broken peer', async (t) => {
+  const cases = /** @type {[any, string, RegExp][]} */ ([
+    ['garbage', 'internal', /no tessera.matmul.v1.TileResult/], ['short', 'internal', /24 bytes for 2 × 2/],
+    ['wrong-shape', 'internal', /./], ['error', 'internal', /asked to fail/], ['cut', 'unavailable', /./]]);
+  for (const [manner, code, message] of cases) {
+    const client = await clientOf(t, fakeWorker({ behave: () => manner }).listener);
+    await fails(client.multiply({ a: A, b: B }), code, message);
+  }
+});
+
+test('the timeout is told to the peer and kept here; an abort is canceled', async (t) => {
+  let told;
+  const client = await clientOf(t, (incoming) => { told = incoming.headers['connect-timeout-ms']; });
+  await fails(client.describe({ timeoutMs: 60 }), 'deadline_exceeded', /60 ms/);
+  assert.equal(told, '60');
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(), 20);
+  await fails(client.multiply({ a: A, b: B }, { signal: abort.signal, timeoutMs: 5000 }), 'canceled');
+});
+
+/** @param {number} flags
+ * @param {string} text
+ * @param {number} [claims] */
+function envelope(flags, text, claims) {
+  const data = Buffer.from(text);
+  const head = Buffer.alloc(5);
+  head[0] = flags;
+  head.writeUInt32BE(claims ?? data.length, 1);
+  return Buffer.concat([head, data]);
+}
+
+test('streams that end badly, and in odd pieces', async (t) => {
+  const stream = (/** @type {Buffer[]} */ pieces, type = 'application/connect+proto') => clientOf(t, async (_, outgoing) => {
+    outgoing.writeHead(200, { 'content-type': type });
+    for (const piece of pieces) {
+      outgoing.write(piece);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    outgoing.end();
+  });
+  const drain = async (/** @type {MatmulClient} */ client) => {
+    let count = 0;
+    for await (const _ of client.multiplyTiles({ a: A, b: B })) count++;
+    return count;
+  };
+  const end = envelope(2, '{}');
+  const empty = envelope(0, '');
+  const bytes = Buffer.concat([empty, empty, end]);
+  assert.equal(await drain(await stream([...bytes].map((byte) => Buffer.from([byte])))), 2, 'byte by byte');
+  assert.equal(await drain(await stream([bytes])), 2);
+  await fails(drain(await stream([empty])), 'data_loss', /broke off/);
+  await fails(drain(await stream([envelope(0, 'abc', 10)])), 'data_loss', /inside a message/);
+  await fails(drain(await stream([envelope(2, '{"error":{"code":"resource_exhausted","message":"too much"}}')])), 'resource_exhausted', /too much/);
+  await fails(drain(await stream([envelope(2, '{"error":{"code":"nonsense"}}')])), 'unknown');
+  await fails(drain(await stream([envelope(1, 'zip')])), 'internal', /compressed/);
+  await fails(drain(await stream([envelope(0, '', 0xffffffff)])), 'resource_exhausted', /4294967295/);
+  await fails(drain(await stream([envelope(2, 'no json')])), 'internal', /not JSON/);
+  await fails(drain(await stream([end], 'text/html')), 'unknown', /text\/html/);
+});
+
+test('errors by HTTP status alone, and with details', async (t) => {
+  for (const [status, code] of /** @type {[number, string][]} */ ([[400, 'internal'], [401, 'unauthenticated'], [403, 'permission_denied'], [404, 'unimplemented'], [429, 'unavailable'], [502, 'unavailable'], [500, 'unknown']])) {
+    await fails((await clientOf(t, (_, outgoing) => outgoing.writeHead(status).end('<html>'))).describe(), code, new RegExp(`HTTP ${status}`));
+  }
+  const client = await clientOf(t, (_, outgoing) => outgoing.writeHead(429, { 'content-type': 'application/json; charset=utf-8' })
+    .end('{"code":"resource_exhausted","message":"full","details":[{"type":"x.Y","value":"AA"}]}'));
+  await assert.rejects(client.describe(), (error) => {
+    assert.ok(error instanceof TesseraError);
+    assert.deepEqual([error.code, error.message, error.details], ['resource_exhausted', 'full', [{ type: 'x.Y', value: 'AA' }]]);
+    return true;
+  });
+  await fails((await clientOf(t, (_, outgoing) => outgoing.writeHead(200, { 'content-type': 'text/html' }).end(bytesOf('hello')))).describe(), 'unknown', /text\/html/);
+});
