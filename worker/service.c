@@ -8,17 +8,9 @@
 #include "grpc/health/v1/health.rpc.pb-c.h"
 #include "tessera/matmul/v1/matmul.rpc.pb-c.h"
 #include "worker/multiply.h"
+#include "worker/text.h"
 
 /* ---- Describe ---- */
-
-/* The generated structs have char * for text that nobody writes to. */
-static char *text_of(const char *text) {
-  union {
-    const char *in;
-    char *out;
-  } cast = {text};
-  return cast.out;
-}
 
 static const tess_dtype all_dtypes[] = {TESS_DTYPE_FLOAT32,  TESS_DTYPE_FLOAT64, TESS_DTYPE_FLOAT16,
                                         TESS_DTYPE_BFLOAT16, TESS_DTYPE_INT8,    TESS_DTYPE_INT32};
@@ -29,7 +21,7 @@ static Tessera__Matmul__V1__KernelInfo *kernel_info(const tess_kernel *kernel, t
   Tessera__Matmul__V1__DType *dtypes = tess_arena_alloc(arena, DTYPE_COUNT * sizeof *dtypes);
   if (info == NULL || dtypes == NULL) return NULL;
   tessera__matmul__v1__kernel_info__init(info);
-  info->name = text_of(kernel->name);
+  info->name = worker_text(kernel->name);
   info->dtypes = dtypes;
   for (size_t i = 0; i < DTYPE_COUNT; i++)
     if (tess_kernel_takes(kernel, all_dtypes[i]))
@@ -61,9 +53,9 @@ static tess_code describe(void *ctx, tess_call *call,
       return tess_status_set(tess_call_status(call), TESS_RESOURCE_EXHAUSTED, "out of memory");
     response->kernels[response->n_kernels++] = info;
   }
-  response->name = text_of("tessera-worker");
-  response->version = text_of(TESS_VERSION);
-  response->engine = text_of("native");
+  response->name = worker_text("tessera-worker");
+  response->version = worker_text(TESS_VERSION);
+  response->engine = worker_text("native");
   response->cores = service->cores;
   response->max_concurrent_products = service->max_products;
   response->max_message_bytes = service->max_message_bytes;
@@ -92,7 +84,7 @@ static tess_code check_health(void *ctx, tess_call *call,
 /* ---- registration ---- */
 
 static const tessera_matmul_v1_matmul_service_handlers matmul_handlers = {
-    .multiply = worker_multiply, .describe = describe};
+    .multiply = worker_multiply, .multiply_tiles = worker_multiply_tiles, .describe = describe};
 static const grpc_health_v1_health_handlers health_handlers = {.check = check_health};
 
 tess_code worker_service_register(worker_service *service, tess_server *server) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The services of a worker: tessera.matmul.v1.MatmulService (Multiply, Describe)
+ * The services of a worker: tessera.matmul.v1.MatmulService (Multiply, MultiplyTiles,
+ * Describe)
  * and grpc.health.v1.Health (Check).
  *
  * A product goes through four doors: its request is checked (product.h), its

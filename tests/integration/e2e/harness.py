@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ SERVER = os.path.join(BIN_DIR, "tessera-server")
 TESSERA = os.path.join(BIN_DIR, "tessera")
 START_SECONDS = 30
 MULTIPLY = "/tessera.matmul.v1.MatmulService/Multiply"
+MULTIPLY_TILES = "/tessera.matmul.v1.MatmulService/MultiplyTiles"
 DESCRIBE = "/tessera.matmul.v1.MatmulService/Describe"
 HEALTH = "/grpc.health.v1.Health/Check"
 
@@ -199,6 +201,35 @@ class Client:
         reply.ParseFromString(self.call_bytes(path, request.SerializeToString(), headers))
         return reply
 
+    def stream(self, path, request, reply_type, headers=None):
+        """A server stream: yields messages; raises RpcError at its end if it failed."""
+        body = request.SerializeToString()
+        sent = {"Content-Type": "application/connect+proto", "Connect-Protocol-Version": "1"}
+        sent.update(headers or {})
+        self.http.request("POST", path, struct.pack(">BI", 0, len(body)) + body, sent)
+        reply = self.http.getresponse()
+        if reply.status != 200 or reply.headers["Content-Type"] != "application/connect+proto":
+            raise AssertionError(f"HTTP {reply.status} {reply.headers['Content-Type']}")
+        while True:
+            head = reply.read(5)
+            if len(head) < 5:
+                raise AssertionError("the stream ends without an end")
+            flags, size = struct.unpack(">BI", head)
+            payload = reply.read(size)
+            if len(payload) < size:
+                raise AssertionError("a message ends early")
+            if flags & 2:
+                if reply.read(1):
+                    raise AssertionError("something follows the end of the stream")
+                error = json.loads(payload).get("error")
+                if error:
+                    raise RpcError(reply.status, error.get("code"), error.get("message", ""))
+                return
+            yield reply_type.FromString(payload)
+
+    def multiply_tiles(self, a, b, headers=None, **options):
+        return self.stream(MULTIPLY_TILES, request_of(a, b, **options), pb.TileResult, headers)
+
     def multiply(self, a, b, timeout_ms=None, **options):
         """Returns (C as an array, TileResult)."""
         headers = {"Connect-Timeout-Ms": str(timeout_ms)} if timeout_ms else None
@@ -269,6 +300,20 @@ def assert_close(actual, a, b, c=None, alpha=1.0, beta=0.0):
     worst = float(np.max(difference - gamma * size)) if difference.size else 0.0
     if not worst <= 0.0:
         raise AssertionError(f"an element is {worst} beyond its bound")
+
+
+def assemble(tiles, rows, cols, dtype):
+    """C from its tiles, which must cover every element exactly once."""
+    c = np.zeros((rows, cols), dtype)
+    covered = np.zeros((rows, cols), int)
+    for result in tiles:
+        t = result.tile
+        place = np.s_[t.row:t.row + t.rows, t.col:t.col + t.cols]
+        c[place] = array_of(result.c)
+        covered[place] += 1
+    if not (covered == 1).all():
+        raise AssertionError("the tiles do not cover C once")
+    return c
 
 
 SHAPES = [(1, 1, 1), (1, 17, 1), (17, 1, 1), (1, 1, 17), (1, 64, 300), (300, 64, 1), (7, 11, 13),

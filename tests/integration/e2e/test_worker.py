@@ -166,6 +166,37 @@ class Products(Case):
         c = harness.array_of(pb.TileResult.FromString(reply).c)
         np.testing.assert_array_equal(c, exact(a, b))
 
+    def test_tiles_of_a_stream(self):
+        for m, k, n in [(1, 1, 1), (300, 200, 100), (3000, 50, 1000)]:
+            a, b = integers(self.rng, m, k), integers(self.rng, k, n)
+            c0 = integers(self.rng, m, n)
+            tiles = list(self.client.multiply_tiles(a, b, c=c0, beta=2))
+            c = harness.assemble(tiles, m, n, "float32")
+            np.testing.assert_array_equal(c, exact(a, b) + 2 * c0)
+            self.assertEqual(tiles[-1].stats.tiles, len(tiles))
+            self.assertFalse(any(tile.HasField("stats") for tile in tiles[:-1]))
+            if m == 3000:
+                self.assertGreater(len(tiles), 5)
+        tiles = list(self.client.multiply_tiles(np.zeros((0, 3)), np.zeros((3, 4))))
+        self.assertEqual((len(tiles), tiles[0].c.rows, tiles[0].c.cols), (1, 0, 4))
+        self.still_answers(self.client)
+
+    def test_a_stream_that_is_read_slowly(self):
+        a, b = integers(self.rng, 4000, 20), integers(self.rng, 20, 3000)  # 48 MB come back
+        tiles = []
+        for tile in self.client.multiply_tiles(a, b):
+            tiles.append(tile)
+            if len(tiles) < 10:
+                time.sleep(0.05)
+        np.testing.assert_array_equal(harness.assemble(tiles, 4000, 3000, "float32"), exact(a, b))
+
+    def test_bad_requests_of_a_stream(self):
+        a = integers(self.rng, 2, 3)
+        with self.assertRaises(harness.RpcError) as caught:
+            list(self.client.multiply_tiles(a, a))
+        self.assertEqual(caught.exception.code, "invalid_argument")
+        self.still_answers(self.client)
+
     def test_curl_with_a_binary_file(self):
         a, b = integers(self.rng, 30, 40), integers(self.rng, 40, 20)
         with tempfile.TemporaryDirectory() as folder:
@@ -482,6 +513,23 @@ class Limits(Case):
             harness.eventually(lambda: self.metric(program, "tessera_worker_computing") == 0)
             self.assertEqual(self.metric(program, "tessera_worker_waiting"), 0)
             self.assertEqual(self.metric(program, "tessera_worker_products_abandoned_total"), 2)
+            with Client(program.url) as client:
+                self.still_answers(client)
+
+    def test_a_stream_that_nobody_reads_ends(self):
+        a, b = slow_product(self.rng)
+        wide = integers(self.rng, 20, 20000)
+        with self.slow_worker() as program:
+            with Client(program.url) as client:  # computing
+                with self.assertRaises(harness.RpcError) as caught:
+                    list(client.multiply_tiles(a, b, headers={"Connect-Timeout-Ms": "400"}))
+                self.assertEqual(caught.exception.code, "deadline_exceeded")
+            tall = integers(self.rng, 2000, 20)
+            with Client(program.url) as client:  # computed, and not taken
+                tiles = client.multiply_tiles(tall, wide)
+                next(tiles)
+            harness.eventually(lambda: self.metric(program, "tessera_worker_calls_inflight") == 0)
+            self.assertEqual(self.metric(program, "tessera_worker_buffer_used_bytes"), 0)
             with Client(program.url) as client:
                 self.still_answers(client)
 
