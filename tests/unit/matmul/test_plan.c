@@ -40,7 +40,7 @@ static void check_plan(const tess_plan *plan, const tess_plan_params *p) {
     if (p->memory_limit_bytes) ck_assert_uint_le(request + reply, p->memory_limit_bytes);
     for (uint32_t r = t.row; paint && r < t.row + t.rows; ++r) {
       for (uint32_t c = t.col; c < t.col + t.cols; ++c) {
-        ck_assert_uint_eq(cells[(size_t)r * p->n + c]++, 0);
+        if (cells[(size_t)r * p->n + c]++ != 0) ck_abort_msg("cell %u, %u twice", r, c);
       }
     }
   }
@@ -50,8 +50,9 @@ static void check_plan(const tess_plan *plan, const tess_plan_params *p) {
   for (size_t i = 0; !paint && i < plan->tile_count; ++i) {
     for (size_t j = 0; j < i; ++j) {
       tess_tile a = plan->tiles[i].tile, b = plan->tiles[j].tile;
-      ck_assert(a.row + a.rows <= b.row || b.row + b.rows <= a.row || a.col + a.cols <= b.col ||
-                b.col + b.cols <= a.col);
+      bool apart = a.row + a.rows <= b.row || b.row + b.rows <= a.row || a.col + a.cols <= b.col ||
+                   b.col + b.cols <= a.col;
+      if (!apart) ck_abort_msg("tiles %zu and %zu overlap", i, j);
     }
   }
   free(cells);

@@ -1,0 +1,3 @@
+# The readers of matmul/.
+tessera_add_fuzzer(npy SOURCES fuzz_npy.c LIBRARIES tessera-matmul)
+tessera_add_fuzzer(mtx SOURCES fuzz_mtx.c LIBRARIES tessera-matmul)
