@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include <tessera/http_server.h>
+#include <tessera/json.h>
 #include <tessera/server.h>
 
 #include "matmul/kernel.h"
@@ -87,6 +88,9 @@ static bool start_parts(worker *w, tess_status *status) {
   atomic_init(&w->service.flops_per_ms, 0);
   atomic_init(&w->service.draining, false);
   tess_code code = worker_service_register(&w->service, w->server);
+  if (code == TESS_OK) {
+    code = tess_server_add_codec(w->server, &tess_codec_json.codec);
+  }
   if (code != TESS_OK) {
     tess_status_set(status, code, "the services could not be registered");
     return false;
