@@ -350,7 +350,6 @@ static CURLcode set_up(curl_transport *t, request *r) {
 #define SET(option, value) rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, option, value)
   SET(CURLOPT_URL, o->url);
   SET(CURLOPT_HTTPHEADER, r->lines);
-  SET(CURLOPT_BUFFERSIZE, in);
   SET(CURLOPT_CUSTOMREQUEST, (char *)NULL);
   if (bodyless) {
     SET(CURLOPT_NOBODY, 0L);
@@ -369,6 +368,8 @@ static CURLcode set_up(curl_transport *t, request *r) {
     }
   }
 #undef SET
+  /* Refused while a buffer is left from a request that failed early: no harm. */
+  curl_easy_setopt(e, CURLOPT_BUFFERSIZE, in);
   return rc;
 }
 
