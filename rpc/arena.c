@@ -37,8 +37,7 @@ void tess__arena_init_with(tess_arena *arena, const tess_allocator *allocator, s
   tess_arena_init(arena, allocator, max_bytes);
   size_t skip = (ALIGNMENT - (uintptr_t)memory % ALIGNMENT) % ALIGNMENT;
   if (size < skip + HEADER_BYTES + ALIGNMENT) return;
-  struct tess__arena_block *block =
-      (struct tess__arena_block *)(void *)((uint8_t *)memory + skip);
+  struct tess__arena_block *block = (struct tess__arena_block *)(void *)((uint8_t *)memory + skip);
   *block = (struct tess__arena_block){.size = size - skip - HEADER_BYTES, .external = true};
   arena->blocks = block;
 }

@@ -9,7 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum tess__base64_alphabet { TESS__BASE64_STANDARD, TESS__BASE64_URL } tess__base64_alphabet;
+typedef enum tess__base64_alphabet {
+  TESS__BASE64_STANDARD,
+  TESS__BASE64_URL
+} tess__base64_alphabet;
 
 /* Length of the unpadded text of `size` bytes; SIZE_MAX: too large. */
 size_t tess__base64_encoded_size(size_t size);

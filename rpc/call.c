@@ -104,9 +104,9 @@ static tess_code compress_segments(tess_call *call, tess_segments *segments, siz
   tess_slice *slots = segments->slots;
   slots[0] = (tess_slice){(const uint8_t *)first.data + prefix, first.size - prefix};
   tess_chunk chunk = {0};
-  tess_code code = call->response_compressor->compress(
-      call->response_compressor, segments->items, segments->count, 0, call->server->allocator,
-      &chunk, &call->status);
+  tess_code code = call->response_compressor->compress(call->response_compressor, segments->items,
+                                                       segments->count, 0, call->server->allocator,
+                                                       &chunk, &call->status);
   slots[0] = first;
   if (code != TESS_OK) return code;
   const void *data = chunk.data;
@@ -129,8 +129,8 @@ static tess_code encode_message(tess_call *call, const void *message, tess_segme
   segments->max_bytes = limit == 0 || limit > SIZE_MAX - prefix ? 0 : limit + prefix;
   if (prefix != 0 && tess__segments_reserve(segments, prefix) == NULL)
     return tess_status_set(&call->status, TESS_RESOURCE_EXHAUSTED, "out of memory");
-  tess_code code = call->codec->encode(call->codec, call->method->response, message, segments,
-                                       &call->status);
+  tess_code code =
+      call->codec->encode(call->codec, call->method->response, message, segments, &call->status);
   if (code == TESS_RESOURCE_EXHAUSTED)
     return tess_status_set(&call->status, code,
                            "the response is larger than the limit, or memory ran out");

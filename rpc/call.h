@@ -52,7 +52,7 @@ typedef struct tess__receiver {
   size_t wanted;    /* size at which the message is complete; SIZE_MAX: at the end */
   tess_chunk given; /* the whole body, from give_body */
   size_t given_offset;
-  size_t charged; /* bytes admitted by the server for this call */
+  size_t charged;   /* bytes admitted by the server for this call */
   bool begun;       /* bytes are expected */
   bool body_end;    /* the adapter said that nothing follows */
   bool has_message; /* `message` is there: still compressed */
@@ -127,7 +127,7 @@ struct tess_call {
   tess_code over_code;
   bool send_refused; /* the handler waits for on_writable */
   bool paused;
-  tess__text queue; /* frames not yet with the adapter */
+  tess__text queue;     /* frames not yet with the adapter */
   size_t writing_bytes; /* of `writing`, for the window */
   const tess_call_events *events;
   void *events_state;

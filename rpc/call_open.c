@@ -182,8 +182,8 @@ static tess_code check_version(tess_call *call, tess_slice version, const char *
   if (version.size == strlen(expected) && memcmp(version.data, expected, version.size) == 0)
     return TESS_OK;
   return tess_status_set(&call->status, TESS_INVALID_ARGUMENT,
-                         "unknown Connect protocol version \"%.*s\": use \"%s\"",
-                         (int)version.size, (const char *)version.data, expected);
+                         "unknown Connect protocol version \"%.*s\": use \"%s\"", (int)version.size,
+                         (const char *)version.data, expected);
 }
 
 static tess_code negotiate(tess_call *call, const request_head *head, int64_t now_ms) {
@@ -191,8 +191,8 @@ static tess_code negotiate(tess_call *call, const request_head *head, int64_t no
   if (call->protocol == &tess__connect_unary)
     code = negotiate_compression(call, head->content_encoding, head->accept_encoding);
   else if (call->protocol == &tess__connect_stream)
-    code = negotiate_compression(call, head->connect_content_encoding,
-                                 head->connect_accept_encoding);
+    code =
+        negotiate_compression(call, head->connect_content_encoding, head->connect_accept_encoding);
   else
     code = negotiate_compression(call, head->grpc_encoding, head->grpc_accept_encoding);
   if (code == TESS_OK)
@@ -232,8 +232,7 @@ static void take_query_message(tess_call *call, const char *query) {
 }
 
 /* A Connect GET. False: not acceptable at all (415). */
-static bool open_get(tess_call *call, const char *query, const request_head *head,
-                     int64_t now_ms) {
+static bool open_get(tess_call *call, const char *query, const request_head *head, int64_t now_ms) {
   tess_slice encoding = {0}, compression = {0}, version = {0};
   call->is_get = true;
   call->protocol = &tess__connect_unary;
@@ -281,8 +280,8 @@ static bool accept_head(tess_call *call, const tess_http_request *request, int64
     return false;
   }
   call->method = call->route->method;
-  bool get_allowed = call->method->idempotency == TESS_NO_SIDE_EFFECTS &&
-                     call->method->stream_kind == TESS_UNARY;
+  bool get_allowed =
+      call->method->idempotency == TESS_NO_SIDE_EFFECTS && call->method->stream_kind == TESS_UNARY;
   bool get = is_method(request, "GET");
   if (!is_method(request, "POST") && !(get && get_allowed)) {
     answer_plain(call, HTTP_METHOD_NOT_ALLOWED, "allow", get_allowed ? "GET, POST" : "POST");

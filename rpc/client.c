@@ -30,8 +30,7 @@ enum {
 static void fill_defaults(tess_client_options *options) {
   if (options->max_response_bytes == 0) options->max_response_bytes = DEFAULT_MAX_RESPONSE_BYTES;
   if (options->max_metadata_bytes == 0) options->max_metadata_bytes = DEFAULT_MAX_METADATA_BYTES;
-  if (options->stream_window_bytes == 0)
-    options->stream_window_bytes = DEFAULT_STREAM_WINDOW_BYTES;
+  if (options->stream_window_bytes == 0) options->stream_window_bytes = DEFAULT_STREAM_WINDOW_BYTES;
   if (options->min_compress_bytes == 0) options->min_compress_bytes = DEFAULT_MIN_COMPRESS_BYTES;
   if (options->codec == NULL) options->codec = &tess_codec_proto;
 }
@@ -47,8 +46,7 @@ static bool is_http_url(const char *url) {
 
 tess_client *tess_client_new(const tess_client_options *options, tess_status *status) {
   const tess_allocator *allocator = tess__allocator_or_default(options->allocator);
-  if (options->transport == NULL || options->base_url == NULL ||
-      !is_http_url(options->base_url)) {
+  if (options->transport == NULL || options->base_url == NULL || !is_http_url(options->base_url)) {
     tess_status_set(status, TESS_INVALID_ARGUMENT,
                     options->transport == NULL
                         ? "a client needs a transport"
@@ -170,8 +168,7 @@ tess_code tess__client_begin(tess__client_base *base, tess_client *client,
   for (size_t i = 0; i < client->interceptor_count; i++) {
     const tess_client_interceptor *interceptor = &client->interceptors[i];
     if (interceptor->before != NULL) {
-      tess_code code =
-          interceptor->before(interceptor->ctx, method, &base->headers, &base->status);
+      tess_code code = interceptor->before(interceptor->ctx, method, &base->headers, &base->status);
       if (code != TESS_OK) {
         base->status.code = code;
         base->failed = true;
@@ -246,8 +243,8 @@ static tess_code compress(tess__client_base *base, tess_segments *segments, size
   return tess_segments_borrow(segments, data, size);
 }
 
-tess_code tess__client_encode(tess__client_base *base, const void *message,
-                              tess_segments *segments, tess_arena *arena, bool *compressed) {
+tess_code tess__client_encode(tess__client_base *base, const void *message, tess_segments *segments,
+                              tess_arena *arena, bool *compressed) {
   const tess_client_options *options = &base->client->options;
   size_t prefix = base->framed ? TESS__ENVELOPE_BYTES : 0;
   *compressed = false;
@@ -261,8 +258,7 @@ tess_code tess__client_encode(tess__client_base *base, const void *message,
   }
   size_t size = segments->total_bytes - prefix;
   if (prefix != 0 && size > UINT32_MAX)
-    return tess__client_fail(base, TESS_RESOURCE_EXHAUSTED,
-                             "a framed message is limited to 4 GiB");
+    return tess__client_fail(base, TESS_RESOURCE_EXHAUSTED, "a framed message is limited to 4 GiB");
   if (options->send_compressor != NULL && size >= options->min_compress_bytes) {
     code = compress(base, segments, prefix, arena);
     if (code != TESS_OK)

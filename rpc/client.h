@@ -63,8 +63,8 @@ void tess__client_cleanup(tess__client_base *base);
 
 /* Encodes a message, enveloped if the call is framed, compressed if the client
  * does and it is worth it. What was compressed becomes `arena`'s. */
-tess_code tess__client_encode(tess__client_base *base, const void *message,
-                              tess_segments *segments, tess_arena *arena, bool *compressed);
+tess_code tess__client_encode(tess__client_base *base, const void *message, tess_segments *segments,
+                              tess_arena *arena, bool *compressed);
 
 /* Decides the call's status, unless it is decided. */
 tess_code tess__client_fail(tess__client_base *base, tess_code code, const char *format, ...)

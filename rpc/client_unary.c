@@ -119,7 +119,7 @@ static void unary_on_head(tess_http_outgoing *outgoing, int status, const tess_m
 
 static bool make_room(unary_call *call, size_t size) {
   if (size <= call->capacity) return true;
-  size_t capacity = call->expected > 0 ? (size_t)call->expected
+  size_t capacity = call->expected > 0    ? (size_t)call->expected
                     : call->capacity == 0 ? FIRST_UNKNOWN_BYTES
                                           : call->capacity * 2;
   if (capacity < size) capacity = size;
@@ -281,8 +281,8 @@ static void unary_on_end(tess_http_outgoing *outgoing, tess_code code, const cha
   free_call(call);
 }
 
-static const tess_http_outgoing_ops unary_ops = {unary_next_body, unary_rewind_body,
-                                                 unary_on_head, unary_on_body, unary_on_end};
+static const tess_http_outgoing_ops unary_ops = {unary_next_body, unary_rewind_body, unary_on_head,
+                                                 unary_on_body, unary_on_end};
 
 /* ---- starting ---- */
 

@@ -11,8 +11,8 @@ static tess_code decode(const tess_codec *codec, const tess_message_type *type, 
   return type->runtime->decode(type, data, arena, allocator, message, status);
 }
 
-static tess_code encode(const tess_codec *codec, const tess_message_type *type,
-                        const void *message, tess_segments *segments, tess_status *status) {
+static tess_code encode(const tess_codec *codec, const tess_message_type *type, const void *message,
+                        tess_segments *segments, tess_status *status) {
   (void)codec;
   return type->runtime->encode(type, message, segments, status);
 }

@@ -12,8 +12,7 @@ tess_code tess__compressors_add(tess__compressors *compressors, const tess_compr
   size_t size = strlen(compressor->name), used = strlen(compressors->names);
   for (size_t i = 0; i < compressors->count; i++)
     if (strcmp(compressors->items[i]->name, compressor->name) == 0) return TESS_ALREADY_EXISTS;
-  if (compressors->count == TESS__MAX_COMPRESSORS ||
-      used + size + 2 > sizeof compressors->names)
+  if (compressors->count == TESS__MAX_COMPRESSORS || used + size + 2 > sizeof compressors->names)
     return TESS_RESOURCE_EXHAUSTED;
   if (used != 0) compressors->names[used++] = ',';
   memcpy(compressors->names + used, compressor->name, size + 1);
@@ -78,8 +77,7 @@ tess_code tess__decompress(const tess_compressor *compressor, tess_slice *data, 
                            tess_status *status) {
   if (compressor == NULL || data->size == 0) return TESS_OK;
   tess_chunk chunk = {0};
-  tess_code code =
-      compressor->decompress(compressor, *data, max_bytes, allocator, &chunk, status);
+  tess_code code = compressor->decompress(compressor, *data, max_bytes, allocator, &chunk, status);
   if (code != TESS_OK) return code;
   *data = (tess_slice){chunk.data, chunk.size};
   code = tess_arena_adopt(arena, &chunk);

@@ -30,7 +30,6 @@ const tess_compressor *tess__compressors_choose(const tess__compressors *compres
 /* Decompresses a message in place of *data: the result is a block that the arena
  * frees. An empty message is never decompressed. */
 tess_code tess__decompress(const tess_compressor *compressor, tess_slice *data, size_t max_bytes,
-                           const tess_allocator *allocator, tess_arena *arena,
-                           tess_status *status);
+                           const tess_allocator *allocator, tess_arena *arena, tess_status *status);
 
 #endif

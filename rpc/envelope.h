@@ -12,8 +12,8 @@
 enum {
   TESS__ENVELOPE_BYTES = 5,
   TESS__ENVELOPE_COMPRESSED = 0x01,
-  TESS__ENVELOPE_END_CONNECT = 0x02,  /* end-of-stream JSON */
-  TESS__ENVELOPE_END_GRPC_WEB = 0x80  /* trailers */
+  TESS__ENVELOPE_END_CONNECT = 0x02, /* end-of-stream JSON */
+  TESS__ENVELOPE_END_GRPC_WEB = 0x80 /* trailers */
 };
 
 typedef struct tess__envelope {

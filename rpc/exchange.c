@@ -336,8 +336,8 @@ static bool may_wait(tess_call *call) {
   tess__lock_acquire(&call->lock);
   bool early = call->receiver.ended || call->send_refused;
   bool deliverable = client_streams(call) && call->receiver.has_message && !call->paused;
-  bool idle = !call->replied && !(call->queue.size != 0 && early) &&
-              (call->replying || !deliverable);
+  bool idle =
+      !call->replied && !(call->queue.size != 0 && early) && (call->replying || !deliverable);
   call->waiting = idle;
   tess__lock_release(&call->lock);
   return idle;
@@ -373,8 +373,7 @@ static void exchange_step(tess_http_exchange *exchange, int64_t now_ms, tess_htt
   }
 }
 
-static void exchange_did_read(tess_http_exchange *exchange, size_t size, bool end,
-                              int64_t now_ms) {
+static void exchange_did_read(tess_http_exchange *exchange, size_t size, bool end, int64_t now_ms) {
   (void)now_ms;
   tess__receiver_did_read(call_of(exchange), size, end);
 }

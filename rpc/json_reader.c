@@ -196,8 +196,7 @@ bool tess__json_string(tess__json_reader *json, tess_slice *value) {
 
 static bool take_word(tess__json_reader *json, const char *word) {
   size_t size = strlen(word);
-  if (json->size - json->position < size ||
-      memcmp(json->data + json->position, word, size) != 0)
+  if (json->size - json->position < size || memcmp(json->data + json->position, word, size) != 0)
     return fail(json);
   json->position += size;
   return true;

@@ -53,8 +53,7 @@ static tess_metadata_entry *new_entry(tess_metadata *metadata, size_t bytes) {
     tess_metadata_entry *entries =
         tess_arena_alloc(&metadata->storage, capacity * sizeof *metadata->entries);
     if (entries == NULL) return NULL;
-    if (metadata->count != 0)
-      memcpy(entries, metadata->entries, metadata->count * sizeof *entries);
+    if (metadata->count != 0) memcpy(entries, metadata->entries, metadata->count * sizeof *entries);
     metadata->entries = entries;
     metadata->capacity = capacity;
   }

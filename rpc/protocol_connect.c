@@ -41,8 +41,7 @@ static tess_code unary_add_head(tess_call *call) {
     code = add_text(head, "accept-encoding", accepted);
     if (code == TESS_OK && call->is_get) code = add_text(head, "vary", "Accept-Encoding");
   }
-  if (code == TESS_OK)
-    code = tess__metadata_append_prefixed(head, "trailer-", call->end_trailers);
+  if (code == TESS_OK) code = tess__metadata_append_prefixed(head, "trailer-", call->end_trailers);
   return code;
 }
 
@@ -60,8 +59,7 @@ static tess_code stream_add_head(tess_call *call) {
   const char *accepted = call->server->compressors.names;
   head->max_bytes = 0;
   call->http_status = HTTP_OK;
-  tess_code code =
-      add_content_type(call, "application/connect+", "application/connect+proto");
+  tess_code code = add_content_type(call, "application/connect+", "application/connect+proto");
   if (code == TESS_OK && call->response_compressor != NULL)
     code = add_text(head, "connect-content-encoding", call->response_compressor->name);
   if (code == TESS_OK && accepted[0] != '\0')
@@ -78,7 +76,5 @@ static void stream_write_end(tess_call *call, tess__text *out) {
                        (uint32_t)(out->size - start - TESS__ENVELOPE_BYTES));
 }
 
-const tess__server_protocol tess__connect_stream = {.name = "connect",
-                                                    .framed = true,
-                                                    .add_head = stream_add_head,
-                                                    .write_end = stream_write_end};
+const tess__server_protocol tess__connect_stream = {
+    .name = "connect", .framed = true, .add_head = stream_add_head, .write_end = stream_write_end};

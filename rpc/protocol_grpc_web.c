@@ -43,8 +43,5 @@ static void write_end(tess_call *call, tess__text *out) {
 const tess__server_protocol tess__grpc_web = {
     .name = "grpc-web", .framed = true, .add_head = add_head, .write_end = write_end};
 
-const tess__server_protocol tess__grpc_web_text = {.name = "grpc-web",
-                                                   .framed = true,
-                                                   .text = true,
-                                                   .add_head = add_head,
-                                                   .write_end = write_end};
+const tess__server_protocol tess__grpc_web_text = {
+    .name = "grpc-web", .framed = true, .text = true, .add_head = add_head, .write_end = write_end};

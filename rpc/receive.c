@@ -24,7 +24,8 @@ static size_t max_message_bytes(const tess_call *call) {
 /* Limit of the whole body, where it is read as a whole. */
 static size_t max_body_bytes(const tess_call *call) {
   size_t limit = max_message_bytes(call);
-  if (call->protocol->text && limit < SIZE_MAX / 2) limit = (limit + TESS__ENVELOPE_BYTES) * 4 / 3 + 4;
+  if (call->protocol->text && limit < SIZE_MAX / 2)
+    limit = (limit + TESS__ENVELOPE_BYTES) * 4 / 3 + 4;
   return limit;
 }
 
@@ -258,8 +259,7 @@ static void did_read_framed(tess_call *call, size_t size, bool end) {
   } else {
     receiver->size += size;
   }
-  if (receiver->head_size == TESS__ENVELOPE_BYTES &&
-      receiver->size == receiver->envelope.size) {
+  if (receiver->head_size == TESS__ENVELOPE_BYTES && receiver->size == receiver->envelope.size) {
     receiver->message = (tess_slice){receiver->buffer, receiver->size};
     receiver->has_message = true;
   }
@@ -318,7 +318,8 @@ tess_code tess__receiver_decode(tess_call *call, tess_arena *arena, bool keep, v
   if (code != TESS_OK) {
     call->refused = true;
     if (tess__call_refusal(call)->code != code)
-      tess_status_set(tess__call_refusal(call), code, "the request is not a valid %s", type->full_name);
+      tess_status_set(tess__call_refusal(call), code, "the request is not a valid %s",
+                      type->full_name);
   }
   return code;
 }

@@ -38,8 +38,8 @@ static bool add_slot(tess_segments *segments, const void *data, size_t size) {
   if (segments->count == segments->capacity) {
     size_t capacity = segments->capacity == 0 ? FIRST_SLOTS : segments->capacity * 2;
     if (capacity > SIZE_MAX / sizeof *segments->slots) return false;
-    tess_slice *slots = tess__realloc(segments->storage.allocator, segments->slots,
-                                      capacity * sizeof *slots);
+    tess_slice *slots =
+        tess__realloc(segments->storage.allocator, segments->slots, capacity * sizeof *slots);
     if (slots == NULL) return false;
     segments->slots = slots;
     segments->items = slots;

@@ -27,8 +27,7 @@ struct tess__idle_block {
 static void fill_defaults(tess_server_options *options) {
   if (options->max_request_bytes == 0) options->max_request_bytes = DEFAULT_MAX_REQUEST_BYTES;
   if (options->max_metadata_bytes == 0) options->max_metadata_bytes = DEFAULT_MAX_METADATA_BYTES;
-  if (options->stream_window_bytes == 0)
-    options->stream_window_bytes = DEFAULT_STREAM_WINDOW_BYTES;
+  if (options->stream_window_bytes == 0) options->stream_window_bytes = DEFAULT_STREAM_WINDOW_BYTES;
   if (options->min_compress_bytes == 0) options->min_compress_bytes = DEFAULT_MIN_COMPRESS_BYTES;
   if (options->max_decoded_bytes == 0) {
     size_t bytes = options->max_request_bytes;

@@ -17,7 +17,7 @@ typedef struct request {
   tess_http_outgoing *outgoing;
   tess_http_exchange *exchange; /* NULL: ended */
   tess_metadata no_headers;
-  char *path; /* owned; the query follows in the same block */
+  char *path;     /* owned; the query follows in the same block */
   tess_code fail; /* != TESS_OK: ends before it begins */
   bool cancelled;
   bool opened;
@@ -72,8 +72,7 @@ static void unlink_request(request *r) {
 static void end_request(request *r, tess_code code, const char *detail) {
   tess_http_outgoing *outgoing = r->outgoing;
   if (r->exchange != NULL) {
-    if (code != TESS_OK)
-      r->exchange->ops->abort(r->exchange, TESS_CANCELED, r->transport->now_ms);
+    if (code != TESS_OK) r->exchange->ops->abort(r->exchange, TESS_CANCELED, r->transport->now_ms);
     r->exchange->ops->free(r->exchange);
   }
   unlink_request(r);
@@ -135,9 +134,9 @@ static bool feed(request *r, const tess_http_step *step) {
   if (size != 0) memcpy(step->read_data, r->piece.data, size);
   r->piece = (tess_slice){(const uint8_t *)r->piece.data + size, r->piece.size - size};
   r->body_sent += size;
-  bool end = r->piece.size == 0 && (r->body_end || (r->outgoing->content_length >= 0 &&
-                                                    (int64_t)r->body_sent ==
-                                                        r->outgoing->content_length));
+  bool end =
+      r->piece.size == 0 && (r->body_end || (r->outgoing->content_length >= 0 &&
+                                             (int64_t)r->body_sent == r->outgoing->content_length));
   r->exchange->ops->did_read(r->exchange, size, end, now_ms);
   return true;
 }
@@ -318,8 +317,8 @@ static void transport_free(tess_transport *transport) {
 }
 
 tess_transport *tess_transport_memory_new(const tess_transport_memory_options *options) {
-  static const tess_transport_ops ops = {start, resume, cancel, transport_now_ms, wait,
-                                         transport_free};
+  static const tess_transport_ops ops = {start, resume,        cancel, transport_now_ms,
+                                         wait,  transport_free};
   const tess_allocator *allocator = tess__allocator_or_default(options->allocator);
   memory_transport *self = tess__alloc(allocator, sizeof *self);
   if (self == NULL) return NULL;

@@ -153,7 +153,7 @@ struct tess_http_outgoing {
    * next_body would give, in place until on_end. NULL: ask next_body. */
   const tess_slice *body;
   size_t body_count;
-  int64_t deadline_ms;    /* on the transport's clock; TESS_NEVER_MS: none */
+  int64_t deadline_ms; /* on the transport's clock; TESS_NEVER_MS: none */
   /* The thread that calls start() calls wait() right after it, until on_end: a
    * transport may leave the work to that thread. */
   bool caller_waits;
