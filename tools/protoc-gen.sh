@@ -40,7 +40,7 @@ done
 find_plugins() {
   local dir
   for dir in "${TESSERA_PLUGIN_DIR:-}" build/plugin/bin build/*/bin; do
-    [[ -n $dir && -x $dir/protoc-gen-tessera && -x $dir/protoc-gen-c-optional ]] || continue
+    [[ -n $dir && -x $dir/protoc-gen-tessera && -x $dir/protoc-gen-c-messages ]] || continue
     # A plugin built with sanitizers serves, but is slow; the first fresh one is taken.
     if [[ $dir == "${TESSERA_PLUGIN_DIR:-}" ]] ||
       [[ -z $(find tools/protoc-gen-tessera tools/CMakeLists.txt -newer "$dir/protoc-gen-tessera" -print -quit) ]]; then
@@ -79,7 +79,7 @@ mkdir "$scratch/protobuf-c" "$scratch/nanopb" "$scratch/rpc"
 # From inside proto/, so that nanopb finds the .options beside each file.
 (
   cd "$proto"
-  protoc -I. --plugin=protoc-gen-c="$plugins/protoc-gen-c-optional" \
+  protoc -I. --plugin=protoc-gen-c="$plugins/protoc-gen-c-messages" \
     --c_out="$scratch/protobuf-c" "${protos[@]}"
   protoc -I. --nanopb_out="$scratch/nanopb" "${protos[@]}"
   protoc -I. --plugin="$plugins/protoc-gen-tessera" \

@@ -728,75 +728,6 @@ typedef void (*Tessera__Matmul__V1__SetModeResponse_Closure)
 
 /* --- services --- */
 
-typedef struct Tessera__Matmul__V1__MatmulService_Service Tessera__Matmul__V1__MatmulService_Service;
-struct Tessera__Matmul__V1__MatmulService_Service
-{
-  ProtobufCService base;
-  void (*multiply)(Tessera__Matmul__V1__MatmulService_Service *service,
-                   const Tessera__Matmul__V1__MatmulRequest *input,
-                   Tessera__Matmul__V1__TileResult_Closure closure,
-                   void *closure_data);
-  void (*multiply_tiles)(Tessera__Matmul__V1__MatmulService_Service *service,
-                         const Tessera__Matmul__V1__MatmulRequest *input,
-                         Tessera__Matmul__V1__TileResult_Closure closure,
-                         void *closure_data);
-  void (*describe)(Tessera__Matmul__V1__MatmulService_Service *service,
-                   const Tessera__Matmul__V1__DescribeRequest *input,
-                   Tessera__Matmul__V1__DescribeResponse_Closure closure,
-                   void *closure_data);
-};
-typedef void (*Tessera__Matmul__V1__MatmulService_ServiceDestroy)(Tessera__Matmul__V1__MatmulService_Service *);
-void tessera__matmul__v1__matmul_service__init (Tessera__Matmul__V1__MatmulService_Service *service,
-                                                Tessera__Matmul__V1__MatmulService_ServiceDestroy destroy);
-#define TESSERA__MATMUL__V1__MATMUL_SERVICE__BASE_INIT \
-    { &tessera__matmul__v1__matmul_service__descriptor, protobuf_c_service_invoke_internal, NULL }
-#define TESSERA__MATMUL__V1__MATMUL_SERVICE__INIT(function_prefix__) \
-    { TESSERA__MATMUL__V1__MATMUL_SERVICE__BASE_INIT,\
-      function_prefix__ ## multiply,\
-      function_prefix__ ## multiply_tiles,\
-      function_prefix__ ## describe  }
-void tessera__matmul__v1__matmul_service__multiply(ProtobufCService *service,
-                                                   const Tessera__Matmul__V1__MatmulRequest *input,
-                                                   Tessera__Matmul__V1__TileResult_Closure closure,
-                                                   void *closure_data);
-void tessera__matmul__v1__matmul_service__multiply_tiles(ProtobufCService *service,
-                                                         const Tessera__Matmul__V1__MatmulRequest *input,
-                                                         Tessera__Matmul__V1__TileResult_Closure closure,
-                                                         void *closure_data);
-void tessera__matmul__v1__matmul_service__describe(ProtobufCService *service,
-                                                   const Tessera__Matmul__V1__DescribeRequest *input,
-                                                   Tessera__Matmul__V1__DescribeResponse_Closure closure,
-                                                   void *closure_data);
-typedef struct Tessera__Matmul__V1__ControllerService_Service Tessera__Matmul__V1__ControllerService_Service;
-struct Tessera__Matmul__V1__ControllerService_Service
-{
-  ProtobufCService base;
-  void (*get_mode)(Tessera__Matmul__V1__ControllerService_Service *service,
-                   const Tessera__Matmul__V1__GetModeRequest *input,
-                   Tessera__Matmul__V1__GetModeResponse_Closure closure,
-                   void *closure_data);
-  void (*set_mode)(Tessera__Matmul__V1__ControllerService_Service *service,
-                   const Tessera__Matmul__V1__SetModeRequest *input,
-                   Tessera__Matmul__V1__SetModeResponse_Closure closure,
-                   void *closure_data);
-};
-typedef void (*Tessera__Matmul__V1__ControllerService_ServiceDestroy)(Tessera__Matmul__V1__ControllerService_Service *);
-void tessera__matmul__v1__controller_service__init (Tessera__Matmul__V1__ControllerService_Service *service,
-                                                    Tessera__Matmul__V1__ControllerService_ServiceDestroy destroy);
-#define TESSERA__MATMUL__V1__CONTROLLER_SERVICE__BASE_INIT \
-    { &tessera__matmul__v1__controller_service__descriptor, protobuf_c_service_invoke_internal, NULL }
-#define TESSERA__MATMUL__V1__CONTROLLER_SERVICE__INIT(function_prefix__) \
-    { TESSERA__MATMUL__V1__CONTROLLER_SERVICE__BASE_INIT,\
-      function_prefix__ ## get_mode,\
-      function_prefix__ ## set_mode  }
-void tessera__matmul__v1__controller_service__get_mode(ProtobufCService *service,
-                                                       const Tessera__Matmul__V1__GetModeRequest *input,
-                                                       Tessera__Matmul__V1__GetModeResponse_Closure closure,
-                                                       void *closure_data);
-void tessera__matmul__v1__controller_service__set_mode(ProtobufCService *service,
-                                                       const Tessera__Matmul__V1__SetModeRequest *input,
-                                                       Tessera__Matmul__V1__SetModeResponse_Closure closure,
-                                                       void *closure_data);
 
 /* --- descriptors --- */
 
@@ -818,8 +749,6 @@ extern const ProtobufCMessageDescriptor tessera__matmul__v1__get_mode_request__d
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__get_mode_response__descriptor;
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__set_mode_request__descriptor;
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__set_mode_response__descriptor;
-extern const ProtobufCServiceDescriptor tessera__matmul__v1__matmul_service__descriptor;
-extern const ProtobufCServiceDescriptor tessera__matmul__v1__controller_service__descriptor;
 
 PROTOBUF_C__END_DECLS
 

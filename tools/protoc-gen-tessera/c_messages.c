@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * protoc-gen-c-messages: protoc-c's plugin, for the messages and enums alone.
+ *
+ *   protoc --plugin=protoc-gen-c=protoc-gen-c-messages --c_out=DIR X.proto
+ *
+ * It runs protoc-gen-c, unchanged, and mends two things on the way:
+ * - Schemas with proto3 `optional`: protoc-gen-c can generate such fields (each
+ *   is a oneof of one, "_name") but does not say so, and protoc then refuses. The
+ *   flag is added to its response.
+ * - Services: its code for them is of no use here, and does not compile where a
+ *   method is named like a word of C. They are taken out of its request.
+ *
+ * PROTOC_GEN_C in the environment names another program to run.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "google/protobuf/compiler/plugin.pb-c.h"
+#include "stream.h"
+#include "wire_depth.h"
+
+#ifndef PROTOC_GEN_C
+#define PROTOC_GEN_C "protoc-gen-c"
+#endif
+
+static int fail(const char *what) {
+  fprintf(stderr, "protoc-gen-c-messages: %s: %s\n", what, strerror(errno));
+  return 1;
+}
+
+/* The request goes through an unlinked file, so that neither side of a pipe can
+ * wait for the other. */
+static int request_file(const text *request) {
+  FILE *file = tmpfile();
+  if (!file) return -1;
+  int fd = dup(fileno(file));
+  fclose(file);
+  if (fd >= 0 && (!stream_write_all(fd, request) || lseek(fd, 0, SEEK_SET) != 0)) {
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+static bool run(const char *program, int in, text *response) {
+  int pipe_fds[2];
+  if (pipe(pipe_fds) != 0) return false;
+  pid_t child = fork();
+  if (child < 0) {
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    return false;
+  }
+  if (child == 0) {
+    if (dup2(in, STDIN_FILENO) < 0 || dup2(pipe_fds[1], STDOUT_FILENO) < 0) _exit(127);
+    close(in);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    execlp(program, program, (char *)NULL);
+    _exit(127);
+  }
+  close(pipe_fds[1]);
+  bool ok = stream_read_all(pipe_fds[0], response);
+  int read_errno = errno;
+  close(pipe_fds[0]);
+  int status;
+  while (waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) return false;
+  errno = read_errno;
+  if (ok && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
+    errno = WIFEXITED(status) && WEXITSTATUS(status) == 127 ? ENOENT : ECHILD;
+    ok = false;
+  }
+  return ok;
+}
+
+/* Puts the packed form of a message in the place of the text. */
+static bool repack(const ProtobufCMessage *message, text *out) {
+  size_t size = protobuf_c_message_get_packed_size(message);
+  uint8_t *bytes = malloc(size + 1);
+  if (!bytes) return false;
+  protobuf_c_message_pack(message, bytes);
+  text_cleanup(out);
+  text_add_bytes(out, (const char *)bytes, size);
+  free(bytes);
+  return !out->failed;
+}
+
+static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *type, const text *in) {
+  const uint8_t *data = (const uint8_t *)in->data;
+  errno = EPROTO;
+  if (!wire_depth_within(type, data, in->size, 64)) return NULL;
+  return protobuf_c_message_unpack(type, NULL, in->size, data);
+}
+
+static bool remove_services(text *request) {
+  ProtobufCMessage *message =
+      unpack(&google__protobuf__compiler__code_generator_request__descriptor, request);
+  if (!message) return false;
+  Google__Protobuf__Compiler__CodeGeneratorRequest *typed =
+      (Google__Protobuf__Compiler__CodeGeneratorRequest *)message;
+  for (size_t i = 0; i < typed->n_proto_file; i++) {
+    Google__Protobuf__FileDescriptorProto *file = typed->proto_file[i];
+    for (size_t j = 0; j < file->n_service; j++)
+      google__protobuf__service_descriptor_proto__free_unpacked(file->service[j], NULL);
+    file->n_service = 0;
+  }
+  bool ok = repack(message, request);
+  protobuf_c_message_free_unpacked(message, NULL);
+  return ok;
+}
+
+static bool add_feature(text *response) {
+  ProtobufCMessage *message =
+      unpack(&google__protobuf__compiler__code_generator_response__descriptor, response);
+  if (!message) return false;
+  Google__Protobuf__Compiler__CodeGeneratorResponse *typed =
+      (Google__Protobuf__Compiler__CodeGeneratorResponse *)message;
+  typed->has_supported_features = true;
+  typed->supported_features |=
+      GOOGLE__PROTOBUF__COMPILER__CODE_GENERATOR_RESPONSE__FEATURE__FEATURE_PROTO3_OPTIONAL;
+  bool ok = repack(message, response);
+  protobuf_c_message_free_unpacked(message, NULL);
+  return ok;
+}
+
+int main(void) {
+  const char *program = getenv("PROTOC_GEN_C");
+  if (!program || !*program) program = PROTOC_GEN_C;
+  text request = {0}, response = {0};
+  if (!stream_read_all(STDIN_FILENO, &request)) return fail("stdin");
+  if (!remove_services(&request)) return fail("the request on stdin");
+  int in = request_file(&request);
+  text_cleanup(&request);
+  if (in < 0) return fail("temporary file");
+  int result = 0;
+  if (!run(program, in, &response)) {
+    result = fail(program);
+  } else if (!add_feature(&response)) {
+    result = fail("the response of protoc-gen-c");
+  } else if (!stream_write_all(STDOUT_FILENO, &response)) {
+    result = fail("stdout");
+  }
+  close(in);
+  text_cleanup(&response);
+  return result;
+}
