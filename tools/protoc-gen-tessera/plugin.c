@@ -151,20 +151,19 @@ bool plugin_run(const uint8_t *data, size_t size, text *out, const char **proble
 
   bool ok = true;
   request_proto *request = NULL;
+  const char *error = NULL;
   if (!wire_depth_within(&google__protobuf__compiler__code_generator_request__descriptor, data,
                          size, MAX_DEPTH)) {
-    response.error = (char[]){"messages are nested too deeply"};
+    error = "messages are nested too deeply";
   } else {
     request = google__protobuf__compiler__code_generator_request__unpack(NULL, size, data);
-    const char *error = request ? generate(request, &response, &memory, &ok)
-                                : "stdin holds no CodeGeneratorRequest";
-    if (error) {
-      size_t length = strlen(error) + 1;
-      response.n_file = 0;
-      response.error = pool_alloc(&memory, length, 1);
-      if (response.error) memcpy(response.error, error, length);
-      ok = response.error != NULL;
-    }
+    error = request ? generate(request, &response, &memory, &ok)
+                    : "stdin holds no CodeGeneratorRequest";
+  }
+  if (error) {
+    response.n_file = 0;
+    response.error = pool_printf(&memory, "%s", error);
+    ok = response.error != NULL;
   }
   ok = ok && pack(&response, out);
   if (!ok) *problem = "out of memory";

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whatever a comment in a .proto holds, the C comment stays one comment.
+ */
+#include <check.h>
+#include <stdlib.h>
+
+#include "source_comments.h"
+
+static void check_comment(const char *comment, const char *more, const char *expected) {
+  text out = {0};
+  source_comment_write(&out, "", comment, more);
+  ck_assert(!out.failed);
+  ck_assert_str_eq(out.data ? out.data : "", expected);
+  text_cleanup(&out);
+}
+
+START_TEST(shapes) {
+  check_comment(NULL, NULL, "");
+  check_comment("", NULL, "");
+  check_comment(" \n\t\r\n", NULL, "");
+  check_comment(" One line.\n", NULL, "/* One line. */\n");
+  check_comment(" Two\n lines.\n", NULL, "/* Two\n * lines. */\n");
+  check_comment("\n\n First\n\n   indented\n\n", NULL, "/* First\n *\n *   indented */\n");
+  check_comment(NULL, "More.", "/* More. */\n");
+  check_comment(" Text.\n", "More.", "/* Text.\n *\n * More. */\n");
+}
+END_TEST
+
+START_TEST(dangers) {
+  check_comment(" a */ int x; /* b", NULL, "/* a * / int x; / * b */\n");
+  check_comment(" **//*", NULL, "/* ** // * */\n");
+  check_comment(" /*/", NULL, "/* / * / */\n");
+  check_comment("/", NULL, "/* / */\n");
+  check_comment(" ends in \\\n next", NULL, "/* ends in \\ .\n * next */\n");
+  check_comment(" ends in ?\?/\n next", NULL, "/* ends in ?\?/ .\n * next */\n");
+  check_comment(" spaces after \\   \n next", NULL, "/* spaces after \\ .\n * next */\n");
+  check_comment(" bell \a tab\tend\r\n", NULL, "/* bell   tab end */\n");
+  /* Direction marks: left-to-right mark, override, isolate. */
+  check_comment(" x\xe2\x80\x8ey\xe2\x80\xaez\xe2\x81\xa6", NULL, "/* x?y?z? */\n");
+  check_comment(" caf\xc3\xa9 \xe2\x82\xac", NULL, "/* caf\xc3\xa9 \xe2\x82\xac */\n");
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("gen/source_comments");
+  TCase *tests = tcase_create("source_comments");
+  tcase_add_test(tests, shapes);
+  tcase_add_test(tests, dangers);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
