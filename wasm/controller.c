@@ -257,6 +257,10 @@ double tess_controller_step(tess_controller *c) {
 
 /* ---- what it knows ---- */
 
+uint32_t tess_controller_max_jobs(const tess_controller *c) {
+  return c->max_jobs;
+}
+
 uint32_t tess_controller_worker_count(const tess_controller *c) {
   return c->worker_count;
 }

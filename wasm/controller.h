@@ -166,6 +166,7 @@ typedef struct tess_controller_worker {
   uint64_t failures;
 } tess_controller_worker;
 
+uint32_t tess_controller_max_jobs(const tess_controller *controller);
 uint32_t tess_controller_worker_count(const tess_controller *controller);
 tess_controller_worker tess_controller_worker_at(const tess_controller *controller, uint32_t index);
 

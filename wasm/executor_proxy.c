@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include <tessera/client.h>
+#include <tessera/matmul/v1/matmul.rpc.pb.h>
 
-#include "gen/rpc/tessera/matmul/v1/matmul.nanopb.h"
 #include "wasm/executor.h"
 #include "wasm/wire.h"
 

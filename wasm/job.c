@@ -363,17 +363,26 @@ void tess__job_free(tess_job *job) {
 
 /* ---- the turn of a job ---- */
 
+/* One tile to each worker that has room. True: somebody got one. */
+static bool hand_out_round(tess_job *job, double now_ms) {
+  tess_controller *c = job->controller;
+  bool progress = false;
+  for (uint32_t i = 0; i < c->worker_count; i++) {
+    tess__worker *worker = &c->workers[i];
+    tess_attempt token;
+    if (job->number_of_worker[i] == 0 || tess_health_room(&worker->health, now_ms) == 0) continue;
+    if (!tess_schedule_next(&job->schedule, job->number_of_worker[i], now_ms, &token)) continue;
+    if (attempt_start(job, &token, worker, now_ms)) progress = true;
+  }
+  return progress;
+}
+
 static void hand_out(tess_job *job, double now_ms) {
   tess_controller *c = job->controller;
   tess_attempt token;
-  for (uint32_t i = 0; i < c->worker_count && job->remote; i++) {
-    tess__worker *worker = &c->workers[i];
-    if (job->number_of_worker[i] == 0) continue;
-    while (tess_health_room(&worker->health, now_ms) > 0 &&
-           tess_schedule_next(&job->schedule, job->number_of_worker[i], now_ms, &token)) {
-      if (!attempt_start(job, &token, worker, now_ms)) break;
-    }
-  }
+  /* In rounds, so that nobody takes a second tile before others have their first. */
+  while (job->remote && hand_out_round(job, now_ms))
+    continue;
   while (c->local_in_flight < c->local->capacity &&
          tess_schedule_next(&job->schedule, TESS_SCHEDULE_LOCAL, now_ms, &token)) {
     if (!attempt_start(job, &token, NULL, now_ms)) break;

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The module's figures as Prometheus text
+ * (https://prometheus.io/docs/instrumenting/exposition_formats/). No floating
+ * point and no printf: numbers are counts and bytes.
+ */
+#include <string.h>
+
+#include "wasm/instance.h"
+#include "wasm/transport_host.h"
+
+typedef struct out {
+  char *text;
+  size_t size;
+  size_t used; /* what it would take, which may be more than size */
+} out;
+
+static void put_n(out *o, const char *text, size_t size) {
+  if (o->used < o->size) {
+    size_t room = o->size - o->used;
+    memcpy(o->text + o->used, text, size < room ? size : room);
+  }
+  o->used += size;
+}
+
+static void put(out *o, const char *text) {
+  put_n(o, text, strlen(text));
+}
+
+static void put_number(out *o, uint64_t number) {
+  char digits[20];
+  size_t at = sizeof digits;
+  do {
+    digits[--at] = (char)('0' + number % 10);
+    number /= 10;
+  } while (number > 0);
+  put_n(o, digits + at, sizeof digits - at);
+}
+
+static void put_head(out *o, const char *name, const char *type, const char *help) {
+  put(o, "# HELP ");
+  put(o, name);
+  put(o, " ");
+  put(o, help);
+  put(o, "\n# TYPE ");
+  put(o, name);
+  put(o, " ");
+  put(o, type);
+  put(o, "\n");
+}
+
+static void put_line(out *o, const char *name, const char *label, const char *value,
+                     uint64_t number) {
+  put(o, name);
+  if (label != NULL) {
+    put(o, "{");
+    put(o, label);
+    put(o, "=\"");
+    put(o, value); /* modes, codes and checked URLs: nothing to escape but these */
+    put(o, "\"}");
+  }
+  put(o, " ");
+  put_number(o, number);
+  put(o, "\n");
+}
+
+static void put_plain(out *o, const char *name, const char *type, const char *help,
+                      uint64_t number) {
+  put_head(o, name, type, help);
+  put_line(o, name, NULL, NULL, number);
+}
+
+static void put_workers(out *o, const tess_controller *controller) {
+  static const struct {
+    const char *name, *type, *help;
+  } heads[] = {
+      {"tessera_worker_available", "gauge", "Takes tiles at present."},
+      {"tessera_worker_in_flight", "gauge", "Tiles it holds now."},
+      {"tessera_worker_tiles_total", "counter", "Tiles it computed."},
+      {"tessera_worker_failures_total", "counter", "Attempts that failed."},
+  };
+  uint32_t count = tess_controller_worker_count(controller);
+  for (size_t h = 0; h < sizeof heads / sizeof heads[0] && count > 0; h++) {
+    put_head(o, heads[h].name, heads[h].type, heads[h].help);
+    for (uint32_t i = 0; i < count; i++) {
+      tess_controller_worker w = tess_controller_worker_at(controller, i);
+      uint64_t numbers[] = {w.available, w.in_flight, w.tiles, w.failures};
+      put_line(o, heads[h].name, "worker", w.name, numbers[h]);
+    }
+  }
+}
+
+size_t tess_module_stats(const tess_module *module, char *text, size_t size) {
+  out o = {text, size, 0};
+  tess_controller_counts c = tess_controller_counts_get(module->controller);
+  put_plain(&o, "tessera_products_in_flight", "gauge", "Products under way.", c.jobs);
+  put_head(&o, "tessera_products_total", "counter", "Products by how they ended.");
+  put_line(&o, "tessera_products_total", "result", "ok", c.finished);
+  put_line(&o, "tessera_products_total", "result", "failed", c.failed);
+  put_line(&o, "tessera_products_total", "result", "cancelled", c.cancelled);
+  put_line(&o, "tessera_products_total", "result", "refused", module->service.refused);
+  put_head(&o, "tessera_tiles_total", "counter", "Tiles by where they were computed.");
+  put_line(&o, "tessera_tiles_total", "where", "local", c.local_tiles);
+  put_line(&o, "tessera_tiles_total", "where", "worker", c.proxied_tiles);
+  put_plain(&o, "tessera_tile_retries_total", "counter", "Attempts beyond a tile's first.",
+            c.retries);
+  put_plain(&o, "tessera_wrong_answers_total", "counter",
+            "Answers of workers that were not what was asked for.", c.wrong_answers);
+  put_plain(&o, "tessera_flops_total", "counter", "Work of finished products.", c.flops);
+  put_plain(&o, "tessera_inflight_bytes", "gauge", "Memory of admitted products.",
+            module->service.inflight_bytes);
+  put_plain(&o, "tessera_inflight_bytes_peak", "gauge", "Most that it ever was.",
+            module->service.peak_inflight_bytes);
+  put_plain(&o, "tessera_requests_open", "gauge", "Requests that are not answered yet.",
+            module->request_count);
+  put_plain(&o, "tessera_posts_in_flight", "gauge", "Requests to workers.",
+            tess_transport_host_pending(module->transport));
+  put_plain(&o, "tessera_stray_responses_total", "counter", "Responses that nobody waited for.",
+            module->stray_responses);
+  put_head(&o, "tessera_mode", "gauge", "The controller's mode: 1 for the current one.");
+  for (tess_mode mode = TESS_MODE_SERIAL; mode <= TESS_MODE_ADAPTIVE; mode++)
+    put_line(&o, "tessera_mode", "mode", tess_mode_name(mode),
+             tess_controller_mode(module->controller) == mode);
+  put_workers(&o, module->controller);
+  return o.used < size ? o.used : size;
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * MatmulService on the controller: checks a request, finds memory for the
+ * result, submits the product, and replies when it is done (Multiply) or tile by
+ * tile (MultiplyTiles). The operands stay where the request's body lies; the
+ * result is computed where the reply is sent from.
+ *
+ * Lifetime: a product lives from its request to the call's on_end, because the
+ * reply borrows its result until then.
+ */
+#include <string.h>
+
+#include <tessera/matmul/v1/matmul.rpc.pb.h>
+#include <tessera/version.h>
+
+#include "matmul/kernel.h"
+#include "wasm/service.h"
+#include "wasm/wire.h"
+
+/* A tile of a stream that is computed and not sent yet. */
+typedef struct finished_tile {
+  tess_tile tile;
+  const char *executor;
+  double compute_ms;
+  char kernel[64];
+} finished_tile;
+
+typedef struct product {
+  tess_matmul_server *server;
+  tess_call *call;
+  tess_job *job; /* NULL: over */
+  uint64_t admitted_bytes;
+  tess_matrix c;        /* data is owned */
+  tess_tile place;      /* of the whole product in a larger one */
+  char product_id[128]; /* the caller's */
+  /* MultiplyTiles */
+  bool streams;
+  finished_tile *tiles; /* owned; room for every tile of the plan */
+  uint32_t tile_count;
+  uint32_t sent_count;
+  bool ended;                           /* the job is over and well: stats are complete */
+  tess_code broken;                     /* memory for the stream was missing */
+  tessera_matmul_v1_ProductStats stats; /* points into the call's arena */
+} product;
+
+static void product_free(product *p) {
+  const tess_allocator *allocator = p->server->allocator;
+  p->server->inflight_bytes -= p->admitted_bytes;
+  allocator->free(allocator->ctx, p->c.data);
+  allocator->free(allocator->ctx, p->tiles);
+  allocator->free(allocator->ctx, p);
+}
+
+static tess_code refuse(tess_call *call, tess_code code, const tess_reason *why) {
+  return tess_status_set(tess_call_status(call), code, "%s", why->text);
+}
+
+/* ---- the request ---- */
+
+/* Reads and checks everything but the memory. gemm->c has no data yet. */
+static tess_code read_request(const tessera_matmul_v1_MatmulRequest *request, tess_arena *arena,
+                              tess_gemm *gemm, tess_const_matrix *c0, tess_gemm_shape *shape,
+                              tess_reason *why) {
+  if (!request->has_a || !request->has_b)
+    return tess_reason_set(why, TESS_INVALID_ARGUMENT, "a product needs the matrices a and b");
+  memset(gemm, 0, sizeof *gemm);
+  gemm->transpose_a = request->transpose_a;
+  gemm->transpose_b = request->transpose_b;
+  gemm->alpha = request->has_scaling ? request->scaling.alpha : 1;
+  gemm->beta = request->has_scaling ? request->scaling.beta : 0;
+  tess_code code = tess_wire_read_matrix(&request->a, "a", arena, &gemm->a, why);
+  if (code == TESS_OK) code = tess_wire_read_matrix(&request->b, "b", arena, &gemm->b, why);
+  if (code == TESS_OK)
+    code = tess_gemm_shape_of(gemm->a, gemm->b, gemm->transpose_a, gemm->transpose_b, shape, why);
+  if (code != TESS_OK) return code;
+  gemm->c = tess_matrix_packed(NULL, shape->m, shape->n, gemm->a.dtype);
+  if (request->has_tile && (request->tile.rows != shape->m || request->tile.cols != shape->n))
+    return tess_reason_set(why, TESS_INVALID_ARGUMENT, "tile is %u x %u and the product %u x %u",
+                           request->tile.rows, request->tile.cols, shape->m, shape->n);
+  if (gemm->beta == 0) return TESS_OK;
+  if (!request->has_c)
+    return tess_reason_set(why, TESS_INVALID_ARGUMENT, "beta is not 0 and there is no matrix c");
+  code = tess_wire_read_matrix(&request->c, "c", arena, c0, why);
+  if (code != TESS_OK) return code;
+  if (c0->rows != shape->m || c0->cols != shape->n || c0->dtype != gemm->c.dtype)
+    return tess_reason_set(
+        why, TESS_INVALID_ARGUMENT, "c is %u x %u %s and the product is %u x %u %s", c0->rows,
+        c0->cols, tess_dtype_name(c0->dtype), shape->m, shape->n, tess_dtype_name(gemm->c.dtype));
+  return TESS_OK;
+}
+
+/* Counts the product against the budget and makes room for its result. */
+static tess_code admit(product *p, const tess_gemm *gemm, const tess_const_matrix *c0,
+                       tess_reason *why) {
+  tess_matmul_server *server = p->server;
+  size_t result = 0;
+  if (!tess_matrix_byte_count(gemm->c.rows, gemm->c.cols, gemm->c.dtype, &result) ||
+      result > server->config->max_message_bytes)
+    return tess_reason_set(why, TESS_RESOURCE_EXHAUSTED,
+                           "the result of %u x %u is larger than a message (%U bytes)",
+                           gemm->c.rows, gemm->c.cols, server->config->max_message_bytes);
+  uint64_t need = (uint64_t)tess_matrix_span_bytes(gemm->a) + tess_matrix_span_bytes(gemm->b) +
+                  tess_matrix_span_bytes(*c0) + 2 * (uint64_t)result;
+  uint64_t limit = server->config->max_inflight_bytes;
+  if (need > limit || server->inflight_bytes > limit - need) {
+    server->refused++;
+    return tess_reason_set(why, TESS_RESOURCE_EXHAUSTED,
+                           "the product needs %U bytes; %U of %U are in use: try again later", need,
+                           server->inflight_bytes, limit);
+  }
+  p->c = gemm->c;
+  p->c.data = server->allocator->alloc(server->allocator->ctx, result > 0 ? result : 1);
+  if (p->c.data == NULL)
+    return tess_reason_set(why, TESS_RESOURCE_EXHAUSTED, "no memory for the result of %U bytes",
+                           (uint64_t)result);
+  p->admitted_bytes = need;
+  server->inflight_bytes += need;
+  if (server->inflight_bytes > server->peak_inflight_bytes)
+    server->peak_inflight_bytes = server->inflight_bytes;
+  return gemm->beta != 0 ? tess_matrix_copy(p->c, *c0) : TESS_OK;
+}
+
+/* ---- the reply ---- */
+
+/* Stats of the report, in the call's arena. Lists that find no memory are left
+ * out: the product itself is complete. */
+static void make_stats(product *p, const tess_job_report *report) {
+  tess_arena *arena = tess_call_arena(p->call);
+  p->stats = (tessera_matmul_v1_ProductStats){
+      .mode = (tessera_matmul_v1_Mode)report->mode,
+      .tiles = report->tiles,
+      .local_tiles = report->local_tiles,
+      .proxied_tiles = report->proxied_tiles,
+      .retries = report->retries,
+      .elapsed_ms = report->elapsed_ms,
+  };
+  tessera_matmul_v1_WorkerStats *workers = NULL;
+  if (report->executor_count > 0 && report->executors != NULL)
+    workers = tess_arena_alloc(arena, report->executor_count * sizeof *workers);
+  for (uint32_t i = 0; workers != NULL && i < report->executor_count; i++) {
+    const tess_job_executor *executor = &report->executors[i];
+    memset(&workers[i], 0, sizeof workers[i]);
+    TESS_WIRE_SET_TEXT(workers[i].worker, executor->name);
+    workers[i].tiles = executor->stats.tiles;
+    workers[i].failures = executor->stats.failures;
+    workers[i].compute_ms = executor->stats.busy_ms;
+    workers[i].bytes_sent = executor->stats.bytes_sent;
+    workers[i].bytes_received = executor->stats.bytes_received;
+    p->stats.workers = workers;
+    p->stats.workers_count = i + 1;
+  }
+  char **notes = NULL;
+  if (report->note_count > 0) notes = tess_arena_alloc(arena, report->note_count * sizeof *notes);
+  for (uint32_t i = 0; notes != NULL && i < report->note_count; i++) {
+    notes[i] = tess_arena_strndup(arena, report->notes[i], strlen(report->notes[i]));
+    if (notes[i] == NULL) break;
+    p->stats.notes = notes;
+    p->stats.notes_count = i + 1;
+  }
+}
+
+/* One part of C as a message, borrowed. */
+static void make_result(const product *p, tess_tile tile, const char *executor, const char *kernel,
+                        double compute_ms, tessera_matmul_v1_TileResult *result) {
+  memset(result, 0, sizeof *result);
+  result->has_tile = true;
+  result->tile.row = p->place.row + tile.row;
+  result->tile.col = p->place.col + tile.col;
+  result->tile.rows = tile.rows;
+  result->tile.cols = tile.cols;
+  result->has_c = true;
+  tess_matrix part = tess_matrix_sub(p->c, tile.row, tile.col, tile.rows, tile.cols);
+  tess_wire_write_matrix(&result->c, tess_matrix_as_const(part));
+  TESS_WIRE_SET_TEXT(result->worker, executor);
+  TESS_WIRE_SET_TEXT(result->kernel, kernel);
+  result->compute_ms = compute_ms;
+  TESS_WIRE_SET_TEXT(result->product_id, p->product_id);
+}
+
+static tess_tile whole(const product *p) {
+  return (tess_tile){0, 0, p->c.rows, p->c.cols};
+}
+
+static void reply_whole(product *p, const tess_job_report *report) {
+  tessera_matmul_v1_TileResult result;
+  make_result(p, whole(p), report->executor[0] != '\0' ? report->executor : "several",
+              report->kernel, report->compute_ms, &result);
+  result.has_stats = true;
+  result.stats = p->stats;
+  tessera_matmul_v1_matmul_service_multiply_reply(p->call, &result);
+}
+
+/* ---- the stream ---- */
+
+/* Sends what is finished, as far as the client takes it. The last tile waits for
+ * the stats, which travel with it. May free the product. */
+static void stream_flush(product *p) {
+  uint32_t held = p->ended ? 0 : 1;
+  while (p->sent_count + held < p->tile_count) {
+    const finished_tile *tile = &p->tiles[p->sent_count];
+    tessera_matmul_v1_TileResult result;
+    make_result(p, tile->tile, tile->executor, tile->kernel, tile->compute_ms, &result);
+    if (p->ended && p->sent_count + 1 == p->tile_count) {
+      result.has_stats = true;
+      result.stats = p->stats;
+    }
+    tess_code code = tess_call_send(p->call, &result);
+    if (code == TESS_WOULD_BLOCK) return;
+    if (code == TESS_CANCELED || code == TESS_DEADLINE_EXCEEDED) return; /* on_cancel comes */
+    if (code != TESS_OK) {
+      if (p->job != NULL) {
+        p->broken = code; /* inside the job's event: it ends with it */
+        return;
+      }
+      tess_call_finish(p->call, code, "a tile could not be sent");
+      return;
+    }
+    p->sent_count++;
+  }
+  if (p->ended) tess_call_finish(p->call, TESS_OK, NULL);
+}
+
+static void on_tile(void *ctx, tess_job *job, const tess_job_tile *event) {
+  product *p = ctx;
+  (void)job;
+  const tess_allocator *allocator = p->server->allocator;
+  if (p->tiles == NULL && p->broken == TESS_OK) {
+    p->tiles = allocator->alloc(allocator->ctx, event->total * sizeof *p->tiles);
+    if (p->tiles == NULL) p->broken = TESS_RESOURCE_EXHAUSTED;
+  }
+  if (p->broken != TESS_OK) return;
+  finished_tile *tile = &p->tiles[p->tile_count++];
+  tile->tile = event->tile;
+  tile->executor = event->executor;
+  tile->compute_ms = event->compute_ms;
+  TESS_WIRE_SET_TEXT(tile->kernel, event->kernel);
+  stream_flush(p);
+}
+
+/* A product without elements has no tiles, and its stream one message. */
+static void stream_end(product *p) {
+  if (p->tile_count == 0 && p->broken == TESS_OK) {
+    tess_job_tile nothing = {.tile = whole(p), .executor = "local", .kernel = "", .total = 1};
+    on_tile(p, NULL, &nothing);
+  }
+  if (p->broken != TESS_OK) {
+    tess_call_finish(p->call, p->broken, "a tile could not be sent");
+    return;
+  }
+  p->ended = true;
+  stream_flush(p);
+}
+
+/* ---- events ---- */
+
+static void on_job_done(void *ctx, tess_job *job, const tess_job_report *report) {
+  product *p = ctx;
+  (void)job;
+  p->job = NULL;
+  if (report->code != TESS_OK) {
+    tess_call_finish(p->call, report->code, report->message);
+    return;
+  }
+  make_stats(p, report);
+  if (p->streams)
+    stream_end(p);
+  else
+    reply_whole(p, report);
+}
+
+static void on_call_cancel(void *state, tess_call *call, tess_code why) {
+  product *p = state;
+  if (p->job != NULL) tess_controller_cancel(p->server->controller, p->job);
+  p->job = NULL;
+  /* Nobody reads it; it gives the call back. p is freed with the call. */
+  tess_call_finish(call, why, NULL);
+}
+
+static void on_call_writable(void *state, tess_call *call) {
+  (void)call;
+  stream_flush(state);
+}
+
+static void on_call_end(void *state) {
+  product *p = state;
+  if (p->job != NULL) tess_controller_cancel(p->server->controller, p->job);
+  p->job = NULL;
+  product_free(p);
+}
+
+/* ---- handlers ---- */
+
+static tess_code begin(tess_matmul_server *server, tess_call *call,
+                       const tessera_matmul_v1_MatmulRequest *request, bool streams) {
+  static const tess_call_events events = {
+      .on_cancel = on_call_cancel, .on_writable = on_call_writable, .on_end = on_call_end};
+  tess_gemm gemm;
+  tess_gemm_shape shape;
+  tess_const_matrix c0 = {0};
+  tess_reason why;
+  tess_reason_clear(&why);
+  tess_code code = read_request(request, tess_call_arena(call), &gemm, &c0, &shape, &why);
+  if (code != TESS_OK) return refuse(call, code, &why);
+
+  product *p = server->allocator->alloc(server->allocator->ctx, sizeof *p);
+  if (p == NULL) {
+    tess_reason_set(&why, TESS_RESOURCE_EXHAUSTED, "out of memory");
+    return refuse(call, TESS_RESOURCE_EXHAUSTED, &why);
+  }
+  memset(p, 0, sizeof *p);
+  p->server = server;
+  p->call = call;
+  p->streams = streams;
+  memcpy(p->product_id, request->product_id, sizeof p->product_id);
+  if (request->has_tile)
+    p->place = (tess_tile){request->tile.row, request->tile.col, shape.m, shape.n};
+  code = admit(p, &gemm, &c0, &why);
+  gemm.c = p->c;
+  if (code == TESS_OK) {
+    tess_reason name; /* for the log and the workers, where the caller gave none */
+    tess_reason_set(&name, TESS_OK, "product-%U", ++server->next_product);
+    int64_t deadline = tess_call_deadline_ms(call);
+    tess_job_params params = {
+        .gemm = gemm,
+        .deadline_ms = deadline != TESS_NEVER_MS ? (double)deadline : 0,
+        .product_id = p->product_id[0] != '\0' ? p->product_id : name.text,
+        .many_tiles = streams,
+        .on_tile = streams ? on_tile : NULL,
+        .done = on_job_done,
+        .ctx = p,
+    };
+    code = tess_controller_submit(server->controller, &params, &p->job, &why);
+  }
+  if (code != TESS_OK) {
+    product_free(p);
+    return refuse(call, code, &why);
+  }
+  tess_call_set_events(call, &events, p);
+  return TESS_LATER;
+}
+
+static tess_code multiply(void *ctx, tess_call *call,
+                          const tessera_matmul_v1_MatmulRequest *request,
+                          tessera_matmul_v1_TileResult *response) {
+  (void)response;
+  return begin(ctx, call, request, false);
+}
+
+static tess_code multiply_tiles(void *ctx, tess_call *call,
+                                const tessera_matmul_v1_MatmulRequest *request) {
+  return begin(ctx, call, request, true);
+}
+
+static void describe_kernels(tessera_matmul_v1_DescribeResponse *response) {
+  static const tess_dtype dtypes[] = {TESS_DTYPE_FLOAT32, TESS_DTYPE_FLOAT64};
+  size_t room = sizeof response->kernels / sizeof response->kernels[0];
+  for (size_t i = 0; i < tess_kernel_table_size && response->kernels_count < room; i++) {
+    tessera_matmul_v1_KernelInfo *info = &response->kernels[response->kernels_count++];
+    TESS_WIRE_SET_TEXT(info->name, tess_kernel_table[i]->name);
+    for (size_t d = 0; d < sizeof dtypes / sizeof dtypes[0]; d++)
+      if (tess_kernel_takes(tess_kernel_table[i], dtypes[d]))
+        info->dtypes[info->dtypes_count++] = (tessera_matmul_v1_DType)dtypes[d];
+  }
+}
+
+static tess_code describe(void *ctx, tess_call *call,
+                          const tessera_matmul_v1_DescribeRequest *request,
+                          tessera_matmul_v1_DescribeResponse *response) {
+  tess_matmul_server *server = ctx;
+  (void)request;
+  TESS_WIRE_SET_TEXT(response->name, "tessera-server");
+  TESS_WIRE_SET_TEXT(response->version, TESS_VERSION);
+  TESS_WIRE_SET_TEXT(response->engine, server->config->engine);
+  describe_kernels(response);
+  response->cores = 1;
+  response->max_concurrent_products = tess_controller_max_jobs(server->controller);
+  response->max_message_bytes = server->config->max_message_bytes;
+  response->memory_limit_bytes = server->config->max_inflight_bytes;
+  response->mode = (tessera_matmul_v1_Mode)tess_controller_mode(server->controller);
+  uint32_t count = tess_controller_worker_count(server->controller);
+  if (count == 0) return TESS_OK;
+  response->workers = tess_arena_alloc(tess_call_arena(call), count * sizeof *response->workers);
+  if (response->workers == NULL)
+    return tess_status_set(tess_call_status(call), TESS_RESOURCE_EXHAUSTED, "out of memory");
+  memset(response->workers, 0, count * sizeof *response->workers);
+  response->workers_count = count;
+  for (uint32_t i = 0; i < count; i++) {
+    tess_controller_worker worker = tess_controller_worker_at(server->controller, i);
+    TESS_WIRE_SET_TEXT(response->workers[i].url, worker.name);
+    response->workers[i].available = worker.available;
+    response->workers[i].tiles = (uint32_t)worker.tiles;
+    response->workers[i].failures = (uint32_t)worker.failures;
+  }
+  return TESS_OK;
+}
+
+tess_code tess_matmul_server_register(tess_matmul_server *self, tess_server *server) {
+  static const tessera_matmul_v1_matmul_service_handlers handlers = {
+      .multiply = multiply, .multiply_tiles = multiply_tiles, .describe = describe};
+  tess_code code = tessera_matmul_v1_matmul_service_register(server, &handlers, self);
+  return code == TESS_OK ? tess_control_services_register(self, server) : code;
+}
