@@ -47,6 +47,17 @@ typedef struct exchange {
   tess_slice segment;
 } exchange;
 
+enum { PATTERN_BYTES = 64000000 };
+static pthread_once_t pattern_once = PTHREAD_ONCE_INIT;
+static uint8_t *pattern; /* all of /big, shared and kept */
+
+static void make_pattern(void) {
+  pattern = malloc(PATTERN_BYTES);
+  ck_assert_ptr_nonnull(pattern);
+  for (size_t i = 0; i < PATTERN_BYTES; i++)
+    pattern[i] = site_pattern(i);
+}
+
 void site_sleep_ms(long ms) {
   struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
   while (nanosleep(&t, &t) != 0 && errno == EINTR) {
@@ -153,7 +164,7 @@ static void site_step(tess_http_exchange *base, int64_t now_ms, tess_http_step *
       step->wake_at_ms = TESS_NEVER_MS;
       return;
     case BIG:
-      reply(e, step, 200, e->body, e->size);
+      reply(e, step, 200, pattern, (size_t)e->number);
       return;
     case REFUSE:
       reply(e, step, 404, "no", 2);

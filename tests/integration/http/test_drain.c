@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How the HTTP server ends: politely, and without mercy.
+ */
+#include <check.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/integration/http/raw.h"
+#include "tests/integration/http/site.h"
+
+#define HOST "Host: localhost\r\n"
+
+typedef struct draining {
+  site *owner;
+  int64_t grace_ms;
+  bool result;
+  pthread_t thread;
+} draining;
+
+static void *drain(void *arg) {
+  draining *d = arg;
+  d->result = tess_http_server_drain(d->owner->server, d->grace_ms);
+  return NULL;
+}
+
+static void drain_begin(draining *d, site *s, int64_t grace_ms) {
+  *d = (draining){.owner = s, .grace_ms = grace_ms};
+  ck_assert_int_eq(pthread_create(&d->thread, NULL, drain, d), 0);
+  site_sleep_ms(50);
+}
+
+START_TEST(requests_in_progress_are_finished) {
+  site s;
+  draining d;
+  site_start(&s, (tess_http_server_options){.idle_timeout_ms = 60000});
+  int idle = raw_connect(s.port), busy = raw_connect(s.port), waiting = raw_connect(s.port);
+  raw_text(idle, "GET /livez HTTP/1.1\r\n" HOST "\r\n");
+  raw_response r = raw_read(idle, 2000, false);
+  raw_free(&r);
+  raw_text(busy, "GET /busy?500 HTTP/1.1\r\n" HOST "\r\n");
+  raw_text(waiting, "GET /later?700 HTTP/1.1\r\n" HOST "\r\n");
+  for (int i = 0; i < 300 && atomic_load(&s.opened) < 2; i++)
+    site_sleep_ms(5);
+  drain_begin(&d, &s, 10000);
+  ck_assert(raw_closed(idle, 1000));
+  /* Meanwhile: alive, not ready, no new calls. */
+  ck_assert_int_eq(raw_status(s.port, "GET /livez HTTP/1.1\r\n" HOST "\r\n"), 200);
+  ck_assert_int_eq(raw_status(s.port, "GET /readyz HTTP/1.1\r\n" HOST "\r\n"), 503);
+  ck_assert_int_eq(raw_status(s.port, "GET /echo HTTP/1.1\r\n" HOST "\r\n"), 503);
+  r = raw_read(busy, 3000, false);
+  ck_assert_int_eq(r.status, 200);
+  ck_assert_str_eq(raw_header(&r, "connection"), "close");
+  raw_free(&r);
+  r = raw_read(waiting, 3000, false);
+  ck_assert_int_eq(r.status, 200);
+  ck_assert(r.complete);
+  raw_free(&r);
+  pthread_join(d.thread, NULL);
+  ck_assert(d.result);
+  ck_assert_int_eq(atomic_load(&s.aborted), 0);
+  close(idle);
+  close(busy);
+  close(waiting);
+  site_stop(&s);
+}
+END_TEST
+
+START_TEST(grace_has_an_end) {
+  site s;
+  draining d;
+  site_start(&s, (tess_http_server_options){.cors_origin = NULL});
+  int waiting = raw_connect(s.port), reading = raw_connect(s.port), writing = raw_connect(s.port);
+  raw_text(waiting, "GET /forever HTTP/1.1\r\n" HOST "\r\n");
+  raw_text(reading, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\nhalf");
+  raw_text(writing, "GET /big?60000000 HTTP/1.1\r\n" HOST "\r\n");
+  for (int i = 0; i < 300 && atomic_load(&s.opened) < 3; i++)
+    site_sleep_ms(5);
+  site_sleep_ms(100);
+  int64_t began = tess_http_server_now_ms();
+  drain_begin(&d, &s, 200);
+  raw_response r = raw_read(waiting, 3000, false);
+  ck_assert_int_eq(r.status, 503);
+  raw_free(&r);
+  pthread_join(d.thread, NULL);
+  ck_assert(!d.result);
+  for (int i = 0; i < 300 && atomic_load(&s.aborted) < 3; i++)
+    site_sleep_ms(10);
+  ck_assert_int_eq(atomic_load(&s.aborted), 3);
+  site_stop(&s);
+  ck_assert_int_lt(tess_http_server_now_ms() - began, 4000);
+  close(waiting);
+  close(reading);
+  close(writing);
+}
+END_TEST
+
+START_TEST(freed_without_a_drain) {
+  site s;
+  site_start(&s, (tess_http_server_options){.idle_timeout_ms = 60000});
+  int fds[20];
+  for (int i = 0; i < 20; i++) {
+    fds[i] = raw_connect(s.port);
+    if (i % 2 == 0) raw_text(fds[i], "GET /forever HTTP/1.1\r\n" HOST "\r\n");
+  }
+  for (int i = 0; i < 300 && atomic_load(&s.opened) < 10; i++)
+    site_sleep_ms(5);
+  int64_t began = tess_http_server_now_ms();
+  site_stop(&s);
+  ck_assert_int_lt(tess_http_server_now_ms() - began, 3000);
+  ck_assert_int_eq(atomic_load(&s.aborted), 10);
+  ck_assert_int_eq(atomic_load(&s.last_abort), TESS_UNAVAILABLE);
+  for (int i = 0; i < 20; i++)
+    close(fds[i]);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("http server's end");
+  TCase *tcase = tcase_create("all");
+  tcase_set_timeout(tcase, 60);
+  tcase_add_test(tcase, requests_in_progress_are_finished);
+  tcase_add_test(tcase, grace_has_an_end);
+  tcase_add_test(tcase, freed_without_a_drain);
+  suite_add_tcase(suite, tcase);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? 0 : 1;
+}

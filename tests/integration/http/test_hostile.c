@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The HTTP server and clients that are slow, broken or ill-willed: the right
+ * answer, bounded time, and others are served meanwhile.
+ */
+#include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/integration/http/raw.h"
+#include "tests/integration/http/site.h"
+
+#define HOST "Host: localhost\r\n"
+
+static int64_t now_ms(void) {
+  return tess_http_server_now_ms();
+}
+
+/* Good requests on connections of their own: the slowest, in ms. */
+static int64_t slowest_good(int port, int count) {
+  int64_t worst = 0;
+  for (int i = 0; i < count; i++) {
+    int64_t began = now_ms();
+    int status = raw_status(
+        port, "POST /echo HTTP/1.1\r\n" HOST "Connection: close\r\nContent-Length: 2\r\n\r\nhi");
+    ck_assert_int_eq(status, 200);
+    if (now_ms() - began > worst) worst = now_ms() - began;
+  }
+  return worst;
+}
+
+/* ---- ambiguous requests ---- */
+
+START_TEST(smuggling) {
+  /* Each is followed by a request that must never be answered. */
+  static const struct {
+    int status;
+    const char *request;
+  } cases[] = {
+      {400, "POST /echo HTTP/1.1\r\n" HOST
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST
+            "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 0\r\nContent-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5, 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: +5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5x\r\n\r\nhello"},
+      {411, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: -5\r\n\r\nhello"},
+      {411, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: abc\r\n\r\nhello"},
+      {411, "POST /echo HTTP/1.1\r\n" HOST "Content-Length:\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "Content-Length : 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "X: 1\r\n Content-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "X: 1\r\n\tfolded\r\nContent-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "X: 1\nContent-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\n\r\nhello"},
+      {400,
+       "POST /echo HTTP/1.1\n"
+       "Host: x\nContent-Length: 5\n\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "X: 1\rContent-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"},
+      {501, "POST /echo HTTP/1.1\r\n" HOST
+            "Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+      {501, "POST /echo HTTP/1.1\r\n" HOST
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n"},
+      {400, "POST /echo HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+      {400, "POST /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\nHost: a b\r\nContent-Length: 5\r\n\r\nhello"},
+      {400, "POST /../echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST /e%2 HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "X(y: 1\r\nContent-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST ": 1\r\nContent-Length: 5\r\n\r\nhello"},
+      {505, "POST /echo HTTP/1.2\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "NONSENSE\r\n\r\n"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n"},
+      {400,
+       "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5;ext=1\r\nhello\r\n"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\nhello\n0\n\n"},
+  };
+  site s;
+  site_start(&s, (tess_http_server_options){.cors_origin = NULL});
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    int fd = raw_connect(s.port);
+    raw_text(fd, cases[i].request);
+    raw_text(fd, "GET /livez HTTP/1.1\r\n" HOST "X-Smuggled: 1\r\n\r\n");
+    raw_response r = raw_read(fd, 3000, false);
+    ck_assert_msg(r.status == cases[i].status, "case %zu: %d, not %d\n%s", i, r.status,
+                  cases[i].status, cases[i].request);
+    raw_free(&r);
+    ck_assert_msg(raw_closed(fd, 7000), "case %zu: a second answer", i);
+    close(fd);
+  }
+  ck_assert_int_lt(slowest_good(s.port, 3), 1000);
+  site_stop(&s);
+}
+END_TEST
+
+START_TEST(large_heads) {
+  site s;
+  site_start(&s, (tess_http_server_options){.cors_origin = NULL});
+  /* Many headers: refused, because civetweb would drop those past its table. */
+  char *text = malloc(200000);
+  size_t n = (size_t)sprintf(text, "GET /echo HTTP/1.1\r\n" HOST);
+  for (int i = 0; i < 63; i++)
+    n += (size_t)sprintf(text + n, "X-%d: 1\r\n", i);
+  sprintf(text + n, "\r\n");
+  ck_assert_int_eq(raw_status(s.port, text), 431);
+  /* One fewer is fine. */
+  n = (size_t)sprintf(text, "GET /livez HTTP/1.1\r\n" HOST);
+  for (int i = 0; i < 62; i++)
+    n += (size_t)sprintf(text + n, "X-%d: 1\r\n", i);
+  sprintf(text + n, "\r\n");
+  ck_assert_int_eq(raw_status(s.port, text), 200);
+  /* A long GET passes (queries of Connect GET), an endless head does not. */
+  n = (size_t)sprintf(text, "GET /livez?");
+  memset(text + n, 'a', 40000);
+  sprintf(text + n + 40000, " HTTP/1.1\r\n" HOST "\r\n");
+  ck_assert_int_eq(raw_status(s.port, text), 200);
+  n = (size_t)sprintf(text, "GET /livez HTTP/1.1\r\n" HOST "X: ");
+  memset(text + n, 'a', 150000);
+  text[n + 150000] = 0;
+  int fd = raw_connect(s.port);
+  raw_text(fd, text);
+  raw_response r = raw_read(fd, 6000, false);
+  ck_assert_msg(r.status == 0 || r.status == 400 || r.status == 413, "%d", r.status);
+  raw_free(&r);
+  close(fd);
+  free(text);
+  ck_assert_int_lt(slowest_good(s.port, 3), 1000);
+  site_stop(&s);
+}
+END_TEST
+
+/* ---- slow clients ---- */
+
+enum { MANY = 200 };
+
+START_TEST(slow_heads) {
+  site s;
+  site_start(&s, (tess_http_server_options){.cors_origin = NULL});
+  static const char head[] = "POST /echo HTTP/1.1\r\nHost: localhost\r\nX-Slow: aaaaaaaaaaaaaaaa";
+  int fds[MANY];
+  for (int i = 0; i < MANY; i++)
+    fds[i] = raw_connect(s.port);
+  int64_t worst = 0;
+  int64_t until = now_ms() + 2000;
+  for (size_t byte = 0; byte < sizeof head - 1 && now_ms() < until; byte++) {
+    for (int i = 0; i < MANY; i++)
+      raw_send(fds[i], head + byte, 1);
+    int64_t took = slowest_good(s.port, 1);
+    if (took > worst) worst = took;
+    site_sleep_ms(20);
+  }
+  ck_assert_msg(worst < 1000, "a good request took %lld ms", (long long)worst);
+  /* And they are cut off: header_timeout is 3 s. */
+  site_sleep_ms(1500);
+  for (int i = 0; i < MANY; i++) {
+    raw_response r = raw_read(fds[i], 3000, false);
+    ck_assert_msg(r.status == 0 || r.status == 400 || r.status == 408, "%d", r.status);
+    raw_free(&r);
+    close(fds[i]);
+  }
+  site_stop(&s);
+}
+END_TEST
+
+START_TEST(half_sent_bodies) {
+  site s;
+  site_start(&s, (tess_http_server_options){.body_timeout_ms = 1500});
+  int fds[MANY];
+  for (int i = 0; i < MANY; i++) {
+    fds[i] = raw_connect(s.port);
+    raw_text(fds[i], i % 2 == 0 ? "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\nhalf"
+                                : "POST /echo HTTP/1.1\r\n" HOST
+                                  "Transfer-Encoding: chunked\r\n\r\n100\r\nhalf");
+  }
+  int64_t worst = slowest_good(s.port, 20);
+  ck_assert_msg(worst < 1000, "a good request took %lld ms", (long long)worst);
+  for (int i = 0; i < MANY; i++) {
+    raw_response r = raw_read(fds[i], 5000, false);
+    ck_assert_msg(r.status == 408, "%d: %d", i, r.status);
+    raw_free(&r);
+    close(fds[i]);
+  }
+  ck_assert_int_eq(atomic_load(&s.aborted), MANY);
+  ck_assert_int_eq(atomic_load(&s.last_abort), TESS_DEADLINE_EXCEEDED);
+  site_stop(&s);
+}
+END_TEST
+
+START_TEST(clients_that_never_read) {
+  site s;
+  site_start(&s, (tess_http_server_options){.body_timeout_ms = 1500});
+  int fds[MANY];
+  for (int i = 0; i < MANY; i++) {
+    fds[i] = raw_connect(s.port);
+    int small = 4096;
+    setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    raw_text(fds[i], "GET /big?8000000 HTTP/1.1\r\n" HOST "\r\n");
+  }
+  int64_t worst = slowest_good(s.port, 20);
+  ck_assert_msg(worst < 1000, "a good request took %lld ms", (long long)worst);
+  for (int i = 0; i < 1200 && atomic_load(&s.aborted) < MANY; i++)
+    site_sleep_ms(10);
+  ck_assert_int_eq(atomic_load(&s.aborted), MANY);
+  for (int i = 0; i < MANY; i++)
+    close(fds[i]);
+  site_stop(&s);
+}
+END_TEST
+
+/* A byte now and then is no progress. */
+START_TEST(trickled_body) {
+  site s;
+  site_start(&s, (tess_http_server_options){.body_timeout_ms = 300});
+  int fd = raw_connect(s.port);
+  raw_text(fd, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 8000\r\n\r\n");
+  int64_t began = now_ms();
+  int status = 0;
+  while (now_ms() - began < 8000) {
+    if (!raw_send(fd, "x", 1)) break;
+    char byte;
+    if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
+      raw_response r = raw_read(fd, 1000, false);
+      status = r.status;
+      raw_free(&r);
+      break;
+    }
+    site_sleep_ms(50);
+  }
+  int64_t took = now_ms() - began;
+  ck_assert_int_eq(status, 408);
+  ck_assert_int_ge(took, 300 + 8000 / 16);
+  ck_assert_int_lt(took, 4000);
+  close(fd);
+  site_stop(&s);
+}
+END_TEST
+
+START_TEST(head_and_idle_limits) {
+  site s;
+  site_start(&s, (tess_http_server_options){.header_timeout_ms = 300, .idle_timeout_ms = 300});
+  int silent = raw_connect(s.port), idle = raw_connect(s.port);
+  raw_text(idle, "GET /livez HTTP/1.1\r\n" HOST "\r\n");
+  raw_response r = raw_read(idle, 1000, false);
+  ck_assert_int_eq(r.status, 200);
+  raw_free(&r);
+  int64_t began = now_ms();
+  ck_assert(raw_closed(silent, 3000));
+  ck_assert(raw_closed(idle, 3000));
+  ck_assert_int_lt(now_ms() - began, 2000);
+  close(silent);
+  close(idle);
+  site_stop(&s);
+}
+END_TEST
+
+START_TEST(reading_stops_at_the_exchange_s_own_limit) {
+  site s;
+  site_start(&s, (tess_http_server_options){.cors_origin = NULL});
+  int fd = raw_connect(s.port);
+  raw_text(fd, "POST /slowread?200 HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\nhalf");
+  int64_t began = now_ms();
+  raw_response r = raw_read(fd, 5000, false);
+  ck_assert_int_eq(r.status, 408);
+  ck_assert_uint_eq(r.size, 4);
+  ck_assert_mem_eq(r.body, "slow", 4);
+  ck_assert_int_lt(now_ms() - began, 2000);
+  ck_assert_str_eq(raw_header(&r, "connection"), "close");
+  raw_free(&r);
+  ck_assert(raw_closed(fd, 7000));
+  close(fd);
+  ck_assert_int_eq(atomic_load(&s.aborted), 0);
+  site_stop(&s);
+}
+END_TEST
+
+/* ---- the limit on connections ---- */
+
+START_TEST(idle_connections_make_room) {
+  site s;
+  site_start(&s, (tess_http_server_options){.max_connections = 8, .idle_timeout_ms = 60000});
+  int fds[8];
+  for (int i = 0; i < 8; i++) {
+    fds[i] = raw_connect(s.port);
+    raw_text(fds[i], "GET /livez HTTP/1.1\r\n" HOST "\r\n");
+    raw_response r = raw_read(fds[i], 2000, false);
+    ck_assert_int_eq(r.status, 200);
+    raw_free(&r);
+    site_sleep_ms(5);
+  }
+  int64_t worst = slowest_good(s.port, 4);
+  ck_assert_msg(worst < 1000, "a good request took %lld ms", (long long)worst);
+  ck_assert(raw_closed(fds[0], 1000)); /* idle longest */
+  for (int i = 0; i < 8; i++)
+    close(fds[i]);
+  site_stop(&s);
+}
+END_TEST
+
+START_TEST(over_the_limit_is_refused_at_once) {
+  site s;
+  site_start(&s, (tess_http_server_options){.max_connections = 4});
+  int fds[4];
+  for (int i = 0; i < 4; i++) {
+    fds[i] = raw_connect(s.port);
+    raw_text(fds[i], "GET /forever HTTP/1.1\r\n" HOST "\r\n");
+  }
+  for (int i = 0; i < 300 && atomic_load(&s.opened) < 4; i++)
+    site_sleep_ms(10);
+  for (int i = 0; i < 40; i++) {
+    int64_t began = now_ms();
+    int fd = raw_connect(s.port);
+    raw_response r = raw_read(fd, 3000, false);
+    ck_assert_msg(r.status == 503, "%d: %d", i, r.status);
+    ck_assert_int_lt(now_ms() - began, 1000);
+    raw_free(&r);
+    close(fd);
+  }
+  for (int i = 0; i < 4; i++)
+    close(fds[i]);
+  for (int i = 0; i < 300 && atomic_load(&s.freed) < 4; i++)
+    site_sleep_ms(10);
+  ck_assert_int_lt(slowest_good(s.port, 4), 1000);
+  site_stop(&s);
+}
+END_TEST
+
+START_TEST(dawdlers_make_room) {
+  site s;
+  site_start(&s, (tess_http_server_options){.max_connections = 4, .header_timeout_ms = 60000});
+  int fds[4];
+  for (int i = 0; i < 4; i++) {
+    fds[i] = raw_connect(s.port);
+    raw_text(fds[i], "GET /live");
+  }
+  site_sleep_ms(700);
+  ck_assert_int_lt(slowest_good(s.port, 3), 1000);
+  for (int i = 0; i < 4; i++)
+    close(fds[i]);
+  site_stop(&s);
+}
+END_TEST
+
+/* ---- clients that go away ---- */
+
+START_TEST(gone_while_waiting) {
+  site s;
+  site_start(&s, (tess_http_server_options){.cors_origin = NULL});
+  int fd = raw_connect(s.port);
+  raw_text(fd, "GET /forever HTTP/1.1\r\n" HOST "\r\n");
+  for (int i = 0; i < 300 && atomic_load(&s.opened) == 0; i++)
+    site_sleep_ms(10);
+  ck_assert_int_eq(atomic_load(&s.aborted), 0);
+  int64_t began = now_ms();
+  close(fd);
+  for (int i = 0; i < 300 && atomic_load(&s.freed) == 0; i++)
+    site_sleep_ms(5);
+  ck_assert_int_eq(atomic_load(&s.aborted), 1);
+  ck_assert_int_eq(atomic_load(&s.last_abort), TESS_CANCELED);
+  ck_assert_int_lt(now_ms() - began, 500);
+  site_stop(&s);
+}
+END_TEST
+
+START_TEST(gone_in_mid_body) {
+  site s;
+  site_start(&s, (tess_http_server_options){.cors_origin = NULL});
+  static const char *const requests[] = {
+      "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\nhalf",
+      "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n100\r\nhalf"};
+  for (int i = 0; i < 2; i++) {
+    int fd = raw_connect(s.port);
+    raw_text(fd, requests[i]);
+    for (int k = 0; k < 300 && atomic_load(&s.opened) <= i; k++)
+      site_sleep_ms(10);
+    close(fd);
+    for (int k = 0; k < 300 && atomic_load(&s.aborted) <= i; k++)
+      site_sleep_ms(10);
+    ck_assert_int_eq(atomic_load(&s.aborted), i + 1);
+    ck_assert_int_eq(atomic_load(&s.last_abort), TESS_CANCELED);
+  }
+  site_stop(&s);
+}
+END_TEST
+
+/* ---- limits on bodies ---- */
+
+START_TEST(bodies_over_the_limit) {
+  site s;
+  site_start(&s, (tess_http_server_options){.max_body_bytes = 100});
+  char text[512];
+  snprintf(text, sizeof text, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 101\r\n\r\n%0101d",
+           0);
+  ck_assert_int_eq(raw_status(s.port, text), 413);
+  ck_assert_int_eq(atomic_load(&s.opened), 0);
+  snprintf(text, sizeof text, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\n%0100d",
+           0);
+  ck_assert_int_eq(raw_status(s.port, text), 200);
+  snprintf(text, sizeof text,
+           "POST /echo HTTP/1.1\r\n" HOST
+           "Transfer-Encoding: chunked\r\n\r\n65\r\n%0101d\r\n0\r\n\r\n",
+           0);
+  ck_assert_int_eq(raw_status(s.port, text), 413);
+  ck_assert_int_eq(atomic_load(&s.last_abort), TESS_RESOURCE_EXHAUSTED);
+  /* A claim costs nothing. */
+  ck_assert_int_eq(
+      raw_status(s.port, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 999999999999999\r\n\r\nx"),
+      413);
+  site_stop(&s);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("http server and hostile clients");
+  TCase *tcase = tcase_create("all");
+  tcase_set_timeout(tcase, 120);
+  tcase_add_test(tcase, smuggling);
+  tcase_add_test(tcase, large_heads);
+  tcase_add_test(tcase, slow_heads);
+  tcase_add_test(tcase, half_sent_bodies);
+  tcase_add_test(tcase, clients_that_never_read);
+  tcase_add_test(tcase, trickled_body);
+  tcase_add_test(tcase, head_and_idle_limits);
+  tcase_add_test(tcase, reading_stops_at_the_exchange_s_own_limit);
+  tcase_add_test(tcase, idle_connections_make_room);
+  tcase_add_test(tcase, over_the_limit_is_refused_at_once);
+  tcase_add_test(tcase, dawdlers_make_room);
+  tcase_add_test(tcase, gone_while_waiting);
+  tcase_add_test(tcase, gone_in_mid_body);
+  tcase_add_test(tcase, bodies_over_the_limit);
+  suite_add_tcase(suite, tcase);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Runs one test case as a program.
+ */
+#ifndef TESSERA_TESTS_NET_MAIN_H
+#define TESSERA_TESTS_NET_MAIN_H
+
+#include <check.h>
+
+static inline int run_case(const char *name, TCase *tcase) {
+  Suite *suite = suite_create(name);
+  suite_add_tcase(suite, tcase);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? 0 : 1;
+}
+
+#endif
