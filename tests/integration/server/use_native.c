@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine_under_test.h"
+
+const engine_under_test under_test = {.ops = &tess_engine_native};
