@@ -42,15 +42,17 @@ static bool all_ended(void *ctx) {
   return atomic_load(&all->ended) == all->started;
 }
 
+static tess_code not_a_url(const char *url, tess_status *status) {
+  return tess_status_set(status, TESS_INVALID_ARGUMENT,
+                         "--worker %s: not a URL like http://HOST:PORT", url);
+}
+
 static tess_code start_probe(probe *p, tess_transport *transport, const char *url,
                              progress_of_all *all, tess_status *status) {
   const tess_client_options options = {.transport = transport, .base_url = url};
   tess_arena_init(&p->arena, NULL, 0);
   p->client = tess_client_new(&options, status);
-  if (p->client == NULL) {
-    tess_code code = status->code;
-    return tess_status_set(status, code, "--worker %s: not a URL like http://HOST:PORT", url);
-  }
+  if (p->client == NULL) return not_a_url(url, status);
   tessera__matmul__v1__describe_request__init(&p->request);
   p->options = (tess_call_options){.timeout_ms = CLI_PROBE_TIMEOUT_MS, .arena = &p->arena};
   p->ended = &all->ended;
@@ -83,8 +85,12 @@ tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t c
   }
   for (size_t i = 0; i < count; i++) {
     probe *p = &probes[i];
-    if (p->started && atomic_load(&p->code) == TESS_OK)
+    const tess_code answer = (tess_code)atomic_load(&p->code);
+    if (p->started && answer == TESS_OK)
       results[i] = (cli_probe_result){true, p->reply.max_message_bytes};
+    /* Describe takes no arguments: only the URL can be wrong. */
+    if (p->started && answer == TESS_INVALID_ARGUMENT && code == TESS_OK)
+      code = not_a_url(urls[i], status);
     if (p->client == NULL) continue;
     tess_client_free(p->client);
     tess_arena_cleanup(&p->arena);

@@ -51,12 +51,6 @@ static double now_hook(void *ctx) {
   return cli_now_ms();
 }
 
-static void log_hook(void *ctx, int32_t level, const char *text, size_t size) {
-  const spread *s = ctx;
-  const int32_t warning = 2; /* wasm/abi.h */
-  if (level >= warning) cli_note(s->product->options->quiet, "%.*s", (int)size, text);
-}
-
 static void lock_hook(void *ctx) {
   pthread_mutex_lock(&((spread *)ctx)->mutex);
 }
@@ -83,12 +77,23 @@ static void on_tile(void *ctx, tess_job *job, const tess_job_tile *tile) {
   s->progress.share = s->flops > 0.0 ? (double)s->progress.flops_done / s->flops : 1.0;
 }
 
+/* In one line: what, why as far as it is known, and what to do. */
+static void tell_failure(spread *s, const tess_job_report *report) {
+  const bool late = report->code == TESS_DEADLINE_EXCEEDED;
+  const char *why = report->note_count > 0 && !late ? report->notes[0] : "";
+  tess_status_set(s->status, report->code, "%s%s%s%s", report->message, *why != '\0' ? ": " : "", why,
+                  late ? "; --timeout gives it longer" : "");
+}
+
 static void on_done(void *ctx, tess_job *job, const tess_job_report *report) {
   (void)job;
   spread *s = ctx;
   s->job = NULL;
   s->code = report->code;
-  if (report->code != TESS_OK) tess_status_set(s->status, report->code, "%s", report->message);
+  if (report->code != TESS_OK) {
+    tell_failure(s, report);
+    return;
+  }
   for (uint32_t i = 0; i < report->note_count; i++)
     cli_note(s->product->options->quiet, "note: %s", report->notes[i]);
   uint32_t workers = 0;
@@ -131,7 +136,7 @@ static tess_code make_controller(spread *s, tess_transport *transport) {
     local->ops->free(local);
     return code;
   }
-  const tess_controller_options controller_options = {.host = {now_hook, log_hook, s},
+  const tess_controller_options controller_options = {.host = {.now_ms = now_hook, .ctx = s},
                                                       .mode = TESS_MODE_PROXY,
                                                       .local = local,
                                                       .workers = workers,

@@ -80,8 +80,11 @@ tess_code cli_remote_explain(const char *url, tess_status *status) {
   if (status->code == TESS_UNAVAILABLE) advice = "; does a server run there?";
   if (status->code == TESS_UNIMPLEMENTED) advice = "; tessera describe tells what it can do";
   if (status->code == TESS_DEADLINE_EXCEEDED) advice = "; --timeout gives it longer";
+  const char *name = tess_code_name(status->code);
   char text[1024];
-  snprintf(text, sizeof text, "%s: %s%s", url, cli_status_text(status), advice);
+  snprintf(text, sizeof text, "%s: %s%s%s%s", url, name != NULL ? name : "unknown",
+           status->message != NULL ? ": " : "", status->message != NULL ? status->message : "",
+           advice);
   return tess_status_set(status, status->code, "%s", text);
 }
 
