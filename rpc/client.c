@@ -65,16 +65,23 @@ tess_client *tess_client_new(const tess_client_options *options, tess_status *st
     return NULL;
   }
   *client = (tess_client){.allocator = allocator, .options = *options, .base_url = base_url};
+  atomic_init(&client->refs, 1);
   client->options.base_url = base_url;
   fill_defaults(&client->options);
   return client;
 }
 
-void tess_client_free(tess_client *client) {
-  if (client == NULL) return;
+/* A caller that was told of the end of its last call may free the client while
+ * the transport's thread still frees that call. */
+static void unref(tess_client *client) {
+  if (atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) != 1) return;
   tess__free(client->allocator, client->interceptors);
   tess__free(client->allocator, client->base_url);
   tess__free(client->allocator, client);
+}
+
+void tess_client_free(tess_client *client) {
+  if (client != NULL) unref(client);
 }
 
 tess_code tess_client_add_interceptor(tess_client *client,
@@ -124,6 +131,7 @@ tess_code tess__client_begin(tess__client_base *base, tess_client *client,
   static const tess_call_options no_options = {0};
   if (options == NULL) options = &no_options;
   tess_transport *transport = client->options.transport;
+  atomic_fetch_add_explicit(&client->refs, 1, memory_order_relaxed);
   base->client = client;
   base->method = method;
   base->framed = method->stream_kind != TESS_UNARY || is_grpc_web(base);
@@ -221,6 +229,7 @@ tess_code tess__client_add_headers(tess__client_base *base, bool compressed) {
 
 void tess__client_cleanup(tess__client_base *base) {
   tess_arena_cleanup(&base->arena); /* headers and status lie in it */
+  unref(base->client);
 }
 
 static tess_code compress(tess__client_base *base, tess_segments *segments, size_t prefix,

@@ -49,7 +49,8 @@ typedef struct tess_client_options {
 
 /* NULL on error: invalid_argument (bad URL, no transport) or memory. */
 tess_client *tess_client_new(const tess_client_options *options, tess_status *status);
-/* No call may be in flight. */
+/* No call may be in flight: all have returned, or come to done() or on_end(). It
+ * may be called from there. */
 void tess_client_free(tess_client *client);
 
 /* Before the first call: what the server may compress responses with. Kept by
