@@ -81,8 +81,8 @@ static void on_tile(void *ctx, tess_job *job, const tess_job_tile *tile) {
 static void tell_failure(spread *s, const tess_job_report *report) {
   const bool late = report->code == TESS_DEADLINE_EXCEEDED;
   const char *why = report->note_count > 0 && !late ? report->notes[0] : "";
-  tess_status_set(s->status, report->code, "%s%s%s%s", report->message, *why != '\0' ? ": " : "", why,
-                  late ? "; --timeout gives it longer" : "");
+  tess_status_set(s->status, report->code, "%s%s%s%s", report->message, *why != '\0' ? ": " : "",
+                  why, late ? "; --timeout gives it longer" : "");
 }
 
 static void on_done(void *ctx, tess_job *job, const tess_job_report *report) {

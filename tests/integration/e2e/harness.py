@@ -98,6 +98,8 @@ class Program:
         return self.process.pid
 
     def log_text(self):
+        if self.log.closed:
+            return self.text
         self.log.seek(0)
         return self.log.read().decode(errors="replace")
 
@@ -108,6 +110,10 @@ class Program:
         if self.alive():
             self.process.kill()
         self.process.wait(10)
+        self.process.stdout.close()
+        if not self.log.closed:
+            self.text = self.log_text()  # for whoever asks afterwards
+            self.log.close()
 
     def stop(self, seconds=20):
         """SIGTERM; returns the exit code."""
@@ -131,8 +137,6 @@ class Program:
 
     def __exit__(self, *_):
         self.kill()
-        self.process.stdout.close()
-        self.log.close()
 
 
 def worker(*options, **keywords):
