@@ -37,7 +37,7 @@ function(tess_nanopb_fetch dest)
   get_filename_component(parent "${dest}" DIRECTORY)
   file(MAKE_DIRECTORY "${parent}")
   message(STATUS "nanopb: getting the C sources (once; kept in ${dest})")
-  execute_process(COMMAND "${PROJECT_SOURCE_DIR}/tools/nanopb-source.sh" "${dest}"
+  execute_process(COMMAND "${PROJECT_SOURCE_DIR}/tools/debian-source.sh" nanopb "${dest}"
     RESULT_VARIABLE rc ERROR_VARIABLE why OUTPUT_QUIET ERROR_STRIP_TRAILING_WHITESPACE)
   if(rc EQUAL 0)
     return()

@@ -16,15 +16,13 @@
 # For both runtimes in one program call it twice, with two targets.
 include_guard(GLOBAL)
 
-# In this project a target goes by its plain name, in the installed package
-# behind "tessera::".
-function(tess_generate_target result name)
+# Programs: in this project a target goes by its plain name, in the installed
+# package behind "tessera::". Libraries have the latter name in both.
+function(tess_generate_program result name)
   if(TARGET tessera::${name})
     set(${result} tessera::${name} PARENT_SCOPE)
-  elseif(TARGET ${name})
-    set(${result} ${name} PARENT_SCOPE)
   else()
-    message(FATAL_ERROR "tessera_generate: there is no target ${name}")
+    set(${result} ${name} PARENT_SCOPE)
   endif()
 endfunction()
 
@@ -88,10 +86,10 @@ function(tessera_generate)
   if(NOT arg_OPTIONS_DIRS)
     set(arg_OPTIONS_DIRS ${arg_IMPORT_DIRS})
   endif()
-  tess_generate_target(plugin protoc-gen-tessera)
+  tess_generate_program(plugin protoc-gen-tessera)
   if(arg_RUNTIME STREQUAL "protobuf-c")
-    tess_generate_target(c_plugin protoc-gen-c-messages)
-    tess_generate_target(runtime tessera-protobuf-c)
+    tess_generate_program(c_plugin protoc-gen-c-messages)
+    set(runtime tessera::protobuf-c)
     set(message_flags "--plugin=protoc-gen-c=$<TARGET_FILE:${c_plugin}>" --c_out)
     set(message_files .pb-c.h .pb-c.c)
     set(rpc_files .rpc.pb-c.h .rpc.pb-c.c)
@@ -101,7 +99,7 @@ function(tessera_generate)
     if(NOT NANOPB_GENERATOR)
       message(FATAL_ERROR "tessera_generate: protoc-gen-nanopb is missing (Debian: nanopb)")
     endif()
-    tess_generate_target(runtime tessera-nanopb)
+    set(runtime tessera::nanopb)
     set(message_flags "--plugin=protoc-gen-nanopb=${NANOPB_GENERATOR}" --nanopb_out)
     set(message_files .pb.h .pb.c)
     set(rpc_files .rpc.pb.h .rpc.pb.c)

@@ -10,12 +10,13 @@
 # could not be installed.
 set -euo pipefail
 
-# Needed, in any case. ca-certificates: nanopb's sources may come over https.
+# Needed, in any case. ca-certificates: sources of nanopb and civetweb (CMake gets
+# them from the distribution's archive) may come over https.
 build=(build-essential ca-certificates cmake ninja-build pkg-config dpkg-dev
   protobuf-compiler libprotobuf-dev libprotoc-dev
   protobuf-c-compiler libprotobuf-c-dev nanopb
-  libcivetweb-dev libcurl4-openssl-dev libjavascriptcoregtk-4.1-dev
-  libopenblas-dev libjansson-dev zlib1g-dev wabt clang-19 lld-19 libclang-rt-19-dev-wasm32
+  libcurl4-openssl-dev libjansson-dev libssl-dev zlib1g-dev libjavascriptcoregtk-4.1-dev
+  libopenblas-dev wabt clang-19 lld-19 libclang-rt-19-dev-wasm32
   python3-numpy curl)
 # --test. nodejs and npm are looked for as commands: they often come from elsewhere.
 test=(check git clang-format-19 libclang-rt-19-dev python3-protobuf procps)
