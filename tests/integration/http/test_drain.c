@@ -41,7 +41,7 @@ START_TEST(requests_in_progress_are_finished) {
   raw_free(&r);
   raw_text(busy, "GET /busy?500 HTTP/1.1\r\n" HOST "\r\n");
   raw_text(waiting, "GET /later?700 HTTP/1.1\r\n" HOST "\r\n");
-  for (int i = 0; i < 300 && atomic_load(&s.opened) < 2; i++)
+  for (int i = 0; i < 1000 && atomic_load(&s.opened) < 2; i++)
     site_sleep_ms(5);
   drain_begin(&d, &s, 10000);
   ck_assert(raw_closed(idle, 1000));
@@ -74,8 +74,8 @@ START_TEST(grace_has_an_end) {
   int waiting = raw_connect(s.port), reading = raw_connect(s.port), writing = raw_connect(s.port);
   raw_text(waiting, "GET /forever HTTP/1.1\r\n" HOST "\r\n");
   raw_text(reading, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\nhalf");
-  raw_text(writing, "GET /big?60000000 HTTP/1.1\r\n" HOST "\r\n");
-  for (int i = 0; i < 300 && atomic_load(&s.opened) < 3; i++)
+  raw_text(writing, "GET /big?16000000 HTTP/1.1\r\n" HOST "\r\n");
+  for (int i = 0; i < 1000 && atomic_load(&s.opened) < 3; i++)
     site_sleep_ms(5);
   site_sleep_ms(100);
   int64_t began = tess_http_server_now_ms();
@@ -104,7 +104,7 @@ START_TEST(freed_without_a_drain) {
     fds[i] = raw_connect(s.port);
     if (i % 2 == 0) raw_text(fds[i], "GET /forever HTTP/1.1\r\n" HOST "\r\n");
   }
-  for (int i = 0; i < 300 && atomic_load(&s.opened) < 10; i++)
+  for (int i = 0; i < 1000 && atomic_load(&s.opened) < 10; i++)
     site_sleep_ms(5);
   int64_t began = tess_http_server_now_ms();
   site_stop(&s);

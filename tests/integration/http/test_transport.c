@@ -251,7 +251,7 @@ START_TEST(cancel_in_mid_body) {
   c->hold = true; /* only the first piece goes */
   atomic_store(&c->released, 1);
   ck_assert_int_eq(t->ops->start(t, &c->base, NULL), TESS_OK);
-  for (int i = 0; i < 300 && atomic_load(&s.opened) == 0; i++)
+  for (int i = 0; i < 1000 && atomic_load(&s.opened) == 0; i++)
     site_sleep_ms(10);
   site_sleep_ms(50);
   t->ops->cancel(t, &c->base);
@@ -299,6 +299,8 @@ START_TEST(receiver_pauses) {
   call *c = call_new(t, s.port, "GET", "/big?8000000", NULL, 0);
   c->pause_after = 100000;
   ck_assert_int_eq(t->ops->start(t, &c->base, NULL), TESS_OK);
+  for (int i = 0; i < 100 && atomic_load(&c->bodies) == 0; i++)
+    ck_assert(!t->ops->wait(t, call_is_over, c, t->ops->now_ms(t) + 50));
   ck_assert(!t->ops->wait(t, call_is_over, c, t->ops->now_ms(t) + 200));
   /* on_body itself asserts that nothing came meanwhile. */
   ck_assert(c->paused);
