@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Speed of the module's kernels in this JavaScript engine, one thread:
-//   node bench/kernel/wasm_kernel.mjs MODULE.wasm [N ...]
+//   node bench/kernel/wasm_kernel.mjs MODULE.wasm [N ...]   (modules: bench/kernel/CMakeLists.txt)
 // Prints Gflop/s, best of several runs, whole and in steps of 100 Mflop.
 import { readFileSync } from 'node:fs';
 
