@@ -13,16 +13,18 @@ import { fileURLToPath } from 'node:url';
 const ROOT = new URL('../../', import.meta.url);
 
 /**
- * @param {{module: string, port?: number, other?: http.RequestListener}} options
+ * @param {{module: string, port?: number, extra?: Record<string, string>, other?: http.RequestListener}} options
+ *   extra: more files, by URL path
  * @returns {Promise<{url: string, close: () => void}>}
  */
-export async function startSite({ module, port = 0, other }) {
+export async function startSite({ module, port = 0, extra = {}, other }) {
   const { headers, types, files, module: modulePath } = JSON.parse(await readFile(new URL('web/assets.json', ROOT), 'utf8'));
   const server = http.createServer(async (incoming, outgoing) => {
     try {
       const path = new URL(incoming.url ?? '/', 'http://site').pathname;
       const name = path === '/' ? '/index.html' : path;
       const file = name === modulePath ? module
+        : Object.hasOwn(extra, name) ? extra[name]
         : Object.hasOwn(files, name) ? new URL(files[name], ROOT)
           : /^\/test\/[\w-]+\.(mjs|html)$/.test(name) ? new URL(`tests/browser/${name.slice(6)}`, ROOT) : undefined;
       if (incoming.method !== 'GET' || file === undefined) {
@@ -31,7 +33,10 @@ export async function startSite({ module, port = 0, other }) {
         return;
       }
       const body = await readFile(file);
-      outgoing.writeHead(200, { ...headers, 'content-type': types[name.slice(name.lastIndexOf('.') + 1)], 'content-length': body.length }).end(body);
+      const policy = headers['Content-Security-Policy'];
+      // The tests hold the page in a frame; the page itself holds none.
+      const own = name.startsWith('/test/') ? { 'Content-Security-Policy': `${policy}; frame-src 'self'` } : {};
+      outgoing.writeHead(200, { ...headers, ...own, 'content-type': types[name.slice(name.lastIndexOf('.') + 1)], 'content-length': body.length }).end(body);
     } catch (error) {
       outgoing.writeHead(500).end(String(error));
     }

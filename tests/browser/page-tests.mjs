@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The page in a frame, driven as a person would: what it shows, in which colours, in which words. */
+import { equal, ok, test } from './suite.mjs';
+import { readNpy } from '../web/npy.mjs';
+
+/** @typedef {Window & typeof globalThis & {document: Document}} Frame */
+
+/** Opens the page anew.
+ * @param {string} query
+ * @returns {Promise<Frame>} */
+async function open(query) {
+  document.querySelector('iframe')?.remove();
+  const frame = document.createElement('iframe');
+  frame.width = '1200';
+  frame.height = '1000';
+  frame.src = `/${query}`;
+  document.body.append(frame);
+  await new Promise((resolve) => frame.addEventListener('load', resolve, { once: true }));
+  const page = /** @type {Frame} */ (frame.contentWindow);
+  await until(() => page.document.querySelector('#server')?.textContent !== 'looking for the server…', 'the page starts');
+  return page;
+}
+
+/** @param {() => unknown} condition
+ * @param {string} what
+ * @param {number} [ms] */
+async function until(condition, what, ms = 30_000) {
+  const end = performance.now() + ms;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`not in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** @param {Frame} page
+ * @param {string} selector
+ * @returns {any} */
+function get(page, selector) {
+  const found = page.document.querySelector(selector);
+  ok(found, `the page has ${selector}`);
+  return found;
+}
+
+/** Sets a field as typing does.
+ * @param {Frame} page
+ * @param {any} field
+ * @param {string} value */
+function enter(page, field, value) {
+  field.value = value;
+  field.dispatchEvent(new page.Event('input', { bubbles: true }));
+}
+
+/** @param {Frame} page
+ * @param {string} id */
+const text = (page, id) => get(page, `#${id}`).textContent;
+
+/** @param {Frame} page
+ * @param {0 | 1} which
+ * @param {'made' | 'text' | 'file'} source */
+function choose(page, which, source) {
+  const card = page.document.querySelectorAll('.operand')[which];
+  /** @type {any} */ (card.querySelector(`.tabs [value="${source}"]`)).click();
+  return card;
+}
+
+/** Presses Multiply and waits for the end.
+ * @param {Frame} page */
+async function run(page) {
+  get(page, '#run').click();
+  await until(() => !get(page, '#run').disabled, `the product ends (${text(page, 'state')})`, 60_000);
+}
+
+/** Both operands of integers.
+ * @param {Frame} page */
+function integers(page) {
+  for (const select of page.document.querySelectorAll('.filling')) enter(page, select, 'integers');
+}
+
+/** Worker names of the legend.
+ * @param {Frame} page */
+const legend = (page) => [...page.document.querySelectorAll('#legend-rows th')].map((th) => th.textContent ?? '');
+
+/** Part of the canvas that is painted, of a grid of points.
+ * @param {Frame} page */
+function painted(page) {
+  const canvas = get(page, '#mosaic');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let full = 0;
+  for (let i = 3; i < data.length; i += 4) if (data[i] === 255) full++;
+  return full / (data.length / 4);
+}
+
+/** @param {string[]} workers */
+export async function checkPage(workers) {
+  const list = workers.map((url) => `&worker=${encodeURIComponent(url)}`).join('');
+
+  await test('page: what is typed, in this tab', async () => {
+    const page = await open('');
+    choose(page, 0, 'text');
+    choose(page, 1, 'text');
+    await run(page);
+    equal(text(page, 'state'), 'done', 'state');
+    equal(text(page, 'check'), 'exact', 'check');
+    equal([...page.document.querySelectorAll('#corner td')].map((td) => td.textContent).join(' '), '58 64 139 154', 'numbers');
+    ok(get(page, '#numbers').open, 'a small product shows its numbers');
+    equal(legend(page).join(), 'this tab', 'legend');
+  });
+
+  await test('page: a made product in this tab fills the picture and leaves the page responsive', async () => {
+    const page = await open('?n=1024');
+    integers(page);
+    let longest = 0;
+    let last = performance.now();
+    const ticking = setInterval(() => {
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+    }, 10);
+    await run(page);
+    clearInterval(ticking);
+    equal(text(page, 'check'), 'exact', 'check');
+    await new Promise((resolve) => setTimeout(resolve, 600)); // the tiles have appeared
+    ok(painted(page) > 0.9, `the picture is full: ${painted(page)}`);
+    ok(/GFLOP\/s$/.test(text(page, 'speed')) && /s$/.test(text(page, 'time')), 'figures');
+    ok(longest < 1000, `the page stood still for ${longest} ms`);
+    equal(get(page, '#progress').value, 1, 'progress');
+  });
+
+  for (const where of ['proxy', 'adaptive', 'server']) {
+    await test(`page: ${where}`, async () => {
+      const page = await open(`?n=200&where=${where}${list}`);
+      integers(page);
+      await run(page);
+      equal(text(page, 'state'), 'done', `state (${text(page, 'error')})`);
+      equal(text(page, 'check'), 'exact', 'check');
+      if (where === 'proxy') ok(legend(page).some((name) => name !== 'this tab' && name !== 'local'), `workers in the legend: ${legend(page)}`);
+      ok(Number(text(page, 'tiles')) >= 1, 'tiles');
+      equal(get(page, '#save').disabled, false, 'the product can be saved');
+    });
+  }
+
+  await test('page: workers that nobody runs: computed here, and told', async () => {
+    const page = await open('?n=64&where=proxy&worker=http://127.0.0.1:1');
+    integers(page);
+    await run(page);
+    equal(text(page, 'check'), 'exact', 'check');
+    equal(legend(page).includes('this tab'), true, `legend: ${legend(page)}`);
+    ok(get(page, '#notes li').textContent.length > 10, 'a note');
+  });
+
+  await test('page: a .npy file in, a .npy file out', async () => {
+    const page = await open('');
+    const header = "{'descr': '<f8', 'fortran_order': True, 'shape': (2, 3), }".padEnd(117) + '\n';
+    const head = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length, 0];
+    const file = new page.File([Uint8Array.from(head), header, new Float64Array([1, 4, 2, 5, 3, 6])], 'a.npy');
+    const card = choose(page, 0, 'file');
+    const transfer = new page.DataTransfer();
+    transfer.items.add(file);
+    const pick = /** @type {any} */ (card.querySelector('.pick'));
+    pick.files = transfer.files;
+    pick.dispatchEvent(new page.Event('change'));
+    const other = choose(page, 1, 'text');
+    enter(page, other.querySelector('.dtype'), 'float64');
+    await run(page);
+    equal(text(page, 'error'), '', 'error');
+    equal(text(page, 'check'), 'exact', 'check');
+    /** @type {Promise<Blob>} */
+    const saved = new Promise((resolve) => {
+      const original = page.URL.createObjectURL;
+      page.URL.createObjectURL = (/** @type {any} */ blob) => { resolve(blob); return original.call(page.URL, blob); };
+    });
+    page.HTMLAnchorElement.prototype.click = () => {};
+    get(page, '#save').click();
+    const product = readNpy(await (await saved).arrayBuffer());
+    equal(`${product.rows} ${product.cols} ${product.dtype} ${product.data}`, '2 2 float64 58,64,139,154', 'the file');
+  });
+
+  await test('page: mistakes are told in words, at their place', async () => {
+    const page = await open('');
+    const error = (/** @type {number} */ which) => page.document.querySelectorAll('.operand .error')[which];
+    const card = choose(page, 0, 'text');
+    enter(page, card.querySelector('.typed'), '1 2\n3 x');
+    get(page, '#run').click();
+    ok(/row 2, column 2: “x” is not a number/.test(error(0).textContent ?? ''), `A: ${error(0).textContent}`);
+    equal(get(page, '#run').disabled, false, 'nothing runs');
+    enter(page, card.querySelector('.typed'), '1 2\n3 4');
+    equal(/** @type {any} */ (error(0)).hidden, true, 'the error goes when it is mended');
+    choose(page, 1, 'text');
+    await run(page);
+    ok(/B needs 2 rows; it has 3/.test(error(1).textContent ?? ''), `B: ${error(1).textContent}`);
+    choose(page, 1, 'file');
+    get(page, '#run').click();
+    ok(/Choose a .npy file for B/.test(error(1).textContent ?? ''), `B: ${error(1).textContent}`);
+    /** @type {any} */ (page.document.querySelector('[name="place"][value="proxy"]')).click();
+    choose(page, 1, 'made');
+    enter(page, get(page, '#workers'), 'no url');
+    get(page, '#run').click();
+    ok(/is not a URL/.test(text(page, 'workers-error')), text(page, 'workers-error'));
+  });
+
+  await test('page: stop, and go on', async () => {
+    const page = await open(`?n=2048&where=serial`);
+    integers(page);
+    get(page, '#run').click();
+    await until(() => text(page, 'state').startsWith('multiplying') || text(page, 'state').includes('%'), 'it begins');
+    get(page, '#stop').click();
+    await until(() => !get(page, '#run').disabled, 'it stops', 8000);
+    ok(/stopped|done/.test(text(page, 'state')), text(page, 'state'));
+    choose(page, 0, 'text');
+    choose(page, 1, 'text');
+    await run(page);
+    equal(text(page, 'check'), 'exact', 'the next product');
+  });
+}
