@@ -100,7 +100,7 @@ for (const mode of /** @type {const} */ (['serial', 'proxy', 'adaptive'])) {
       }
     }
     if (mode === 'proxy') {
-      const { stats } = await client.multiply({ a: make(512, 100), b: make(100, 512) });
+      const { stats } = await client.multiply({ a: make(512, 256), b: make(256, 512) });
       assert.ok((stats?.tiles ?? 0) >= 2, JSON.stringify(stats));
       assert.ok(fakes.every(({ calls }) => calls.multiply > 0), `both workers had work: ${JSON.stringify(stats)}`);
     }
