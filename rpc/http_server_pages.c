@@ -55,16 +55,12 @@ static bool origin_allowed(const tess__pages *pages, const tess__http_head *head
   return strcmp(pages->cors_origin, "*") == 0 || strcmp(pages->cors_origin, head->origin) == 0;
 }
 
-static void allow_origin(const tess__pages *pages, tess__out *out) {
+void tess__pages_cors(const tess__pages *pages, const tess__http_head *head, tess__out *out) {
+  if (!origin_allowed(pages, head)) return;
   tess__out_text(out, "Access-Control-Allow-Origin: ");
   tess__out_text(out, pages->cors_origin);
   tess__out_text(out, "\r\n");
   if (strcmp(pages->cors_origin, "*") != 0) tess__out_text(out, "Vary: Origin\r\n");
-}
-
-void tess__pages_cors(const tess__pages *pages, const tess__http_head *head, tess__out *out) {
-  if (!origin_allowed(pages, head)) return;
-  allow_origin(pages, out);
   tess__out_text(out,
                  "Access-Control-Expose-Headers: Grpc-Status, Grpc-Message, "
                  "Grpc-Status-Details-Bin, *\r\n");
@@ -81,12 +77,13 @@ static bool is_name_list(const char *list) {
   return true;
 }
 
+/* The lines that only a preflight has: every reply gets those of tess__pages_cors, and
+ * browsers refuse a reply with two Access-Control-Allow-Origin. */
 static void preflight(const tess__pages *pages, const tess__http_head *head, tess__page *page) {
   tess__out *out = &page->text;
   out->max_bytes = CORS_MAX_BYTES;
   page->status = 204;
   if (!origin_allowed(pages, head)) return; /* no CORS lines: the browser refuses */
-  allow_origin(pages, out);
   tess__out_text(out,
                  "Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS\r\n"
                  "Access-Control-Max-Age: 7200\r\n"
