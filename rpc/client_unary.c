@@ -372,6 +372,7 @@ tess_code tess_client_unary(tess_client *client, const tess_method *method,
   atomic_bool arrived;
   atomic_init(&arrived, false);
   call->arrived = &arrived;
+  call->base.outgoing.caller_waits = true;
   tess_code code = transport->ops->start(transport, &call->base.outgoing, status);
   if (code != TESS_OK) {
     tess__client_fail(&call->base, code, "%s", status->message != NULL ? status->message : "");
