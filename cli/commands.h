@@ -9,5 +9,6 @@
 int cli_multiply(int argc, char **argv);
 int cli_describe(int argc, char **argv);
 int cli_mode(int argc, char **argv);
+int cli_call(int argc, char **argv);
 
 #endif

@@ -17,6 +17,8 @@ static const char help_text[] =
     "                       multiplies two matrices in files (.npy, .mtx)\n"
     "  describe URL         tells what runs at a URL: kernels, limits, workers\n"
     "  mode URL [MODE]      tells or sets where a server computes: serial, proxy, adaptive\n"
+    "  call URL/package.Service/Method [JSON]\n"
+    "                       calls any unary method, JSON in and out\n"
     "  version\n"
     "  help [COMMAND]\n"
     "\n"
@@ -36,9 +38,9 @@ static const struct {
   const char *name;
   int (*run)(int argc, char **argv);
 } commands[] = {
-    {"multiply", cli_multiply}, {"describe", cli_describe},   {"mode", cli_mode},
-    {"version", print_version}, {"--version", print_version}, {"help", print_help},
-    {"--help", print_help},     {"-h", print_help},
+    {"multiply", cli_multiply}, {"describe", cli_describe}, {"mode", cli_mode},
+    {"call", cli_call},         {"version", print_version}, {"--version", print_version},
+    {"help", print_help},       {"--help", print_help},     {"-h", print_help},
 };
 
 static int run_command(int argc, char **argv) {
