@@ -290,10 +290,8 @@ int cli_call(int argc, char **argv) {
   call c = {0};
   tess_metadata_init(&c.headers, NULL, 0);
   int exit_code = parse(&c, argc, argv, &helped);
-  if (exit_code == CLI_DONE && !helped && run(&c, &status) != TESS_OK) {
-    const char *name = tess_code_name(status.code);
-    exit_code = cli_failed("%s: %s", name != NULL ? name : "unknown", cli_status_text(&status));
-  }
+  if (exit_code == CLI_DONE && !helped && run(&c, &status) != TESS_OK)
+    exit_code = cli_failed("%s", cli_status_text(&status));
   tess_schema_set_free(c.set);
   free(c.json_memory);
   free(c.url);
