@@ -27,6 +27,9 @@ import zlib
 
 import numpy as np
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Told to every program; without a sanitizer it means nothing.
+os.environ.setdefault("TSAN_OPTIONS", f"suppressions={HERE}/tsan.supp")
 BIN_DIR = os.environ["TESSERA_BIN_DIR"]
 SOURCE_DIR = os.environ["TESSERA_SOURCE_DIR"]
 WORKER = os.path.join(BIN_DIR, "tessera-worker")
@@ -114,6 +117,8 @@ class Program:
         if not self.log.closed:
             self.text = self.log_text()  # for whoever asks afterwards
             self.log.close()
+            if re.search(r"(?m)Sanitizer: |: runtime error: ", self.text):
+                raise AssertionError(f"{self.argv[0]}: {self.text}")
 
     def stop(self, seconds=20):
         """SIGTERM; returns the exit code."""

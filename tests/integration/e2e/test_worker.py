@@ -535,10 +535,10 @@ class Limits(Case):
 
     def test_sigterm_lets_products_finish(self):
         a = integers(self.rng, 600, 600, "float64")
-        with self.slow_worker() as program:
+        with self.slow_worker("--grace-ms", "60000") as program:
             thread, outcome = self.start(program, a, a)
             harness.eventually(lambda: self.metric(program, "tessera_worker_computing") == 1)
-            self.assertEqual(program.stop(), 0)
+            self.assertEqual(program.stop(70), 0)
             thread.join(20)
             np.testing.assert_array_equal(outcome.get("c"), exact(a, a))
 
