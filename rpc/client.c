@@ -232,19 +232,20 @@ void tess__client_cleanup(tess__client_base *base) {
   unref(base->client);
 }
 
-static tess_code compress(tess__client_base *base, tess_segments *segments, size_t prefix,
-                          tess_arena *arena) {
-  const tess_compressor *compressor = base->client->options.send_compressor;
+/* Replaces what is in `segments` (behind `prefix` bytes) by its compressed form,
+ * which the arena takes. */
+static tess_code compress(const tess__client_codec *codec, tess_segments *segments, size_t prefix) {
+  const tess_compressor *compressor = codec->client->options.send_compressor;
   tess_slice first = segments->items[0];
   segments->slots[0] = (tess_slice){(const uint8_t *)first.data + prefix, first.size - prefix};
   tess_chunk chunk = {0};
   tess_code code = compressor->compress(compressor, segments->items, segments->count, 0,
-                                        base->client->allocator, &chunk, &base->status);
+                                        codec->client->allocator, &chunk, codec->status);
   segments->slots[0] = first;
   if (code != TESS_OK) return code;
   const void *data = chunk.data;
   size_t size = chunk.size;
-  code = tess_arena_adopt(arena, &chunk);
+  code = tess_arena_adopt(codec->arena, &chunk);
   if (code != TESS_OK) return code;
   tess__segments_clear(segments);
   if (prefix != 0 && tess__segments_reserve(segments, prefix) == NULL)
@@ -252,26 +253,24 @@ static tess_code compress(tess__client_base *base, tess_segments *segments, size
   return tess_segments_borrow(segments, data, size);
 }
 
-tess_code tess__client_encode(tess__client_base *base, const void *message, tess_segments *segments,
-                              tess_arena *arena, bool *compressed) {
-  const tess_client_options *options = &base->client->options;
-  size_t prefix = base->framed ? TESS__ENVELOPE_BYTES : 0;
+tess_code tess__client_encode_message(const tess__client_codec *codec, const void *message,
+                                      tess_segments *segments, bool *compressed) {
+  const tess_client_options *options = &codec->client->options;
+  size_t prefix = codec->framed ? TESS__ENVELOPE_BYTES : 0;
   *compressed = false;
-  if (prefix != 0 && tess__segments_reserve(segments, prefix) == NULL) return out_of_memory(base);
-  tess_code code = options->codec->encode(options->codec, base->method->request, message, segments,
-                                          &base->status);
-  if (code != TESS_OK) {
-    base->failed = true;
-    base->status.code = code;
-    return code;
-  }
+  if (prefix != 0 && tess__segments_reserve(segments, prefix) == NULL)
+    return tess_status_set(codec->status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+  tess_code code = options->codec->encode(options->codec, codec->method->request, message, segments,
+                                          codec->status);
+  if (code != TESS_OK) return code;
   size_t size = segments->total_bytes - prefix;
   if (prefix != 0 && size > UINT32_MAX)
-    return tess__client_fail(base, TESS_RESOURCE_EXHAUSTED, "a framed message is limited to 4 GiB");
+    return tess_status_set(codec->status, TESS_RESOURCE_EXHAUSTED,
+                           "a framed message is limited to 4 GiB");
   if (options->send_compressor != NULL && size >= options->min_compress_bytes) {
-    code = compress(base, segments, prefix, arena);
+    code = compress(codec, segments, prefix);
     if (code != TESS_OK)
-      return tess__client_fail(base, code, "the request could not be compressed");
+      return tess_status_set(codec->status, code, "the request could not be compressed");
     *compressed = true;
     size = segments->total_bytes - prefix;
   }
@@ -354,27 +353,39 @@ size_t tess__client_max_message_bytes(const tess__client_base *base) {
   return limit;
 }
 
-tess_code tess__client_decode(tess__client_base *base, tess_slice data, bool compressed,
-                              tess_arena *arena, void *message) {
-  const tess_client *client = base->client;
-  const tess_codec *codec = client->options.codec;
-  tess_code code = TESS_OK;
+tess_code tess__client_decode_message(const tess__client_codec *codec,
+                                      const tess_compressor *compressor, tess_slice data,
+                                      void *message) {
+  const tess_client *client = codec->client;
+  const tess_message_type *type = codec->method->response;
   tess_arena scratch;
   tess_arena_init(&scratch, client->allocator, 0);
-  if (compressed)
-    code = tess__decompress(base->response_compressor, &data, client->options.max_response_bytes,
-                            client->allocator, arena != NULL ? arena : &scratch, &base->status);
-  if (code == TESS_INVALID_ARGUMENT) code = TESS_INTERNAL; /* the server's fault, not ours */
-  if (code == TESS_OK) {
-    code = codec->decode(codec, base->method->response, data, arena, client->allocator, message,
-                         &base->status);
-    if (code == TESS_INVALID_ARGUMENT) code = TESS_INTERNAL;
+  tess_code code =
+      tess__decompress(compressor, &data, client->options.max_response_bytes, client->allocator,
+                       codec->arena != NULL ? codec->arena : &scratch, codec->status);
+  if (code == TESS_OK)
+    code = client->options.codec->decode(client->options.codec, type, data, codec->arena,
+                                         client->allocator, message, codec->status);
+  else
+    type->runtime->init(type, message);
+  /* What is wrong with a response is no fault of the caller's argument. */
+  if (code == TESS_INVALID_ARGUMENT) {
+    code = TESS_INTERNAL;
+    if (codec->status != NULL) codec->status->code = code;
   }
+  tess_arena_cleanup(&scratch);
+  return code;
+}
+
+tess_code tess__client_decode(tess__client_base *base, tess_slice data, bool compressed,
+                              tess_arena *arena, void *message) {
+  tess__client_codec codec = {base->client, base->method, base->framed, arena, &base->status};
+  tess_code code = tess__client_decode_message(
+      &codec, compressed ? base->response_compressor : NULL, data, message);
   if (code != TESS_OK) {
     base->failed = true;
     base->status.code = code;
   }
-  tess_arena_cleanup(&scratch);
   return code;
 }
 

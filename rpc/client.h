@@ -64,10 +64,26 @@ tess_code tess__client_begin(tess__client_base *base, tess_client *client,
 tess_code tess__client_add_headers(tess__client_base *base, bool compressed);
 void tess__client_cleanup(tess__client_base *base);
 
-/* Encodes a message, enveloped if the call is framed, compressed if the client
- * does and it is worth it. What was compressed becomes `arena`'s. */
-tess_code tess__client_encode(tess__client_base *base, const void *message, tess_segments *segments,
-                              tess_arena *arena, bool *compressed);
+/* One message on its way out or in, beside any call: senders of streams and
+ * readers of blocking streams run on threads of their own. */
+typedef struct tess__client_codec {
+  const tess_client *client;
+  const tess_method *method;
+  bool framed;
+  tess_arena *arena; /* gets what was compressed, or decoded; may be NULL on decode */
+  tess_status *status;
+} tess__client_codec;
+
+/* Encodes a message, enveloped if framed, compressed if the client does and it is
+ * worth it. */
+tess_code tess__client_encode_message(const tess__client_codec *codec, const void *message,
+                                      tess_segments *segments, bool *compressed);
+/* Decompresses (compressor may be NULL) and decodes one message into *message (an
+ * uninitialised struct; empty after an error). With an arena `data` must live as
+ * long as it. */
+tess_code tess__client_decode_message(const tess__client_codec *codec,
+                                      const tess_compressor *compressor, tess_slice data,
+                                      void *message);
 
 /* Decides the call's status, unless it is decided. */
 tess_code tess__client_fail(tess__client_base *base, tess_code code, const char *format, ...)
@@ -79,8 +95,7 @@ tess_code tess__client_fail(tess__client_base *base, tess_code code, const char 
  * the compression. A response that is no RPC response fails the call, except
  * that Connect's unary errors (http_status != 200) wait for their body. */
 void tess__client_accept_head(tess__client_base *base, int status, const tess_metadata *headers);
-/* Decompresses (if need be) and decodes one message into *message. With an arena
- * `data` must be the arena's already. */
+/* tess__client_decode_message for a call; an error fails it. */
 tess_code tess__client_decode(tess__client_base *base, tess_slice data, bool compressed,
                               tess_arena *arena, void *message);
 /* Largest message before decompression. */

@@ -305,8 +305,9 @@ static unary_call *prepare(tess_client *client, const tess_method *method,
   tess_code code = tess__client_begin(base, client, method, options, call + 1,
                                       TESS__CLIENT_BLOCK_BYTES - sizeof *call);
   tess_segments_init(&call->body, &base->arena_allocator, 0);
+  tess__client_codec codec = {client, method, base->framed, &base->arena, &base->status};
   if (code == TESS_OK)
-    code = tess__client_encode(base, request, &call->body, &base->arena, &compressed);
+    code = tess__client_encode_message(&codec, request, &call->body, &compressed);
   if (code == TESS_OK) code = try_get(call, compressed);
   /* A framed request names its compression even where this message needs none. */
   if (code == TESS_OK)
@@ -392,10 +393,4 @@ tess_code tess_client_unary(tess_client *client, const tess_method *method,
   free_call(call);
   tess_status_cleanup(&own);
   return code;
-}
-
-void tess_client_call_cancel(tess_client_call *handle) {
-  tess__client_base *base = (tess__client_base *)(void *)handle;
-  tess_transport *transport = base->client->options.transport;
-  transport->ops->cancel(transport, &base->outgoing);
 }

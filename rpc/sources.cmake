@@ -31,6 +31,8 @@ set(TESSERA_RPC_CORE_SOURCES
   rpc/protocol_grpc_web.c
   rpc/client.c
   rpc/client_unary.c
+  rpc/client_stream.c
+  rpc/client_stream_blocking.c
   rpc/transport_memory.c
 )
 set(TESSERA_RPC_LOCK_PTHREAD rpc/lock_pthread.c)

@@ -498,7 +498,12 @@ static void obey(curl_transport *t) {
     }
     if (start) begin(t, r);
     if (!resume || start) continue;
-    r->receive_paused = false;
+    if (r->receive_paused) {
+      /* The core may have kept back messages of what it took. */
+      tess_chunk nothing = {0};
+      r->receive_paused = !r->outgoing->ops->on_body(r->outgoing, &nothing);
+      if (r->receive_paused) continue;
+    }
     if (r->ended)
       end_request(t, r, TESS_OK, NULL);
     else if (r->in_multi)

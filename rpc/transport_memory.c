@@ -131,8 +131,10 @@ static bool feed(request *r, const tess_http_step *step) {
   }
   size_t size = r->piece.size < step->read_size ? r->piece.size : step->read_size;
   size = limit_piece(r->transport, size);
-  if (size != 0) memcpy(step->read_data, r->piece.data, size);
-  r->piece = (tess_slice){(const uint8_t *)r->piece.data + size, r->piece.size - size};
+  if (size != 0) {
+    memcpy(step->read_data, r->piece.data, size);
+    r->piece = (tess_slice){(const uint8_t *)r->piece.data + size, r->piece.size - size};
+  }
   r->body_sent += size;
   bool end =
       r->piece.size == 0 && (r->body_end || (r->outgoing->content_length >= 0 &&

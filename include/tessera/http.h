@@ -170,7 +170,8 @@ typedef struct tess_transport_ops {
   /* The body has more, or the receiver has room again. Any thread. */
   void (*resume)(tess_transport *transport, tess_http_outgoing *outgoing);
   /* Ends the request and closes its connection; on_end(TESS_CANCELED) comes
-   * unless it had come already. Any thread. */
+   * unless it had come already. Any thread. This and resume() do nothing after
+   * on_end, as long as *outgoing is there. */
   void (*cancel)(tess_transport *transport, tess_http_outgoing *outgoing);
   /* The transport's clock. */
   int64_t (*now_ms)(tess_transport *transport);

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Streams of the client: literal answers, and whole streams to a real server over
+ * the in-process transport, for Connect and for gRPC-Web, in pieces of one byte.
+ */
+#include "suite.h"
+
+#include "canned.h"
+#include "echo_service.h"
+
+#include <tessera/client.h>
+#include <tessera/transport_memory.h>
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct fixture {
+  canned canned;
+  echo_state state;
+  tess_server *server;
+  tess_transport *transport;
+  tess_client *client;
+  tess_client_call *call;
+  /* what the events told */
+  int headers;
+  int messages;
+  int writable;
+  int ends;
+  char text[4096];
+  uint32_t last_index;
+  tess_code code;
+  char message[256];
+  char trailer[64];
+  bool pause_each;
+  int64_t now_ms;
+} fixture;
+
+static void on_headers(void *ctx, const tess_metadata *headers) {
+  fixture *f = ctx;
+  (void)headers;
+  f->headers++;
+  ck_assert_int_eq(f->messages, 0);
+}
+
+static bool on_message(void *ctx, const void *message) {
+  fixture *f = ctx;
+  const echo_response *response = message;
+  f->messages++;
+  f->last_index = response->index;
+  ck_assert_uint_lt(strlen(f->text) + strlen(response->text), sizeof f->text);
+  strcat(f->text, response->text);
+  return !f->pause_each;
+}
+
+static void on_writable(void *ctx) {
+  ((fixture *)ctx)->writable++;
+}
+
+static void on_end(void *ctx, const tess_status *status, const tess_metadata *trailers) {
+  fixture *f = ctx;
+  f->ends++;
+  f->code = status->code;
+  snprintf(f->message, sizeof f->message, "%s", status->message != NULL ? status->message : "");
+  const char *trailer = tess_metadata_get(trailers, "x-trailer");
+  snprintf(f->trailer, sizeof f->trailer, "%s", trailer != NULL ? trailer : "");
+}
+
+static const tess_client_stream_events events = {on_headers, on_message, on_writable, on_end};
+
+static fixture *set_up(tess_client_options options, size_t max_piece_bytes, bool with_server) {
+  fixture *f = calloc(1, sizeof *f);
+  ck_assert_ptr_nonnull(f);
+  if (with_server) {
+    f->server = tess_server_new(NULL);
+    echo_register(f->server, &f->state);
+  }
+  f->transport = tess_transport_memory_new(&(tess_transport_memory_options){
+      .handler = with_server ? tess_server_http_handler(f->server) : canned_handler(&f->canned),
+      .max_piece_bytes = max_piece_bytes});
+  options.transport = f->transport;
+  options.base_url = "http://h";
+  f->client = tess_client_new(&options, NULL);
+  ck_assert_ptr_nonnull(f->client);
+  return f;
+}
+
+static void tear_down(fixture *f) {
+  f->transport->ops->free(f->transport);
+  tess_client_free(f->client);
+  if (f->state.stream != NULL) tess_call_finish(f->state.stream, TESS_CANCELED, NULL);
+  tess_server_free(f->server);
+  free(f);
+}
+
+static void run(fixture *f) {
+  tess_transport_memory_run(f->transport, ++f->now_ms);
+}
+
+static tess_code send(fixture *f, const char *text, uint32_t count) {
+  echo_request request;
+  tessera__test__v1__echo_request__init(&request);
+  request.text = (char *)(uintptr_t)text;
+  request.count = count;
+  return tess_client_stream_send(f->call, &request);
+}
+
+START_TEST(server_stream) {
+  for (int protocol = 0; protocol < 2; protocol++)
+    for (size_t piece = 0; piece < 3; piece++) {
+      fixture *f = set_up((tess_client_options){.protocol = (tess_protocol)protocol}, piece, true);
+      tess_metadata headers;
+      tess_metadata_init(&headers, NULL, 0);
+      ck_assert_int_eq(tess_metadata_add(&headers, "x-echo", "v"), TESS_OK);
+      tess_call_options options = {.headers = &headers};
+      ck_assert_int_eq(tessera_test_v1_echo_service_repeat_start(f->client, &options, &events, f,
+                                                                 &f->call, NULL),
+                       TESS_OK);
+      ck_assert_int_eq(send(f, "", 3), TESS_OK);
+      ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
+      run(f);
+      ck_assert_int_eq(f->ends, 1);
+      ck_assert_int_eq(f->code, TESS_OK);
+      ck_assert_int_eq(f->headers, 1);
+      ck_assert_int_eq(f->messages, 3);
+      ck_assert_uint_eq(f->last_index, 2);
+      ck_assert_str_eq(f->text, "repeatrepeatrepeat");
+      ck_assert_str_eq(f->trailer, "v");
+      tess_metadata_cleanup(&headers);
+      tear_down(f);
+    }
+}
+END_TEST
+
+START_TEST(client_stream) {
+  for (int protocol = 0; protocol < 2; protocol++)
+    for (size_t piece = 0; piece < 2; piece++) {
+      fixture *f = set_up((tess_client_options){.protocol = (tess_protocol)protocol}, piece, true);
+      ck_assert_int_eq(
+          tessera_test_v1_echo_service_concat_start(f->client, NULL, &events, f, &f->call, NULL),
+          TESS_OK);
+      run(f);
+      ck_assert_int_eq(send(f, "one", 0), TESS_OK);
+      run(f);
+      ck_assert_int_eq(f->state.messages, 1); /* it did not wait for the others */
+      ck_assert_int_eq(send(f, "two", 0), TESS_OK);
+      ck_assert_int_eq(send(f, "", 0), TESS_OK);
+      ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
+      ck_assert_int_eq(send(f, "late", 0), TESS_FAILED_PRECONDITION);
+      run(f);
+      ck_assert_int_eq(f->ends, 1);
+      ck_assert_int_eq(f->code, TESS_OK);
+      ck_assert_str_eq(f->text, "onetwo");
+      tear_down(f);
+    }
+}
+END_TEST
+
+START_TEST(half_duplex_bidi) {
+  for (int protocol = 0; protocol < 2; protocol++) {
+    fixture *f = set_up((tess_client_options){.protocol = (tess_protocol)protocol}, 1, true);
+    ck_assert_int_eq(
+        tessera_test_v1_echo_service_chat_start(f->client, NULL, &events, f, &f->call, NULL),
+        TESS_OK);
+    for (int i = 0; i < 20; i++) {
+      ck_assert_int_eq(send(f, "m", 0), TESS_OK);
+      run(f);
+    }
+    ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
+    run(f);
+    ck_assert_int_eq(f->ends, 1);
+    ck_assert_int_eq(f->code, TESS_OK);
+    ck_assert_int_eq(f->messages, 20);
+    ck_assert_uint_eq(f->last_index, 19);
+    tear_down(f);
+  }
+}
+END_TEST
+
+START_TEST(pausing_loses_nothing) {
+  for (size_t piece = 0; piece < 3; piece++) {
+    fixture *f = set_up((tess_client_options){0}, piece, true);
+    f->pause_each = true;
+    ck_assert_int_eq(
+        tessera_test_v1_echo_service_repeat_start(f->client, NULL, &events, f, &f->call, NULL),
+        TESS_OK);
+    ck_assert_int_eq(send(f, "", 50), TESS_OK);
+    ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
+    for (int i = 1; i <= 50; i++) {
+      run(f);
+      ck_assert_int_eq(f->messages, i);
+      ck_assert_int_eq(f->ends, 0);
+      tess_client_stream_resume(f->call);
+    }
+    run(f);
+    ck_assert_int_eq(f->ends, 1);
+    ck_assert_int_eq(f->code, TESS_OK);
+    tear_down(f);
+  }
+}
+END_TEST
+
+START_TEST(window_holds_the_sender) {
+  fixture *f = set_up((tess_client_options){.stream_window_bytes = 100}, 0, true);
+  f->state.pause_each = true;
+  ck_assert_int_eq(
+      tessera_test_v1_echo_service_concat_start(f->client, NULL, &events, f, &f->call, NULL),
+      TESS_OK);
+  run(f);
+  int sent = 0;
+  while (send(f, "0123456789", 0) == TESS_OK)
+    ck_assert_int_lt(++sent, 100);
+  ck_assert_int_eq(sent, 6); /* 17 bytes each: six reach 100 */
+  ck_assert_int_eq(send(f, "0123456789", 0), TESS_WOULD_BLOCK);
+  run(f);
+  ck_assert_int_eq(f->writable, 1);
+  ck_assert_int_eq(send(f, "0123456789", 0), TESS_OK);
+  f->state.pause_each = false;
+  tess_call_resume_receiving(f->state.stream);
+  ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
+  run(f);
+  ck_assert_int_eq(f->code, TESS_OK);
+  ck_assert_int_eq(f->state.messages, 7);
+  tear_down(f);
+}
+END_TEST
+
+START_TEST(cancel_reaches_the_server) {
+  fixture *f = set_up((tess_client_options){0}, 0, true);
+  f->state.keep_open = true;
+  ck_assert_int_eq(
+      tessera_test_v1_echo_service_repeat_start(f->client, NULL, &events, f, &f->call, NULL),
+      TESS_OK);
+  ck_assert_int_eq(send(f, "", 2), TESS_OK);
+  ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
+  run(f);
+  ck_assert_int_eq(f->messages, 2);
+  tess_client_call_cancel(f->call);
+  run(f);
+  ck_assert_int_eq(f->ends, 1);
+  ck_assert_int_eq(f->code, TESS_CANCELED);
+  ck_assert_int_eq(f->state.cancels, 1);
+  tear_down(f);
+}
+END_TEST
+
+START_TEST(cancel_before_the_request) {
+  fixture *f = set_up((tess_client_options){0}, 0, true);
+  ck_assert_int_eq(
+      tessera_test_v1_echo_service_repeat_start(f->client, NULL, &events, f, &f->call, NULL),
+      TESS_OK);
+  tess_client_call_cancel(f->call);
+  ck_assert_int_eq(f->ends, 1);
+  ck_assert_int_eq(f->code, TESS_CANCELED);
+  tear_down(f);
+}
+END_TEST
+
+START_TEST(deadlines) {
+  fixture *f = set_up((tess_client_options){0}, 0, true);
+  f->state.keep_open = true;
+  tess_call_options options = {.timeout_ms = 40};
+  ck_assert_int_eq(
+      tessera_test_v1_echo_service_chat_start(f->client, &options, &events, f, &f->call, NULL),
+      TESS_OK);
+  ck_assert_int_eq(send(f, "x", 0), TESS_OK);
+  ck_assert_int_eq(tess_transport_memory_run(f->transport, 1), 40);
+  tess_transport_memory_run(f->transport, 40);
+  ck_assert_int_eq(f->ends, 1);
+  ck_assert_int_eq(f->code, TESS_DEADLINE_EXCEEDED);
+  tear_down(f);
+}
+END_TEST
+
+/* A literal answer to Repeat, and what the client must make of it. */
+typedef struct answer_case {
+  int protocol;
+  int status;
+  const char *headers;
+  const char *body;
+  size_t size;
+  tess_code code;
+  int messages;
+} answer_case;
+
+#define CONNECT "content-type: application/connect+proto\n"
+#define WEB "content-type: application/grpc-web+proto\n"
+#define BODY(literal) literal, sizeof literal - 1
+
+START_TEST(literal_answers) {
+  static const answer_case cases[] = {
+      {0, 200, CONNECT, BODY("\2\0\0\0\2{}"), TESS_OK, 0},
+      {0, 200, CONNECT, BODY("\0\0\0\0\3\x0a\1a\2\0\0\0\2{}"), TESS_OK, 1},
+      {0, 200, CONNECT, BODY("\0\0\0\0\0\2\0\0\0\x1c{\"error\":{\"code\":\"aborted\"}}"),
+       TESS_ABORTED, 1},
+      {0, 200, CONNECT, BODY("\2\0\0\0\x0b{\"error\":1}"), TESS_INTERNAL, 0},
+      {0, 200, CONNECT, BODY("\2\0\0\0\4junk"), TESS_INTERNAL, 0},
+      {0, 200, CONNECT, BODY("\0\0\0\0\0"), TESS_INTERNAL, 1},         /* no end */
+      {0, 200, CONNECT, BODY("\0\0\0\0\3a"), TESS_INTERNAL, 0},        /* cut off */
+      {0, 200, CONNECT, BODY("\2\0\0\0\2{}x"), TESS_INTERNAL, 0},      /* and more */
+      {0, 200, CONNECT, BODY("\1\0\0\0\1a"), TESS_INTERNAL, 0},        /* compressed */
+      {0, 200, CONNECT, BODY("\0\0\0\0\2\x0a\x09"), TESS_INTERNAL, 0}, /* no protobuf */
+      {0, 200, CONNECT, BODY("\0\xff\0\0\0"), TESS_RESOURCE_EXHAUSTED, 0},
+      {0, 200, WEB, BODY(""), TESS_UNKNOWN, 0},
+      {0, 503, CONNECT, BODY(""), TESS_UNAVAILABLE, 0},
+      {1, 200, WEB, BODY("\x80\0\0\0\x10grpc-status: 0\r\n"), TESS_OK, 0},
+      {1, 200, WEB "grpc-status: 7\n", BODY(""), TESS_PERMISSION_DENIED, 0},
+      {1, 200, WEB, BODY(""), TESS_INTERNAL, 0},
+      {1, 200, WEB, BODY("\x80\0\0\0\x06x: 1\r\n"), TESS_INTERNAL, 0},
+      {1, 404, WEB, BODY(""), TESS_UNIMPLEMENTED, 0},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    for (size_t piece = 0; piece < 2; piece++) {
+      const answer_case *c = &cases[i];
+      fixture *f =
+          set_up((tess_client_options){.protocol = (tess_protocol)c->protocol}, piece, false);
+      f->canned = (canned){
+          .status = c->status, .headers = c->headers, .body = c->body, .body_size = c->size};
+      ck_assert_int_eq(
+          tessera_test_v1_echo_service_repeat_start(f->client, NULL, &events, f, &f->call, NULL),
+          TESS_OK);
+      ck_assert_int_eq(send(f, "", 0), TESS_OK);
+      ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
+      run(f);
+      ck_assert_int_eq(f->ends, 1);
+      ck_assert_msg(f->code == c->code, "case %zu: code %d (%s)", i, f->code, f->message);
+      ck_assert_int_eq(f->messages, c->messages);
+      ck_assert_str_eq(f->canned.request_headers,
+                       c->protocol == 0 ? CONNECT
+                           "connect-protocol-version: 1\nuser-agent: tessera/0.1.0\n"
+                                        : WEB "x-grpc-web: 1\nuser-agent: tessera/0.1.0\n");
+      ck_assert_uint_eq(f->canned.request_body_size, 5);
+      tear_down(f);
+    }
+}
+END_TEST
+
+DEFINE_SUITE("client_stream", server_stream, client_stream, half_duplex_bidi, pausing_loses_nothing,
+             window_holds_the_sender, cancel_reaches_the_server, cancel_before_the_request,
+             deadlines, literal_answers)

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Blocking streams over the in-process transport.
+ */
+#include "suite.h"
+
+#include "echo_service.h"
+
+#include <tessera/client.h>
+#include <tessera/transport_memory.h>
+
+#include <string.h>
+
+typedef struct fixture {
+  echo_state state;
+  tess_server *server;
+  tess_transport *transport;
+  tess_client *client;
+  tess_status status;
+} fixture;
+
+static void set_up(fixture *f, size_t window) {
+  memset(f, 0, sizeof *f);
+  f->server = tess_server_new(NULL);
+  echo_register(f->server, &f->state);
+  f->transport = tess_transport_memory_new(&(tess_transport_memory_options){
+      .handler = tess_server_http_handler(f->server), .max_piece_bytes = 7});
+  tess_client_options options = {
+      .transport = f->transport, .base_url = "http://h", .stream_window_bytes = window};
+  tess_status_init(&f->status, NULL);
+  f->client = tess_client_new(&options, &f->status);
+  ck_assert_ptr_nonnull(f->client);
+}
+
+static void tear_down(fixture *f) {
+  tess_client_free(f->client);
+  f->transport->ops->free(f->transport);
+  if (f->state.stream != NULL) tess_call_finish(f->state.stream, TESS_CANCELED, NULL);
+  tess_server_free(f->server);
+  tess_status_cleanup(&f->status);
+}
+
+static void set(echo_request *request, const char *text, uint32_t count) {
+  tessera__test__v1__echo_request__init(request);
+  request->text = (char *)(uintptr_t)text;
+  request->count = count;
+}
+
+START_TEST(server_stream) {
+  fixture f;
+  set_up(&f, 50); /* pauses and resumes */
+  echo_request request;
+  echo_response response;
+  set(&request, "", 100);
+  tess_client_stream *stream =
+      tessera_test_v1_echo_service_repeat_open(f.client, NULL, &request, &f.status);
+  ck_assert_ptr_nonnull(stream);
+  for (uint32_t i = 0; i < 100; i++) {
+    ck_assert_int_eq(tessera_test_v1_echo_service_repeat_read(stream, &response, &f.status),
+                     TESS_OK);
+    ck_assert_uint_eq(response.index, i);
+    tessera_test_v1_echo_service_repeat_response_clear(f.client, &response);
+  }
+  ck_assert_int_eq(tessera_test_v1_echo_service_repeat_read(stream, &response, &f.status),
+                   TESS_END);
+  ck_assert_int_eq(tessera_test_v1_echo_service_repeat_read(stream, &response, &f.status),
+                   TESS_END);
+  tess_client_stream_close(stream);
+  tear_down(&f);
+}
+END_TEST
+
+START_TEST(client_stream_and_bidi) {
+  fixture f;
+  set_up(&f, 20);
+  echo_request request;
+  echo_response response;
+  tess_client_stream *stream = tessera_test_v1_echo_service_chat_open(f.client, NULL, &f.status);
+  ck_assert_ptr_nonnull(stream);
+  for (int i = 0; i < 30; i++) { /* waits for room */
+    set(&request, "hello", 0);
+    ck_assert_int_eq(tess_client_stream_write(stream, &request, &f.status), TESS_OK);
+  }
+  ck_assert_int_eq(tess_client_stream_done_writing(stream, &f.status), TESS_OK);
+  for (uint32_t i = 0; i < 30; i++) {
+    ck_assert_int_eq(tess_client_stream_read(stream, &response, &f.status), TESS_OK);
+    ck_assert_uint_eq(response.index, i);
+    ck_assert_str_eq(response.text, "hello");
+    tessera_test_v1_echo_service_chat_response_clear(f.client, &response);
+  }
+  ck_assert_int_eq(tess_client_stream_read(stream, &response, &f.status), TESS_END);
+  tess_client_stream_close(stream);
+  tear_down(&f);
+}
+END_TEST
+
+START_TEST(errors_are_told) {
+  fixture f;
+  set_up(&f, 0);
+  echo_request request;
+  echo_response response;
+  set(&request, "why", 0);
+  request.fail_code = TESS_DATA_LOSS;
+  tess_client_stream *stream =
+      tessera_test_v1_echo_service_repeat_open(f.client, NULL, &request, &f.status);
+  ck_assert_ptr_nonnull(stream);
+  ck_assert_int_eq(tess_client_stream_read(stream, &response, &f.status), TESS_DATA_LOSS);
+  ck_assert_str_eq(f.status.message, "why");
+  tess_client_stream_close(stream);
+
+  tess_transport_memory_fail(f.transport, TESS_UNAVAILABLE);
+  stream = tessera_test_v1_echo_service_chat_open(f.client, NULL, &f.status);
+  ck_assert_ptr_nonnull(stream);
+  ck_assert_int_eq(tess_client_stream_read(stream, &response, &f.status), TESS_UNAVAILABLE);
+  ck_assert_int_eq(tess_client_stream_write(stream, &request, &f.status), TESS_UNAVAILABLE);
+  tess_client_stream_close(stream);
+  tear_down(&f);
+}
+END_TEST
+
+START_TEST(closing_early) {
+  fixture f;
+  set_up(&f, 50);
+  f.state.keep_open = true;
+  echo_request request;
+  echo_response response;
+  set(&request, "", 100);
+  tess_client_stream *stream =
+      tessera_test_v1_echo_service_repeat_open(f.client, NULL, &request, &f.status);
+  ck_assert_int_eq(tess_client_stream_read(stream, &response, &f.status), TESS_OK);
+  tessera_test_v1_echo_service_repeat_response_clear(f.client, &response);
+  tess_client_stream_close(stream); /* the server learns of it */
+  ck_assert_int_eq(f.state.cancels, 1);
+  /* opened, never used */
+  stream = tess_client_stream_open(f.client, &tessera_test_v1_echo_service_methods_pb_c[3], NULL,
+                                   &f.status);
+  ck_assert_ptr_nonnull(stream);
+  tess_client_stream_close(stream);
+  tess_client_stream_close(NULL);
+  tear_down(&f);
+}
+END_TEST
+
+START_TEST(unary_is_no_stream) {
+  fixture f;
+  set_up(&f, 0);
+  ck_assert_ptr_null(tess_client_stream_open(
+      f.client, &tessera_test_v1_echo_service_methods_pb_c[0], NULL, &f.status));
+  ck_assert_int_eq(f.status.code, TESS_INVALID_ARGUMENT);
+  tear_down(&f);
+}
+END_TEST
+
+DEFINE_SUITE("client_stream_blocking", server_stream, client_stream_and_bidi, errors_are_told,
+             closing_early, unary_is_no_stream)
