@@ -242,8 +242,8 @@ static void read_frames(unary_call *call) {
   }
 }
 
-static void free_call(unary_call *call) {
-  const tess_allocator *allocator = call->base.client->allocator;
+/* The client may be gone by now: once done() was called nothing keeps it. */
+static void free_call(unary_call *call, const tess_allocator *allocator) {
   tess_chunk_release(&call->received);
   tess_segments_cleanup(&call->body);
   tess__client_cleanup(&call->base);
@@ -276,9 +276,10 @@ static void unary_on_end(tess_http_outgoing *outgoing, tess_code code, const cha
     atomic_store_explicit(call->arrived, true, memory_order_release);
     return;
   }
+  const tess_allocator *allocator = call->base.client->allocator;
   complete(call);
   call->done(call->ctx, &call->base.status);
-  free_call(call);
+  free_call(call, allocator);
 }
 
 static const tess_http_outgoing_ops unary_ops = {unary_next_body, unary_rewind_body, unary_on_head,
@@ -320,7 +321,7 @@ static unary_call *prepare(tess_client *client, const tess_method *method,
   tess__client_fail(base, code, "out of memory");
   tess__client_end(base);
   if (status != NULL && tess_status_copy(status, &base->status) != TESS_OK) status->code = code;
-  free_call(call);
+  free_call(call, client->allocator);
   return NULL;
 }
 
@@ -343,7 +344,7 @@ tess_code tess_client_unary_start(tess_client *client, const tess_method *method
     if (code != TESS_OK) {
       tess__client_fail(&call->base, code, "%s", status->message != NULL ? status->message : "");
       tess__client_end(&call->base);
-      free_call(call);
+      free_call(call, client->allocator);
     }
   }
   tess_status_cleanup(&own);
@@ -390,7 +391,7 @@ tess_code tess_client_unary(tess_client *client, const tess_method *method,
     if (code != TESS_OK && tess_status_copy(status, &call->base.status) != TESS_OK)
       status->code = code;
   }
-  free_call(call);
+  free_call(call, client->allocator);
   tess_status_cleanup(&own);
   return code;
 }

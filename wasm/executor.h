@@ -87,7 +87,8 @@ tess_tile_executor *tess_executor_local_new(const tess_executor_local_options *o
 
 struct tess_transport;
 
-/* For a transport that calls back on a thread of its own. All NULL: it does not. */
+/* For a transport that calls back on a thread of its own, and only there. All
+ * NULL: it does not. */
 typedef struct tess_executor_sync {
   void (*lock)(void *ctx);
   void (*unlock)(void *ctx);

@@ -9,6 +9,7 @@
  * sync hooks; answers are then only queued there. In every case work ends (done)
  * inside step(), on the controller's thread.
  */
+#include <stdatomic.h>
 #include <string.h>
 
 #include <tessera/client.h>
@@ -32,7 +33,7 @@ typedef struct request {
   tess_call_options options;
   tess_client_call *call;
   tess_status status; /* how the call ended */
-  bool ended;         /* done came; under the lock */
+  atomic_bool ended;  /* done came; set under the lock */
   struct request *next_ended;
 } request;
 
@@ -140,7 +141,7 @@ static void on_call_done(void *ctx, const tess_status *status) {
   tess_executor_sync sync = self->sync;
   tess_status_copy(&r->status, status);
   lock(self);
-  r->ended = true;
+  atomic_store(&r->ended, true);
   r->next_ended = self->ended;
   self->ended = r;
   /* After the unlock r and self may be gone. */
@@ -196,12 +197,9 @@ static tess_code proxy_start(tess_tile_executor *executor, tess_tile_work *work,
   return code;
 }
 
+/* Without the lock: transports ask this under locks of their own. */
 static bool has_ended(void *ctx) {
-  request *r = ctx;
-  lock(r->self);
-  bool ended = r->ended;
-  unlock(r->self);
-  return ended;
+  return atomic_load(&((request *)ctx)->ended);
 }
 
 static void proxy_cancel(tess_tile_executor *executor, tess_tile_work *work) {
@@ -210,13 +208,14 @@ static void proxy_cancel(tess_tile_executor *executor, tess_tile_work *work) {
   if (r == NULL) return;
   work->record = NULL;
   r->work = NULL;
-  if (!has_ended(r)) {
-    tess_client_call_cancel(r->call);
-    /* The operands must be left alone when this returns. A transport without
-     * wait() (one thread) has ended the call by now. */
-    if (!has_ended(r) && self->transport->ops->wait != NULL)
-      self->transport->ops->wait(self->transport, has_ended, r, TESS_NEVER_MS);
-  }
+  /* The call lives until on_call_done returns, which the lock holds up. */
+  lock(self);
+  if (!has_ended(r)) tess_client_call_cancel(r->call);
+  unlock(self);
+  /* The operands must be left alone when this returns. A transport without
+   * wait() (one thread) has ended the call by now. */
+  if (!has_ended(r) && self->transport->ops->wait != NULL)
+    self->transport->ops->wait(self->transport, has_ended, r, TESS_NEVER_MS);
   /* step() frees it. */
 }
 
