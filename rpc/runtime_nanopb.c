@@ -41,6 +41,7 @@ static const pb_msgdesc_t *descriptor_of(const tess_message_type *type) {
  * itself: find that out first, within bounds. */
 static tess_code check_depth(const tess_message_type *type, const pb_msgdesc_t *descriptor,
                              tess_slice data, int depth, tess_status *status) {
+  if (data.size == 0) return TESS_OK; /* data may be NULL */
   tess__wire_reader reader = {data.data, (const uint8_t *)data.data + data.size};
   tess__wire_field field;
   if (depth > TESS__WIRE_MAX_DEPTH) {

@@ -191,19 +191,37 @@ static double element(const pb_matrix *m, uint32_t row, uint32_t col) {
   return value;
 }
 
+/* op(m) as doubles, row-major. */
+static double *widen(const pb_matrix *m, bool transpose) {
+  uint32_t rows = transpose ? m->cols : m->rows;
+  uint32_t cols = transpose ? m->rows : m->cols;
+  double *wide = malloc(((size_t)rows * cols + 1) * sizeof *wide);
+  for (uint32_t i = 0; i < rows; i++)
+    for (uint32_t j = 0; j < cols; j++)
+      wide[(size_t)i * cols + j] = transpose ? element(m, j, i) : element(m, i, j);
+  return wide;
+}
+
 void fake_multiply(const pb_request *r, uint8_t *c) {
   uint32_t m = r->transpose_a ? r->a->cols : r->a->rows;
   uint32_t k = r->transpose_a ? r->a->rows : r->a->cols;
   uint32_t n = r->transpose_b ? r->b->rows : r->b->cols;
   double alpha = r->scaling != NULL ? r->scaling->alpha : 1;
   double beta = r->scaling != NULL ? r->scaling->beta : 0;
-  for (uint32_t i = 0; i < m; i++)
+  double *a = widen(r->a, r->transpose_a);
+  double *b = widen(r->b, r->transpose_b);
+  double *row = malloc((n + 1) * sizeof *row);
+  for (uint32_t i = 0; i < m; i++) {
+    for (uint32_t j = 0; j < n; j++)
+      row[j] = 0;
+    for (uint32_t p = 0; p < k; p++) {
+      double x = a[(size_t)i * k + p];
+      const double *from = b + (size_t)p * n;
+      for (uint32_t j = 0; j < n; j++)
+        row[j] += x * from[j];
+    }
     for (uint32_t j = 0; j < n; j++) {
-      double sum = 0;
-      for (uint32_t p = 0; p < k; p++)
-        sum += (r->transpose_a ? element(r->a, p, i) : element(r->a, i, p)) *
-               (r->transpose_b ? element(r->b, j, p) : element(r->b, p, j));
-      double value = alpha * sum + (beta != 0 ? beta * element(r->c, i, j) : 0);
+      double value = alpha * row[j] + (beta != 0 ? beta * element(r->c, i, j) : 0);
       float narrow = (float)value;
       size_t at = (size_t)i * n + j;
       if (r->a->dtype == TESSERA__MATMUL__V1__DTYPE__DTYPE_FLOAT64)
@@ -211,6 +229,10 @@ void fake_multiply(const pb_request *r, uint8_t *c) {
       else
         memcpy(c + at * sizeof narrow, &narrow, sizeof narrow);
     }
+  }
+  free(a);
+  free(b);
+  free(row);
 }
 
 /* ---- what workers answer ---- */
@@ -242,7 +264,8 @@ static void answer_result(fake_host *host, int32_t handle, const posted *p, cons
   ck_assert_ptr_nonnull(request->tile);
   /* The payloads start where a worker can use them in place. */
   if (!is_aligned(p, request->a) || !is_aligned(p, request->b)) host->unaligned++;
-  pb_result result = TESSERA__MATMUL__V1__TILE_RESULT__INIT;
+  pb_result result;
+  tessera__matmul__v1__tile_result__init(&result);
   Tessera__Matmul__V1__Tile tile = *request->tile;
   pb_matrix c = TESSERA__MATMUL__V1__MATRIX__INIT;
   size_t element_size = request->a->dtype == TESSERA__MATMUL__V1__DTYPE__DTYPE_FLOAT64 ? 8 : 4;
