@@ -185,5 +185,6 @@ function(tessera_generate)
   # Headers before anything that includes them: the library is one target.
   target_include_directories(${arg_TARGET} SYSTEM PUBLIC "$<BUILD_INTERFACE:${out}>")
   target_link_libraries(${arg_TARGET} PUBLIC ${runtime})
-  set_target_properties(${arg_TARGET} PROPERTIES LINKER_LANGUAGE C)
+  set_target_properties(${arg_TARGET} PROPERTIES LINKER_LANGUAGE C
+    TESSERA_GENERATED_DIR "${out}")
 endfunction()

@@ -1,6 +1,6 @@
 # Options, warnings, sanitizers and output folders, for every target of this project.
 
-option(TESSERA_BUILD_TESTS "Build the tests" ON)
+option(TESSERA_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(TESSERA_BUILD_BENCH "Build the benchmarks" OFF)
 option(TESSERA_BUILD_FUZZ "Build libFuzzer targets (clang only)" OFF)
 option(TESSERA_WERROR "Warnings are errors" OFF)

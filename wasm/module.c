@@ -11,6 +11,7 @@
 
 #include "wasm/config.h"
 #include "wasm/controller.h"
+#include "wasm/extension.h"
 #include "wasm/header_text.h"
 #include "wasm/instance.h"
 #include "wasm/service.h"
@@ -86,7 +87,9 @@ static tess_code make_server(tess_module *module, tess_status *status) {
   module->service = (tess_matmul_server){
       .allocator = module->allocator, .config = &module->config, .controller = module->controller};
   tess_code code = tess_matmul_server_register(&module->service, module->server);
-  return code == TESS_OK ? code : tess_status_set(status, code, "the services do not register");
+  if (code != TESS_OK) return tess_status_set(status, code, "the services do not register");
+  tess_module_parts parts = {module->server, module->transport, module->allocator};
+  return tess_module_extend(&parts, status);
 }
 
 tess_module *tess_module_new(const tess_module_host *host, const char *config, size_t config_size,

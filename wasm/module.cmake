@@ -2,6 +2,10 @@
 # clang and wasm-ld, in two variants from the same sources:
 #   bin/tessera-module.wasm         simd128
 #   bin/tessera-module-scalar.wasm  for engines without SIMD, and for wasm2c
+# tessera_wasm_module() makes the same with services of one's own in it.
+#
+# Functions here are also called from other projects' folders, where this one's
+# variables are out of sight: each reads the lists of sources itself.
 # Kernels are compiled for speed, all else for size. wasm-ld is called directly:
 # clang's driver would run an old wasm-opt, where one is installed.
 find_program(TESSERA_WASM_CLANG NAMES clang-19 clang-20 clang-18 clang-17 clang
@@ -17,99 +21,163 @@ if(NOT TESSERA_WASM_CLANG OR NOT TESSERA_WASM_LD)
     COMMAND ${CMAKE_COMMAND} -E echo
       "tessera-wasm needs clang and wasm-ld: apt-get install clang-19 lld-19, then configure again"
     COMMAND ${CMAKE_COMMAND} -E false)
+  function(tessera_wasm_module)
+    message(FATAL_ERROR "tessera_wasm_module: clang or wasm-ld not found (Debian: clang-19 lld-19)")
+  endfunction()
   return()
 endif()
 
-include("${PROJECT_SOURCE_DIR}/rpc/sources.cmake")
-include("${PROJECT_SOURCE_DIR}/matmul/sources.cmake")
-include("${PROJECT_SOURCE_DIR}/gen/sources.cmake")
-
-set(TESSERA_WASM_MAX_MEMORY 4294967296)
-set(TESSERA_WASM_STACK 131072)
-
-set(wasm_flags --target=wasm32-unknown-unknown -std=c11 -ffreestanding -nostdlib
-  -mbulk-memory -msign-ext -fvisibility=hidden -ffunction-sections -fdata-sections
-  -ffp-contract=off -fno-math-errno -DNDEBUG
-  -isystem "${CMAKE_CURRENT_SOURCE_DIR}/libc/include"
-  -isystem "${NANOPB_SOURCE_DIR}"
-  -I "${PROJECT_SOURCE_DIR}" -I "${PROJECT_SOURCE_DIR}/include")
-foreach(dir IN LISTS TESSERA_GEN_NANOPB_INCLUDES)
-  list(APPEND wasm_flags -isystem "${PROJECT_SOURCE_DIR}/${dir}")
-endforeach()
-foreach(definition IN LISTS NANOPB_DEFINITIONS)
-  list(APPEND wasm_flags -D${definition})
-endforeach()
-set(wasm_warnings -Wall -Wextra -Wshadow -Wstrict-prototypes -Wpointer-arith -Wcast-qual
-  -Wwrite-strings -Wundef)
-if(TESSERA_WERROR)
-  list(APPEND wasm_warnings -Werror)
-endif()
+# Flags for everything.
+function(tess_wasm_flags result root)
+  include("${root}/gen/sources.cmake")
+  include("${root}/rpc/sources.cmake")
+  set(flags --target=wasm32-unknown-unknown -std=c11 -ffreestanding -nostdlib
+    -mbulk-memory -msign-ext -fvisibility=hidden -ffunction-sections -fdata-sections
+    -ffp-contract=off -fno-math-errno -DNDEBUG
+    -isystem "${root}/wasm/libc/include"
+    -isystem "${NANOPB_SOURCE_DIR}"
+    -I "${root}" -I "${root}/include")
+  foreach(dir IN LISTS TESSERA_GEN_NANOPB_INCLUDES)
+    list(APPEND flags -isystem "${root}/${dir}")
+  endforeach()
+  foreach(definition IN LISTS TESSERA_NANOPB_DEFINITIONS)
+    list(APPEND flags -D${definition})
+  endforeach()
+  set(${result} ${flags} PARENT_SCOPE)
+endfunction()
 
 # Compiles one source; appends its object to the caller's list named by `list_name`.
-function(tess_wasm_object variant source list_name)
-  cmake_parse_arguments(arg "" "" "FLAGS" ${ARGN})
-  cmake_path(RELATIVE_PATH source BASE_DIRECTORY "${PROJECT_SOURCE_DIR}" OUTPUT_VARIABLE name)
+function(tess_wasm_object folder source list_name)
+  cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "FLAGS;DEPENDS")
+  cmake_path(SET root NORMALIZE "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/..")
+  tess_wasm_flags(flags "${root}")
+  cmake_path(ABSOLUTE_PATH source NORMALIZE)
+  cmake_path(RELATIVE_PATH source BASE_DIRECTORY "${root}" OUTPUT_VARIABLE name)
   string(REPLACE "../" "" name "${name}")
   string(REGEX REPLACE "^/" "" name "${name}")
-  set(object "${CMAKE_CURRENT_BINARY_DIR}/${variant}/${name}.o")
-  cmake_path(GET object PARENT_PATH folder)
-  file(MAKE_DIRECTORY "${folder}")
+  set(object "${CMAKE_CURRENT_BINARY_DIR}/${folder}/${name}.o")
+  cmake_path(GET object PARENT_PATH object_dir)
+  file(MAKE_DIRECTORY "${object_dir}")
   add_custom_command(OUTPUT "${object}"
-    COMMAND "${TESSERA_WASM_CLANG}" ${wasm_flags} ${arg_FLAGS} -MD -MF "${object}.d"
+    COMMAND "${TESSERA_WASM_CLANG}" ${flags} ${arg_FLAGS} -MD -MF "${object}.d"
       -c "${source}" -o "${object}"
-    DEPENDS "${source}" DEPFILE "${object}.d" VERBATIM
-    COMMENT "wasm32 ${variant}: ${name}")
+    DEPENDS "${source}" ${arg_DEPENDS} DEPFILE "${object}.d" VERBATIM
+    COMMENT "wasm32 ${folder}: ${name}")
   set(${list_name} ${${list_name}} "${object}" PARENT_SCOPE)
 endfunction()
 
-# One variant: `output` below bin/ from the sources plus a table of kernels.
-function(tess_wasm_module variant output)
-  cmake_parse_arguments(arg "" "" "FLAGS;TABLE" ${ARGN})
+# One file `wasm`, its objects in `folder`: the module's sources, kernels for
+# `variant` (simd128, scalar), and an extension with the messages it needs.
+function(tess_wasm_link folder wasm variant)
+  cmake_parse_arguments(PARSE_ARGV 3 arg "" "" "EXTENSION;EXTENSION_FLAGS;MESSAGES;DEPENDS")
+  cmake_path(SET root NORMALIZE "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/..")
+  foreach(list IN ITEMS rpc matmul gen wasm)
+    include("${root}/${list}/sources.cmake")
+  endforeach()
+  set(warnings -Wall -Wextra -Wshadow -Wstrict-prototypes -Wpointer-arith -Wcast-qual
+    -Wwrite-strings -Wundef)
+  if(TESSERA_WERROR)
+    list(APPEND warnings -Werror)
+  endif()
+  set(machine "")
+  set(table ${TESSERA_MATMUL_TABLE_PORTABLE})
+  if(variant STREQUAL "simd128")
+    set(machine -msimd128)
+    set(table ${TESSERA_MATMUL_TABLE_SIMD128})
+  endif()
+
   set(objects "")
-  set(size ${arg_FLAGS} -Os)
   foreach(source IN LISTS TESSERA_CONTROLLER_SOURCES TESSERA_MODULE_SOURCES
       TESSERA_WASM_ENTRY_SOURCES)
-    tess_wasm_object(${variant} "${CMAKE_CURRENT_SOURCE_DIR}/${source}" objects
-      FLAGS ${size} ${wasm_warnings})
+    tess_wasm_object("${folder}" "${root}/wasm/${source}" objects FLAGS ${machine} -Os ${warnings})
   endforeach()
   foreach(source IN LISTS TESSERA_WASM_LIBC_SOURCES)
-    tess_wasm_object(${variant} "${CMAKE_CURRENT_SOURCE_DIR}/${source}" objects
-      FLAGS ${size} -O2 -fno-builtin ${wasm_warnings})
+    tess_wasm_object("${folder}" "${root}/wasm/${source}" objects
+      FLAGS ${machine} -O2 -fno-builtin ${warnings})
   endforeach()
   foreach(source IN LISTS TESSERA_RPC_CORE_SOURCES TESSERA_RPC_NANOPB_SOURCES
       TESSERA_RPC_LOCK_NONE)
-    tess_wasm_object(${variant} "${PROJECT_SOURCE_DIR}/${source}" objects
-      FLAGS ${size} ${wasm_warnings})
+    tess_wasm_object("${folder}" "${root}/${source}" objects FLAGS ${machine} -Os ${warnings})
   endforeach()
-  foreach(source IN LISTS TESSERA_MATMUL_PURE_SOURCES arg_TABLE)
+  foreach(source IN LISTS TESSERA_MATMUL_PURE_SOURCES table)
     set(speed -Os)
     if(source IN_LIST TESSERA_MATMUL_KERNEL_SOURCES)
       set(speed ${TESSERA_MATMUL_KERNEL_OPTIONS})
     endif()
-    tess_wasm_object(${variant} "${PROJECT_SOURCE_DIR}/matmul/${source}" objects
-      FLAGS ${arg_FLAGS} ${speed} ${wasm_warnings})
+    tess_wasm_object("${folder}" "${root}/matmul/${source}" objects
+      FLAGS ${machine} ${speed} ${warnings})
   endforeach()
   # Not ours: no warnings.
   foreach(source IN LISTS TESSERA_GEN_NANOPB_SOURCES)
-    tess_wasm_object(${variant} "${PROJECT_SOURCE_DIR}/${source}" objects FLAGS ${size} -w)
+    tess_wasm_object("${folder}" "${root}/${source}" objects FLAGS ${machine} -Os -w)
   endforeach()
-  foreach(source IN LISTS NANOPB_SOURCES)
-    tess_wasm_object(${variant} "${source}" objects FLAGS ${size} -O2 -w)
+  foreach(name IN ITEMS pb_common pb_encode pb_decode)
+    tess_wasm_object("${folder}" "${NANOPB_SOURCE_DIR}/${name}.c" objects FLAGS ${machine} -O2 -w)
   endforeach()
-  set(wasm "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/${output}")
-  file(MAKE_DIRECTORY "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
-  set(response "${CMAKE_CURRENT_BINARY_DIR}/${variant}.rsp")
+  foreach(source IN LISTS arg_MESSAGES)
+    tess_wasm_object("${folder}" "${source}" objects FLAGS ${machine} -Os -w ${arg_EXTENSION_FLAGS}
+      DEPENDS ${arg_DEPENDS})
+  endforeach()
+  foreach(source IN LISTS arg_EXTENSION)
+    tess_wasm_object("${folder}" "${source}" objects
+      FLAGS ${machine} -Os ${warnings} ${arg_EXTENSION_FLAGS} DEPENDS ${arg_DEPENDS})
+  endforeach()
+
+  cmake_path(GET wasm PARENT_PATH wasm_dir)
+  file(MAKE_DIRECTORY "${wasm_dir}")
+  set(response "${CMAKE_CURRENT_BINARY_DIR}/${folder}.rsp")
   string(REPLACE ";" "\n" lines "${objects}")
   file(GENERATE OUTPUT "${response}" CONTENT "${lines}\n")
   add_custom_command(OUTPUT "${wasm}"
     COMMAND "${TESSERA_WASM_LD}" "@${response}" -o "${wasm}" --no-entry --gc-sections --strip-all
-      --fatal-warnings -z stack-size=${TESSERA_WASM_STACK} --max-memory=${TESSERA_WASM_MAX_MEMORY}
-    DEPENDS ${objects} "${response}" VERBATIM COMMENT "Linking ${output}")
+      --fatal-warnings -z stack-size=131072 --max-memory=4294967296
+    DEPENDS ${objects} "${response}" VERBATIM COMMENT "Linking ${wasm}")
 endfunction()
 
-tess_wasm_module(simd128 tessera-module.wasm FLAGS -msimd128
-  TABLE ${TESSERA_MATMUL_TABLE_SIMD128})
-tess_wasm_module(scalar tessera-module-scalar.wasm TABLE ${TESSERA_MATMUL_TABLE_PORTABLE})
-add_custom_target(tessera-wasm ALL DEPENDS
-  "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/tessera-module.wasm"
-  "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/tessera-module-scalar.wasm")
+# tessera_wasm_module: the module with services of one's own.
+#
+#   tessera_wasm_module(TARGET <name>
+#     SOURCES <file.c>...        define tess_module_extend (wasm/extension.h)
+#     MESSAGES <target>...)      libraries of tessera_generate(RUNTIME nanopb)
+#
+# Makes <name>.wasm (simd128) and <name>-scalar.wasm, in CMAKE_RUNTIME_OUTPUT_DIRECTORY
+# or else the current build folder. The sources see wasm/libc's headers and no
+# other C library.
+function(tessera_wasm_module)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "TARGET" "SOURCES;MESSAGES")
+  if(NOT arg_TARGET OR NOT arg_SOURCES OR arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "tessera_wasm_module: TARGET and SOURCES are needed, MESSAGES allowed")
+  endif()
+  set(out "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  if(NOT out)
+    set(out "${CMAKE_CURRENT_BINARY_DIR}")
+  endif()
+  set(flags "")
+  set(messages "")
+  set(headers "")
+  foreach(target IN LISTS arg_MESSAGES)
+    get_target_property(dir ${target} TESSERA_GENERATED_DIR)
+    get_target_property(generated ${target} SOURCES)
+    list(APPEND flags -isystem "${dir}")
+    list(APPEND headers ${generated})
+    list(FILTER generated INCLUDE REGEX "\\.c$")
+    list(APPEND messages ${generated})
+  endforeach()
+  tess_wasm_link("${arg_TARGET}.simd128" "${out}/${arg_TARGET}.wasm" simd128
+    EXTENSION ${arg_SOURCES} EXTENSION_FLAGS ${flags} MESSAGES ${messages} DEPENDS ${headers})
+  tess_wasm_link("${arg_TARGET}.scalar" "${out}/${arg_TARGET}-scalar.wasm" scalar
+    EXTENSION ${arg_SOURCES} EXTENSION_FLAGS ${flags} MESSAGES ${messages} DEPENDS ${headers})
+  add_custom_target(${arg_TARGET} ALL
+    DEPENDS "${out}/${arg_TARGET}.wasm" "${out}/${arg_TARGET}-scalar.wasm")
+  if(arg_MESSAGES)
+    add_dependencies(${arg_TARGET} ${arg_MESSAGES})
+  endif()
+endfunction()
+
+set(wasm_simd128 "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/tessera-module.wasm")
+set(wasm_scalar "${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/tessera-module-scalar.wasm")
+tess_wasm_link(simd128 "${wasm_simd128}" simd128
+  EXTENSION "${CMAKE_CURRENT_SOURCE_DIR}/extension_none.c")
+tess_wasm_link(scalar "${wasm_scalar}" scalar
+  EXTENSION "${CMAKE_CURRENT_SOURCE_DIR}/extension_none.c")
+add_custom_target(tessera-wasm ALL DEPENDS "${wasm_simd128}" "${wasm_scalar}")

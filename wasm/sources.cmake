@@ -6,6 +6,8 @@ set(TESSERA_CONTROLLER_SOURCES
 set(TESSERA_MODULE_SOURCES
   config.c executor_proxy.c header_text.c metrics.c module.c service_control.c service_matmul.c
   transport_host.c wire.c)
+# What a build with services of its own replaces (extension.h).
+set(TESSERA_MODULE_EXTENSION_SOURCES extension_none.c)
 # wasm32 alone.
 set(TESSERA_WASM_LIBC_SOURCES libc/heap.c libc/malloc.c libc/mem.c libc/str.c)
 set(TESSERA_WASM_ENTRY_SOURCES entry_wasm.c)
