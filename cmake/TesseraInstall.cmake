@@ -9,7 +9,7 @@
 include(CMakePackageConfigHelpers)
 find_package(OpenSSL QUIET)  # as cmake/FindCivetweb.cmake does, in another scope
 
-set(TESSERA_PACKAGE_LIBRARIES rpc protobuf-c nanopb json zlib civetweb curl)
+set(TESSERA_PACKAGE_LIBRARIES rpc protobuf-c nanopb json zlib brotli zstd snappy civetweb curl)
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/tessera")
 
 foreach(name IN LISTS TESSERA_PACKAGE_LIBRARIES)

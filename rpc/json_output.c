@@ -7,60 +7,7 @@
 #include <string.h>
 
 #include "rpc/base64.h"
-#include "rpc/memory.h"
 #include "rpc/wire.h"
-
-void tess__output_init(tess__output *output, const tess_allocator *allocator, size_t max_bytes) {
-  *output = (tess__output){.allocator = tess__allocator_or_default(allocator),
-                           .max_bytes = max_bytes != 0 ? max_bytes : SIZE_MAX / 2};
-}
-
-void tess__output_cleanup(tess__output *output) {
-  tess__free(output->allocator, output->data);
-  *output = (tess__output){0};
-}
-
-static bool grow(tess__output *output, size_t size) {
-  if (output->failed || size > output->max_bytes || output->size > output->max_bytes - size) {
-    output->failed = true;
-    return false;
-  }
-  if (output->capacity - output->size >= size) {
-    return true;
-  }
-  size_t capacity = output->capacity < 128 ? 256 : output->capacity * 2;
-  if (capacity < output->size + size) {
-    capacity = output->size + size;
-  }
-  uint8_t *data = tess__realloc(output->allocator, output->data, capacity);
-  if (data == NULL) {
-    output->failed = true;
-    return false;
-  }
-  output->data = data;
-  output->capacity = capacity;
-  return true;
-}
-
-uint8_t *tess__output_extend(tess__output *output, size_t size) {
-  if (!grow(output, size)) {
-    return NULL;
-  }
-  uint8_t *at = output->data + output->size;
-  output->size += size;
-  return at;
-}
-
-void tess__output_put(tess__output *output, const void *data, size_t size) {
-  uint8_t *to = tess__output_extend(output, size);
-  if (to != NULL && size > 0) {
-    memcpy(to, data, size);
-  }
-}
-
-void tess__output_text(tess__output *output, const char *text) {
-  tess__output_put(output, text, strlen(text));
-}
 
 /* ---- protobuf ---- */
 

@@ -1,29 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A growing buffer with a limit, for the JSON codec's two directions. Errors
- * stick: after one, appends do nothing and `failed` is set.
+ * What the JSON codec appends to a buffer: pieces of protobuf in one direction,
+ * pieces of JSON in the other.
  */
 #ifndef TESSERA_RPC_JSON_OUTPUT_H
 #define TESSERA_RPC_JSON_OUTPUT_H
 
-#include <tessera/memory.h>
-
-typedef struct tess__output {
-  const tess_allocator *allocator;
-  uint8_t *data;
-  size_t size;
-  size_t capacity;
-  size_t max_bytes;
-  bool failed; /* over the limit or out of memory */
-} tess__output;
-
-/* max_bytes 0: no limit. allocator NULL: malloc. */
-void tess__output_init(tess__output *output, const tess_allocator *allocator, size_t max_bytes);
-void tess__output_cleanup(tess__output *output);
-/* Room for `size` more bytes, already counted as written; NULL: failed. */
-uint8_t *tess__output_extend(tess__output *output, size_t size);
-void tess__output_put(tess__output *output, const void *data, size_t size);
-void tess__output_text(tess__output *output, const char *text);
+#include "rpc/output.h"
 
 /* ---- protobuf ---- */
 void tess__output_varint(tess__output *output, uint64_t value);

@@ -6,6 +6,7 @@ set(TESSERA_RPC_CORE_SOURCES
   rpc/code.c
   rpc/format.c
   rpc/memory.c
+  rpc/output.c
   rpc/arena.c
   rpc/segments.c
   rpc/status.c
@@ -19,6 +20,7 @@ set(TESSERA_RPC_CORE_SOURCES
   rpc/error_json.c
   rpc/deadline.c
   rpc/compression.c
+  rpc/compression_stream.c
   rpc/codec_proto.c
   rpc/grpc_status.c
   rpc/router.c
