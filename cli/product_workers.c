@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <tessera/transport_curl.h>
 
@@ -147,8 +148,13 @@ static tess_code make_controller(spread *s, tess_transport *transport) {
 }
 
 static tess_code submit(spread *s, double deadline_ms) {
-  tess_job_params params = {
-      .deadline_ms = deadline_ms, .on_tile = on_tile, .done = on_done, .ctx = s};
+  /* For a bar that moves; without one, large tiles move fewer bytes. */
+  const bool watched = !s->product->options->quiet && isatty(STDERR_FILENO) == 1;
+  tess_job_params params = {.deadline_ms = deadline_ms,
+                            .many_tiles = watched,
+                            .on_tile = on_tile,
+                            .done = on_done,
+                            .ctx = s};
   tess_code code = cli_answer_take_memory(s->answer, s->product, &params.gemm, s->status);
   if (code != TESS_OK) return code;
   tess_reason reason;

@@ -24,8 +24,13 @@
 /* How much longer than the last step the next may be. */
 #define TESS_PACE_GROWTH 16.0
 
+/* A BLAS packs all of B in each step: with fewer rows of C than this, a step
+ * spends a tenth of its time and more on that. */
+#define TESS_PACE_BLAS_ROWS 512.0
+
 typedef struct tess_pace {
   double target_ms;
+  double least_flops;  /* of a step, however slow it is; 0 at first */
   double step_flops;   /* of the next step */
   double flops_per_ms; /* of the last step; 0: unknown */
 } tess_pace;
@@ -33,14 +38,16 @@ typedef struct tess_pace {
 /* flops_per_ms 0: unknown. */
 static inline void tess_pace_init(tess_pace *pace, double target_ms, double flops_per_ms) {
   pace->target_ms = target_ms;
+  pace->least_flops = 0.0;
   pace->flops_per_ms = flops_per_ms;
   pace->step_flops = flops_per_ms > 0.0 ? flops_per_ms * target_ms : TESS_PACE_FIRST_FLOPS;
 }
 
 /* For tess_gemm_job_step: 0 where the rest may be done at once. */
 static inline uint64_t tess_pace_step(const tess_pace *pace, uint64_t remaining_flops) {
-  if ((double)remaining_flops <= 1.5 * pace->step_flops) return 0;
-  return pace->step_flops < 1.0 ? 1 : (uint64_t)pace->step_flops;
+  double flops = pace->step_flops > pace->least_flops ? pace->step_flops : pace->least_flops;
+  if ((double)remaining_flops <= 1.5 * flops) return 0;
+  return flops < 1.0 ? 1 : (uint64_t)flops;
 }
 
 static inline void tess_pace_report(tess_pace *pace, uint64_t flops, double elapsed_ms) {

@@ -63,6 +63,8 @@ static tess_code run_steps(worker_computation *x, tess_gemm_job *job, uint64_t t
   atomic_uint_fast64_t *known = &x->service->flops_per_ms;
   tess_pace pace;
   tess_pace_init(&pace, STEP_MS, (double)atomic_load_explicit(known, memory_order_relaxed));
+  if (x->product.kernel->inner_threads)
+    pace.least_flops = 2.0 * TESS_PACE_BLAS_ROWS * x->product.shape.n * x->product.shape.k;
   tess_code code;
   do {
     if (atomic_load_explicit(&x->cancelled, memory_order_relaxed)) return TESS_CANCELED;
