@@ -46,6 +46,10 @@ enum tess_abi_log_level {
 /* http_reply and http_reply_more: more pieces follow. */
 #define TESS_ABI_REPLY_MORE 1
 
+/* http_reply and http_reply_more, where the module exports on_sent: the pieces
+ * are still in use. */
+#define TESS_ABI_KEPT 2
+
 /* loop(): nothing is due before the next event. */
 #define TESS_ABI_WAIT_FOR_EVENT (-1.0)
 
@@ -100,6 +104,13 @@ enum tess_abi_log_level {
  *     called again (0: at once), or TESS_ABI_WAIT_FOR_EVENT.
  * i32 stats(pointer, len)
  *     Writes Prometheus text, cut at len; returns its length.
+ * void on_sent(id)         optional
+ *     A module that exports this lets large bodies lie still, for hosts that can
+ *     read its memory while it works: the pieces of http_post then stay valid and
+ *     unchanged until on_response for its handle was called or http_cancel has
+ *     returned; and http_reply and http_reply_more may answer TESS_ABI_KEPT, which
+ *     means that the pieces must stay so until on_sent(id), which comes once for
+ *     each such answer, on_cancel or not. A host that copies never does that.
  */
 
 #endif

@@ -49,23 +49,18 @@ static void host_cancel(void *ctx, int32_t handle) {
   tess__import_http_cancel(handle);
 }
 
-/* A host behind the ABI copies at once: it never keeps. */
-static int32_t copied(int32_t answer) {
-  return answer == TESS_MODULE_KEPT ? 0 : answer;
-}
-
 static int32_t host_reply(void *ctx, int32_t request, int32_t status, const char *headers,
                           size_t headers_size, const tess_slice *pieces, size_t piece_count,
                           int32_t flags) {
   (void)ctx;
-  return copied(
-      tess__import_http_reply(request, status, headers, headers_size, pieces, piece_count, flags));
+  return tess__import_http_reply(request, status, headers, headers_size, pieces, piece_count,
+                                 flags);
 }
 
 static int32_t host_reply_more(void *ctx, int32_t request, const tess_slice *pieces,
                                size_t piece_count, int32_t flags) {
   (void)ctx;
-  return copied(tess__import_http_reply_more(request, pieces, piece_count, flags));
+  return tess__import_http_reply_more(request, pieces, piece_count, flags);
 }
 
 static double host_now(void *ctx) {
@@ -159,6 +154,10 @@ EXPORT("on_cancel") void tess__export_on_cancel(int32_t id) {
 
 EXPORT("on_writable") void tess__export_on_writable(int32_t id) {
   if (the_module != NULL) tess_module_on_writable(the_module, id);
+}
+
+EXPORT("on_sent") void tess__export_on_sent(int32_t id) {
+  if (the_module != NULL) tess_module_on_sent(the_module, id);
 }
 
 EXPORT("loop") double tess__export_loop(void) {

@@ -45,7 +45,7 @@ extern "C" {
 #endif
 
 /* Answer of http_reply and http_reply_more: taken, but not copied yet. */
-#define TESS_MODULE_KEPT 2
+#define TESS_MODULE_KEPT TESS_ABI_KEPT
 
 /* The imports. Meanings, units and results as in wasm/abi.h. */
 typedef struct tess_module_host {
