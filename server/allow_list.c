@@ -41,7 +41,7 @@ static bool has_scheme(const char *url, size_t size, size_t *length) {
 
 tess_code tess_worker_url_check(const char *url, tess_status *status) {
   size_t size = strlen(url), scheme = 0;
-  if (size > TESS_MAX_URL_BYTES - 256) {
+  if (size > TESS_MAX_WORKER_URL_BYTES) {
     return tess_status_set(status, TESS_INVALID_ARGUMENT, "a worker's URL is too long");
   }
   if (!has_scheme(url, size, &scheme) || url[scheme] == '/' || url[scheme] == ':') {

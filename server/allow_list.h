@@ -16,6 +16,7 @@
 #include <tessera/status.h>
 
 #define TESS_MAX_URL_BYTES 2048
+#define TESS_MAX_WORKER_URL_BYTES 255 /* as the module's configure() */
 
 /* Is it "http://host[:port][/prefix]" with nothing else (no user, query,
  * fragment, dot segments, escapes)? TESS_INVALID_ARGUMENT says what is wrong. */

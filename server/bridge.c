@@ -27,7 +27,8 @@ static tess__request *from_exchange(tess_http_exchange *exchange) {
 
 void tess__request_unref(tess__request *request) {
   if (atomic_fetch_sub(&request->references, 1) != 1) return;
-  tess__uncharge(request->host, request->body.charged);
+  tess_module_host *host = request->host;
+  tess__uncharge(host, request->body.charged);
   if (request->body.guest == 0) free(request->body.data);
   tess_metadata_cleanup(&request->reply_headers);
   pthread_mutex_destroy(&request->lock);
@@ -36,6 +37,9 @@ void tess__request_unref(tess__request *request) {
   free(request->headers);
   free(request->content_type);
   free(request);
+  pthread_mutex_lock(&host->lock);
+  if (--host->requests_open == 0) pthread_cond_signal(&host->changed);
+  pthread_mutex_unlock(&host->lock);
 }
 
 static char *path_with_query(const tess_http_request *from) {
@@ -68,6 +72,9 @@ static tess__request *request_new(tess_module_host *host, const tess_http_reques
   request->waker = waker;
   tess_metadata_init(&request->reply_headers, NULL, TESS__MAX_HEADER_BYTES);
   if (pthread_mutex_init(&request->lock, NULL) == 0) {
+    pthread_mutex_lock(&host->lock);
+    host->requests_open++;
+    pthread_mutex_unlock(&host->lock);
     if (request->method != NULL && request->path != NULL && request->headers != NULL &&
         request->content_type != NULL) {
       return request;

@@ -23,6 +23,8 @@
 #include <tessera/memory.h>
 #include <tessera/status.h>
 
+#include "wasm/abi.h"
+
 /* Address of a block in the module's memory; 0: none. */
 typedef uint64_t tess_guest;
 
@@ -34,7 +36,7 @@ typedef enum tess_engine_outcome {
 
 /* Answer of http_reply and http_reply_more beside those of the ABI: taken, but
  * the pieces are still in use; on_sent() says when no longer. */
-#define TESS_ENGINE_KEPT 2
+#define TESS_ENGINE_KEPT TESS_ABI_KEPT
 
 /* The imports, with guest memory already checked and translated. Texts are
  * borrowed until return. Pieces too, unless `keep`: then those of http_post

@@ -278,8 +278,9 @@ struct tess_module_host {
   tess_status start_status;
   tess__instance *instance; /* NULL: none at present */
   tess__instance *graveyard;
-  bool has_blocks;     /* of the instance */
-  uint32_t posts_open; /* started, and not yet let go by the transport */
+  bool has_blocks;        /* of the instance */
+  uint32_t posts_open;    /* started, and not yet let go by the transport */
+  uint32_t requests_open; /* not yet freed */
   tess_slots requests, posts;
   size_t inflight_bytes;
   tess_module_host_counts counts;

@@ -477,7 +477,7 @@ static void shut_down(tess_module_host *host) {
     bury(host);
     pthread_mutex_lock(&host->lock);
     bool done = host->posts_open == 0 && host->graveyard == NULL && host->first == NULL &&
-                host->requests.used == 0;
+                host->requests_open == 0;
     if (!done && host->first == NULL && (host->graveyard == NULL || host->graveyard->pins > 0)) {
       tess__cond_wait_until(&host->changed, &host->lock, tess__now_ms() + 1000);
     }

@@ -23,8 +23,8 @@
  * the engine can; else all is answered, on_stuck is called once, and the host
  * answers nothing but unavailable from then on: the process has to end.
  *
- * Threads: all functions from any thread; free() when no exchange is open and no
- * other call runs. Callbacks (log, on_stuck) come from the host's threads.
+ * Threads: all functions from any thread; free() when no exchange will be opened
+ * any more and no other call runs. Callbacks (log, on_stuck) come from the host's threads.
  */
 #ifndef TESSERA_SERVER_MODULE_HOST_H
 #define TESSERA_SERVER_MODULE_HOST_H
@@ -67,7 +67,8 @@ typedef struct tess_module_host_options {
 /* NULL on error, with what the engine or the module said. */
 tess_module_host *tess_module_host_new(const tess_module_host_options *options,
                                        tess_status *status);
-/* Answers what is in flight with unavailable, cancels what the module sent. */
+/* Answers what is in flight with unavailable, cancels what the module sent, and
+ * waits until every exchange is freed. */
 void tess_module_host_free(tess_module_host *host);
 
 tess_http_handler tess_module_host_handler(tess_module_host *host);

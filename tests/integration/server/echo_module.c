@@ -136,7 +136,8 @@ static void finish(echo_module *m, job *j) {
 /* Two pieces, so that lists of them are tried as well. */
 static void echo(echo_module *m, int32_t id, int32_t status, echo_body body) {
   size_t half = body.size / 2;
-  const echo_piece pieces[2] = {{body.data, half}, {body.data + half, body.size - half}};
+  const echo_piece pieces[2] = {{body.data, half},
+                                {body.size > 0 ? body.data + half : NULL, body.size - half}};
   int32_t result = m->host.reply(m->host.ctx, id, status, plain, sizeof plain - 1, pieces, 2, 0);
   if (result == KEPT) {
     job *j = job_new(m, id, SENDING, body);
@@ -231,7 +232,7 @@ static void show(echo_module *m, int32_t id, const char *method, size_t method_s
 int32_t echo_on_request(echo_module *m, int32_t id, const char *method, size_t method_size,
                         const char *path, size_t path_size, const char *headers,
                         size_t headers_size, echo_body body) {
-  const uint8_t *at = body.data, *end = body.data + body.size;
+  const uint8_t *at = body.data, *end = body.size > 0 ? body.data + body.size : at;
   if (is(path, path_size, "/echo")) {
     echo(m, id, 200, body);
     return 0;

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tessera/status.h>
+#include <tessera/version.h>
+
+#include "server/allow_list.h"
+
+static const char help_text[] =
+    "Usage: tessera-server [--listen HOST:PORT] [--worker URL]... [OPTION]...\n"
+    "Runs the WebAssembly server module: answers matrix products over HTTP, computing them\n"
+    "itself or spreading their tiles over workers.\n"
+    "\n"
+    "  --listen HOST:PORT        where to listen; port 0 picks a free one (127.0.0.1:8080)\n"
+    "  --worker URL              http://HOST:PORT of a tessera-worker; once for each\n"
+    "  --mode MODE               serial: compute here; proxy: on the workers; adaptive: here\n"
+    "                            until that is too slow (adaptive, or serial without a worker)\n"
+    "  --threshold-ms N          adaptive: what is too slow (200)\n"
+    "  --tile-timeout-ms N       time for a worker to answer with a tile (60000)\n"
+    "  --engine NAME             what runs the module: jsc (JavaScriptCore), wasm2c (compiled\n"
+    "                            ahead of time, without SIMD), native (no sandbox)\n"
+    "  --module FILE             another module than the one installed; for jsc\n"
+    "  --memory-limit N          most memory for the module (what it declares, 4G)\n"
+    "  --max-message-bytes N     largest request and largest reply (1G)\n"
+    "  --max-inflight-bytes N    bodies held at one time, in the host and in the module each;\n"
+    "                            more is refused at once with resource_exhausted (3G; 1536M)\n"
+    "  --max-connections N       connections open at a time (256)\n"
+    "  --watchdog-ms N           longest that one call of the module may take (10000)\n"
+    "  --cors ORIGIN             let pages of ORIGIN call this server; '*' for all\n"
+    "  --grace-ms N              time for requests in progress after SIGTERM (10000)\n"
+    "  --help, --version\n"
+    "\n"
+    "Sizes are bytes; K, M and G multiply by powers of 1024. The first line printed is\n"
+    "'listening on http://HOST:PORT'; that is also where the page is. GET /livez, /readyz and\n"
+    "/metrics answer there. SIGTERM and SIGINT: finish what is in progress, then exit with 0.\n"
+    "Exit with 1: it could not start. With 2: wrong usage. With 3: the module did not return\n"
+    "and its engine cannot stop it (jsc, native); everything was answered, start it again.\n";
+
+enum {
+  OPTION_LISTEN = 256,
+  OPTION_WORKER,
+  OPTION_MODE,
+  OPTION_THRESHOLD_MS,
+  OPTION_TILE_TIMEOUT_MS,
+  OPTION_ENGINE,
+  OPTION_MODULE,
+  OPTION_MEMORY_LIMIT,
+  OPTION_MAX_MESSAGE_BYTES,
+  OPTION_MAX_INFLIGHT_BYTES,
+  OPTION_MAX_CONNECTIONS,
+  OPTION_WATCHDOG_MS,
+  OPTION_CORS,
+  OPTION_GRACE_MS,
+  OPTION_HELP,
+  OPTION_VERSION
+};
+
+static const struct option long_options[] = {
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"worker", required_argument, NULL, OPTION_WORKER},
+    {"mode", required_argument, NULL, OPTION_MODE},
+    {"threshold-ms", required_argument, NULL, OPTION_THRESHOLD_MS},
+    {"tile-timeout-ms", required_argument, NULL, OPTION_TILE_TIMEOUT_MS},
+    {"engine", required_argument, NULL, OPTION_ENGINE},
+    {"module", required_argument, NULL, OPTION_MODULE},
+    {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
+    {"max-message-bytes", required_argument, NULL, OPTION_MAX_MESSAGE_BYTES},
+    {"max-inflight-bytes", required_argument, NULL, OPTION_MAX_INFLIGHT_BYTES},
+    {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
+    {"watchdog-ms", required_argument, NULL, OPTION_WATCHDOG_MS},
+    {"cors", required_argument, NULL, OPTION_CORS},
+    {"grace-ms", required_argument, NULL, OPTION_GRACE_MS},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+/* Decimal digits, then K, M, G or nothing when suffixes are allowed. */
+static bool parse_number(const char *text, bool suffixes, uint64_t min, uint64_t max,
+                         uint64_t *number) {
+  if (text[0] < '0' || text[0] > '9') return false;
+  char *end = NULL;
+  errno = 0;
+  uint64_t value = strtoumax(text, &end, 10);
+  if (errno != 0) return false;
+  unsigned shift = 0;
+  if (suffixes && *end != '\0') {
+    if (*end == 'K') shift = 10;
+    if (*end == 'M') shift = 20;
+    if (*end == 'G') shift = 30;
+    if (shift != 0) end++;
+  }
+  if (*end != '\0' || value > UINT64_MAX >> shift) return false;
+  value <<= shift;
+  if (value < min || value > max) return false;
+  *number = value;
+  return true;
+}
+
+static bool take_ms(const char *name, uint64_t min, int64_t *to, FILE *err) {
+  const uint64_t max = 86400000;
+  uint64_t number = 0;
+  if (!parse_number(optarg, false, min, max, &number)) {
+    fprintf(err,
+            "tessera-server: --%s takes milliseconds from %" PRIu64 " to %" PRIu64 ", not '%s'\n",
+            name, min, max, optarg);
+    return false;
+  }
+  *to = (int64_t)number;
+  return true;
+}
+
+static bool take_bytes(const char *name, uint64_t min, uint64_t max, uint64_t *to, FILE *err) {
+  if (parse_number(optarg, true, min, max, to)) return true;
+  fprintf(err,
+          "tessera-server: --%s takes bytes (K, M, G) from %" PRIu64 " to %" PRIu64 ", not '%s'\n",
+          name, min, max, optarg);
+  return false;
+}
+
+static bool take_size(const char *name, uint64_t max, size_t *to, FILE *err) {
+  uint64_t number = 0;
+  if (!take_bytes(name, 4096, max, &number, err)) return false;
+  *to = (size_t)number;
+  return true;
+}
+
+/* One of the names, which end with NULL. */
+static bool take_name(const char *what, const char *const *names, const char **to, FILE *err) {
+  for (size_t i = 0; names[i] != NULL; i++) {
+    if (strcmp(optarg, names[i]) != 0) continue;
+    *to = names[i];
+    return true;
+  }
+  fprintf(err, "tessera-server: no %s '%s'; there is", what, optarg);
+  for (size_t i = 0; names[i] != NULL; i++)
+    fprintf(err, "%s %s", i == 0 ? "" : ",", names[i]);
+  fprintf(err, "\n");
+  return false;
+}
+
+static size_t without_slashes(const char *url) {
+  size_t size = strlen(url);
+  while (size > 0 && url[size - 1] == '/')
+    size--;
+  return size;
+}
+
+static bool is_given(const server_options *options, const char *url) {
+  size_t size = without_slashes(url);
+  for (size_t i = 0; i < options->worker_count; i++) {
+    const char *other = options->workers[i];
+    if (without_slashes(other) == size && memcmp(other, url, size) == 0) return true;
+  }
+  return false;
+}
+
+static bool take_worker(server_options *options, FILE *err) {
+  tess_status status = TESS_STATUS_INIT;
+  bool good = tess_worker_url_check(optarg, &status) == TESS_OK;
+  if (!good) {
+    fprintf(err, "tessera-server: --worker: %s\n", status.message != NULL ? status.message : "?");
+  } else if (options->worker_count == SERVER_MAX_WORKERS) {
+    fprintf(err, "tessera-server: more than %d workers\n", SERVER_MAX_WORKERS);
+    good = false;
+  } else if (is_given(options, optarg)) {
+    fprintf(err, "tessera-server: --worker %s is given twice\n", optarg);
+    good = false;
+  } else {
+    options->workers[options->worker_count++] = optarg;
+  }
+  tess_status_cleanup(&status);
+  return good;
+}
+
+static bool take_option(server_options *options, const char *const *engines, int option,
+                        FILE *err) {
+  static const char *const modes[] = {"serial", "proxy", "adaptive", NULL};
+  uint64_t number = 0;
+  switch (option) {
+    case OPTION_LISTEN:
+      options->listen = optarg;
+      return true;
+    case OPTION_WORKER:
+      return take_worker(options, err);
+    case OPTION_MODE:
+      return take_name("mode", modes, &options->mode, err);
+    case OPTION_THRESHOLD_MS:
+      return take_ms("threshold-ms", 1, &options->threshold_ms, err);
+    case OPTION_TILE_TIMEOUT_MS:
+      return take_ms("tile-timeout-ms", 1, &options->tile_timeout_ms, err);
+    case OPTION_ENGINE:
+      return take_name("engine", engines, &options->engine, err);
+    case OPTION_MODULE:
+      options->module_file = optarg;
+      return true;
+    case OPTION_MEMORY_LIMIT:
+      return take_bytes("memory-limit", 65536, (uint64_t)1 << 40, &options->memory_limit, err);
+    case OPTION_MAX_MESSAGE_BYTES:
+      return take_size("max-message-bytes", UINT32_MAX - 1, &options->max_message_bytes, err);
+    case OPTION_MAX_INFLIGHT_BYTES:
+      return take_size("max-inflight-bytes", PTRDIFF_MAX, &options->max_inflight_bytes, err);
+    case OPTION_MAX_CONNECTIONS:
+      if (!parse_number(optarg, false, 1, 65536, &number)) {
+        fprintf(err, "tessera-server: --max-connections takes 1 to 65536, not '%s'\n", optarg);
+        return false;
+      }
+      options->max_connections = (unsigned)number;
+      return true;
+    case OPTION_WATCHDOG_MS:
+      return take_ms("watchdog-ms", 10, &options->watchdog_ms, err);
+    case OPTION_CORS:
+      options->cors_origin = optarg;
+      return true;
+    case OPTION_GRACE_MS:
+      return take_ms("grace-ms", 0, &options->grace_ms, err);
+    default:
+      return false;
+  }
+}
+
+static void print_version(const char *const *engines, FILE *out) {
+  fprintf(out, "tessera-server %s (engines:", TESS_VERSION);
+  for (size_t i = 0; engines[i] != NULL; i++)
+    fprintf(out, " %s", engines[i]);
+  fprintf(out, ")\n");
+}
+
+/* What does not fit together. */
+static bool check_together(const server_options *options, FILE *err) {
+  const char *wrong = NULL;
+  if (options->mode != NULL && strcmp(options->mode, "proxy") == 0 && options->worker_count == 0) {
+    wrong = "--mode proxy needs a --worker URL";
+  } else if (options->module_file != NULL && strcmp(options->engine, "jsc") != 0) {
+    wrong = "--module is for the engine jsc; the others carry the module in the program";
+  }
+  if (wrong != NULL) fprintf(err, "tessera-server: %s; see --help\n", wrong);
+  return wrong == NULL;
+}
+
+server_options_result server_options_parse(server_options *options, const char *const *engines,
+                                           int argc, char **argv, FILE *out, FILE *err) {
+  *options = (server_options){.listen = "127.0.0.1:8080",
+                              .engine = engines[0],
+                              .max_message_bytes = (size_t)1 << 30,
+                              .threshold_ms = -1,
+                              .tile_timeout_ms = -1,
+                              .watchdog_ms = 10000,
+                              .grace_ms = 10000};
+  optind = 1;
+  opterr = 0;
+  int option;
+  while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+    switch (option) {
+      case OPTION_HELP:
+        fputs(help_text, out);
+        return SERVER_OPTIONS_EXIT;
+      case OPTION_VERSION:
+        print_version(engines, out);
+        return SERVER_OPTIONS_EXIT;
+      case ':':
+        fprintf(err, "tessera-server: %s needs a value; see --help\n", argv[optind - 1]);
+        return SERVER_OPTIONS_WRONG;
+      case '?':
+        fprintf(err, "tessera-server: unknown option '%s'; see --help\n", argv[optind - 1]);
+        return SERVER_OPTIONS_WRONG;
+      default:
+        if (!take_option(options, engines, option, err)) return SERVER_OPTIONS_WRONG;
+    }
+  }
+  if (optind < argc) {
+    fprintf(err, "tessera-server: unexpected argument '%s'; see --help\n", argv[optind]);
+    return SERVER_OPTIONS_WRONG;
+  }
+  return check_together(options, err) ? SERVER_OPTIONS_RUN : SERVER_OPTIONS_WRONG;
+}
+
+char *server_options_config(const server_options *options, const char *engine) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *to = open_memstream(&text, &size);
+  if (to == NULL) return NULL;
+  fprintf(to, "engine=%s\n", engine);
+  if (options->mode != NULL) fprintf(to, "mode=%s\n", options->mode);
+  for (size_t i = 0; i < options->worker_count; i++) {
+    fprintf(to, "worker=%s\n", options->workers[i]);
+  }
+  fprintf(to, "max_message_bytes=%zu\n", options->max_message_bytes);
+  if (options->max_inflight_bytes != 0) {
+    fprintf(to, "max_inflight_bytes=%zu\n", options->max_inflight_bytes);
+  }
+  if (options->threshold_ms >= 0) fprintf(to, "threshold_ms=%" PRId64 "\n", options->threshold_ms);
+  if (options->tile_timeout_ms >= 0) {
+    fprintf(to, "tile_timeout_ms=%" PRId64 "\n", options->tile_timeout_ms);
+  }
+  bool failed = ferror(to) != 0;
+  if (fclose(to) == 0 && !failed) return text;
+  free(text);
+  return NULL;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The command line of tessera-server. Sizes are bytes and may carry K, M or G
+ * (powers of 1024). Threads: none.
+ */
+#ifndef TESSERA_SERVER_OPTIONS_H
+#define TESSERA_SERVER_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define SERVER_MAX_WORKERS 256
+
+typedef struct server_options {
+  const char *listen;                      /* "HOST:PORT" */
+  const char *workers[SERVER_MAX_WORKERS]; /* checked: tess_worker_url_check */
+  size_t worker_count;
+  const char *mode;        /* "serial", "proxy", "adaptive", or NULL: the module's default */
+  const char *engine;      /* a name, or NULL: the first that this build has */
+  const char *module_file; /* or NULL: beside the program, or in the install's lib folder */
+  size_t max_message_bytes;
+  size_t max_inflight_bytes; /* 0: the host's and the module's defaults */
+  uint64_t memory_limit;     /* of the module; 0: what it declares */
+  int64_t threshold_ms;      /* -1: the module's default */
+  int64_t tile_timeout_ms;   /* -1: the module's default */
+  int64_t watchdog_ms;
+  unsigned max_connections; /* 0: the HTTP server's default */
+  const char *cors_origin;  /* or NULL */
+  int64_t grace_ms;
+} server_options;
+
+typedef enum server_options_result {
+  SERVER_OPTIONS_RUN,
+  SERVER_OPTIONS_EXIT, /* --help or --version was printed to out: exit 0 */
+  SERVER_OPTIONS_WRONG /* one line on err said why: exit 2 */
+} server_options_result;
+
+/* Fills *options with defaults and what argv says; strings are argv's.
+ * engines: names of this build, ends with NULL. */
+server_options_result server_options_parse(server_options *options, const char *const *engines,
+                                           int argc, char **argv, FILE *out, FILE *err);
+
+/* The text of the ABI's configure() (free() it); NULL: no memory. */
+char *server_options_config(const server_options *options, const char *engine);
+
+#endif
