@@ -104,7 +104,10 @@ enum tess_abi_log_level {
  *     called again (0: at once), or TESS_ABI_WAIT_FOR_EVENT.
  * i32 stats(pointer, len)
  *     Writes Prometheus text, cut at len; returns its length.
- * void on_sent(id)         optional
+ *
+ * ---- exports that may be missing ----
+ *
+ * void on_sent(id)
  *     A module that exports this lets large bodies lie still, for hosts that can
  *     read its memory while it works: the pieces of http_post then stay valid and
  *     unchanged until on_response for its handle was called or http_cancel has

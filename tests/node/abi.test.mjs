@@ -40,6 +40,8 @@ test('log levels', () => {
 });
 
 test('imports and exports with their parameters', () => {
-  assert.deepEqual(functionsOf('---- imports', '---- exports'), abi.ABI_IMPORTS);
-  assert.deepEqual(functionsOf('---- exports', '#endif'), abi.ABI_EXPORTS);
+  assert.deepEqual(functionsOf('---- imports', '---- exports: what'), abi.ABI_IMPORTS);
+  assert.match(header, /---- exports: what/);
+  assert.deepEqual(functionsOf('---- exports: what', '---- exports that'), abi.ABI_EXPORTS);
+  assert.deepEqual(functionsOf('---- exports that', '#endif'), abi.ABI_OPTIONAL_EXPORTS);
 });

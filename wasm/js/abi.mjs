@@ -46,3 +46,6 @@ export const ABI_EXPORTS = Object.freeze({
   loop: 0,
   stats: 2,
 });
+
+/** Exports that may be missing. JavaScript hosts copy at once and call none. */
+export const ABI_OPTIONAL_EXPORTS = Object.freeze({ on_sent: 1 });
