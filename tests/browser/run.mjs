@@ -2,8 +2,10 @@
 /**
  * Runs suite.mjs in a headless browser and prints its results:
  *
- *   node tests/browser/run.mjs chromium|firefox [ONLY]
+ *   node tests/browser/run.mjs chromium|firefox [--server] [--only NAME]
  *
+ * With --server the page and the server behind it are tessera-server's, seen through
+ * a proxy; else they come from the source tree and from the module in Node.
  * The browser is started directly and reports by POST, without a driver between.
  * Environment: TESSERA_MODULE, TESSERA_PROBE; TESSERA_BIN for real workers.
  * Exit codes: 0 all passed, 1 not, 77 the browser is not installed.
@@ -14,6 +16,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { nodeHandler } from '../../wasm/js/node-handler.mjs';
 import { Tessera } from '../../wasm/js/tessera.mjs';
 import { fakeWorker } from '../node/fake-worker.mjs';
@@ -36,10 +39,14 @@ const BROWSERS = {
   },
 };
 
-const name = /** @type {keyof typeof BROWSERS} */ (process.argv[2]);
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { server: { type: 'boolean', default: false }, only: { type: 'string' } },
+});
+const name = /** @type {keyof typeof BROWSERS} */ (positionals[0]);
 const browser = BROWSERS[name];
 if (browser === undefined) {
-  console.error('usage: run.mjs chromium|firefox [ONLY]');
+  console.error('usage: run.mjs chromium|firefox [--server] [--only NAME]');
   process.exit(2);
 }
 const program = browser.programs.find(existsSync);
@@ -50,6 +57,7 @@ if (program === undefined) {
 
 /** What must end with this run, newest first. @type {(() => unknown)[]} */
 const endings = [];
+process.once('exit', () => { for (const end of endings) end(); }); // also after an error
 
 /** @param {http.RequestListener} listener */
 async function listen(listener) {
@@ -59,18 +67,42 @@ async function listen(listener) {
   return `http://127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (server.address()).port}`;
 }
 
+/** A native program of TESSERA_BIN, ended with this run; the URL that it says it listens on.
+ * @param {string} program
+ * @param {string[]} args */
+async function startProgram(program, args) {
+  const child = spawn(join(process.env.TESSERA_BIN ?? '/nowhere', program), ['--listen', '127.0.0.1:0', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  endings.unshift(() => child.kill('SIGKILL'));
+  const line = await new Promise((resolve, reject) => {
+    child.stdout.once('data', (text) => resolve(String(text)));
+    child.once('error', reject);
+    child.once('exit', (code) => reject(new Error(`${program} ended with ${code}`)));
+  });
+  const url = /http:\/\/\S+/.exec(line)?.[0];
+  if (url === undefined) throw new Error(`${program} says ${line}`);
+  return url;
+}
+
+/** Sends everything on to a server, as it came.
+ * @param {string} to
+ * @returns {http.RequestListener} */
+function proxyTo(to) {
+  return (incoming, outgoing) => {
+    const request = http.request(to + incoming.url, { method: incoming.method, headers: incoming.headers }, (reply) => {
+      outgoing.writeHead(reply.statusCode ?? 502, reply.headers);
+      reply.pipe(outgoing);
+    });
+    request.on('error', (error) => outgoing.destroy(error));
+    outgoing.on('close', () => request.destroy());
+    incoming.pipe(request);
+  };
+}
+
 /** Two workers of another origin: native ones where they are built, else fakes. */
 async function startWorkers() {
   const native = join(process.env.TESSERA_BIN ?? '/nowhere', 'tessera-worker');
   if (!existsSync(native)) return Promise.all(['w1', 'w2'].map((one) => listen(fakeWorker({ name: one }).listener)));
-  return Promise.all(['w1', 'w2'].map(async () => {
-    const child = spawn(native, ['--listen', '127.0.0.1:0', '--threads', '1', '--cors', '*'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    endings.unshift(() => child.kill('SIGKILL'));
-    const line = await new Promise((resolve) => child.stdout.once('data', (text) => resolve(String(text))));
-    const url = /http:\/\/\S+/.exec(line)?.[0];
-    if (url === undefined) throw new Error(`the worker says ${line}`);
-    return url;
-  }));
+  return Promise.all(['w1', 'w2'].map(() => startProgram('tessera-worker', ['--threads', '1', '--cors', '*'])));
 }
 
 let failed = 0;
@@ -96,13 +128,16 @@ const moduleFile = process.env.TESSERA_MODULE ?? '';
 const haveModule = existsSync(moduleFile);
 /** The server behind the page: the same module in Node. @type {http.RequestListener} */
 let rpc = fakeWorker({ streamTile: 64 }).listener;
-if (haveModule) {
+if (flags.server) {
+  rpc = proxyTo(await startProgram('tessera-server', ['--mode', 'adaptive', ...workers.flatMap((url) => ['--worker', url])]));
+} else if (haveModule) {
   const tessera = await Tessera.create({ module: moduleFile, workers, mode: 'adaptive' });
   endings.unshift(() => tessera.close());
   rpc = nodeHandler(tessera);
 }
 const site = await startSite({
   module: moduleFile,
+  page: !flags.server,
   extra: { '/test/probe.wasm': process.env.TESSERA_PROBE ?? '' },
   other: (incoming, outgoing) => {
     if (incoming.url !== '/result') return rpc(incoming, outgoing);
@@ -120,7 +155,7 @@ const profile = await mkdtemp(join(tmpdir(), 'tessera-browser-'));
 await writeFile(join(profile, 'user.js'), browser.prefs);
 const query = new URLSearchParams(workers.map((url) => ['worker', url]));
 if (haveModule) query.set('module', '');
-if (process.argv[3] !== undefined) query.set('only', process.argv[3]);
+if (flags.only !== undefined) query.set('only', flags.only);
 const child = spawn(program, browser.args(profile, `${site.url}/test/suite.html?${query}`), { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
 let stderr = '';
 child.stderr.on('data', (text) => { stderr = (stderr + text).slice(-4000); });
@@ -133,8 +168,7 @@ child.removeAllListeners('exit');
 try {
   process.kill(-(/** @type {number} */ (child.pid)), 'SIGKILL'); // its own process group: the browser and its children
 } catch { /* it has ended */ }
-for (const end of endings) end();
 await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 if (why !== '') console.log(`FAIL ${why}`);
-console.log(`${name}: ${passed} passed, ${failed} failed${haveModule ? '' : ' (no module: only the host was tested)'}`);
+console.log(`${name}${flags.server ? ' with tessera-server' : ''}: ${passed} passed, ${failed} failed${haveModule ? '' : ' (no module: only the host was tested)'}`);
 process.exit(why === '' && failed === 0 && passed > 0 ? 0 : 1);

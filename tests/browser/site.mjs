@@ -2,7 +2,8 @@
 /**
  * Serves the page from the source tree, by web/assets.json, with the headers
  * that a server compiles in; files of tests/browser below /test/; and lets a
- * listener of the caller answer everything else.
+ * listener of the caller answer everything else. With page: false the listener
+ * answers for the page, too.
  *
  *   node tests/browser/site.mjs MODULE.wasm [PORT]     to look at the page while working on it
  */
@@ -13,19 +14,19 @@ import { fileURLToPath } from 'node:url';
 const ROOT = new URL('../../', import.meta.url);
 
 /**
- * @param {{module: string, port?: number, extra?: Record<string, string>, other?: http.RequestListener}} options
+ * @param {{module: string, page?: boolean, port?: number, extra?: Record<string, string>, other?: http.RequestListener}} options
  *   extra: more files, by URL path
  * @returns {Promise<{url: string, close: () => void}>}
  */
-export async function startSite({ module, port = 0, extra = {}, other }) {
+export async function startSite({ module, page = true, port = 0, extra = {}, other }) {
   const { headers, types, files, module: modulePath } = JSON.parse(await readFile(new URL('web/assets.json', ROOT), 'utf8'));
   const server = http.createServer(async (incoming, outgoing) => {
     try {
       const path = new URL(incoming.url ?? '/', 'http://site').pathname;
       const name = path === '/' ? '/index.html' : path;
-      const file = name === modulePath ? module
+      const file = page && name === modulePath ? module
         : Object.hasOwn(extra, name) ? extra[name]
-        : Object.hasOwn(files, name) ? new URL(files[name], ROOT)
+        : page && Object.hasOwn(files, name) ? new URL(files[name], ROOT)
           : /^\/test\/[\w-]+\.(mjs|html)$/.test(name) ? new URL(`tests/browser/${name.slice(6)}`, ROOT) : undefined;
       if (incoming.method !== 'GET' || file === undefined) {
         if (other !== undefined) return other(incoming, outgoing);
