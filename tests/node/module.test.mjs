@@ -271,11 +271,12 @@ test('1,000 products in one instance: no growth beyond the first few', async (t)
   assert.ok(heap < heapEarly + 8 * 2 ** 20, `${heapEarly} → ${heap}`);
 });
 
-test('a 1024 × 1024 product leaves the event loop free', async (t) => {
+test('a large product leaves the event loop free', async (t) => {
   const { client } = await here(t);
-  const product = { a: make(1024, 1024), b: make(1024, 1024) };
+  const product = { a: make(2048, 2048), b: make(2048, 2048) };
   let longest = 0;
   let last = performance.now();
+  const start = last;
   const ticking = setInterval(() => {
     const now = performance.now();
     longest = Math.max(longest, now - last);
@@ -283,6 +284,8 @@ test('a 1024 × 1024 product leaves the event loop free', async (t) => {
   }, 5);
   const { c } = await client.multiply(product);
   clearInterval(ticking);
-  assert.equal(c?.rows, 1024);
-  assert.ok(longest < 250, `the event loop stood still for ${longest} ms`);
+  const took = performance.now() - start;
+  assert.equal(c?.rows, 2048);
+  // A module that computed without turns would hold the loop for all of it. A share, for busy machines.
+  assert.ok(longest < took / 3, `the event loop stood still for ${longest} of ${took} ms`);
 });
