@@ -14,6 +14,7 @@ typedef struct stub_state {
   unsigned calls;
   tess_call *later;
   char later_text[64];
+  int32_t sum; /* of what a client or bidi stream brought */
 } stub_state;
 
 typedef struct stub_side {
@@ -35,6 +36,14 @@ typedef struct stub_side {
   tess_code (*job_start)(tess_client *client, const char *text, tess_status *status);
   void (*job_result)(tess_client *client, unsigned *ended, tess_code *code, char *answer,
                      size_t size);
+  /* Kinds.ServerStream: `count` messages, "0", "1", ... The last one's text. */
+  tess_code (*server_stream)(tess_client *client, unsigned count, unsigned *received, char *last,
+                             size_t size, tess_status *status);
+  /* Kinds.ClientStream: 1 + 2 + ... + count, as "sum N". */
+  tess_code (*client_stream)(tess_client *client, int32_t count, char *answer, size_t size,
+                             tess_status *status);
+  /* Kinds.Bidi: for each text its length; their sum. */
+  tess_code (*bidi)(tess_client *client, unsigned count, int32_t *sum, tess_status *status);
 } stub_side;
 
 extern const stub_side stubs_protobuf_c;

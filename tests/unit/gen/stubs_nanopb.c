@@ -2,6 +2,7 @@
 #include "stubs.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "nasty/v1/services.rpc.pb.h"
@@ -50,11 +51,70 @@ static void reply_later(stub_state *state) {
   nasty_v1_words_job_reply(state->later, &response);
 }
 
+/* ---- streams: server ---- */
+
+static tess_code server_stream(void *ctx, tess_call *call, const nasty_v1_Local *request) {
+  (void)ctx;
+  unsigned count = (unsigned)strtoul(request->text, NULL, 10);
+  for (unsigned i = 0; i < count; i++) {
+    nasty_v1_Outer_Inner message = nasty_v1_Outer_Inner_init_zero;
+    message.has_innermost = true;
+    snprintf(message.innermost.text, sizeof message.innermost.text, "%u", i);
+    tess_code code = nasty_v1_kinds_server_stream_send(call, &message);
+    if (code != TESS_OK) return code;
+  }
+  return TESS_OK;
+}
+
+static void sum_message(void *ctx, tess_call *call, const void *message) {
+  (void)call;
+  const nasty_v1_Scalars *scalars = message;
+  ((stub_state *)ctx)->sum += scalars->f_int32;
+}
+
+static void sum_end(void *ctx, tess_call *call) {
+  char text[32];
+  snprintf(text, sizeof text, "sum %d", (int)((stub_state *)ctx)->sum);
+  nasty_v1_Tree tree = nasty_v1_Tree_init_zero;
+  memcpy(tree.name, text, sizeof text);
+  tess_code code = nasty_v1_kinds_client_stream_send(call, &tree);
+  tess_call_finish(call, code, NULL);
+}
+
+static tess_code client_stream(void *ctx, tess_call *call) {
+  static const tess_call_events events = {.on_message = sum_message, .on_half_close = sum_end};
+  tess_call_set_events(call, &events, ctx);
+  return TESS_LATER;
+}
+
+static void bidi_message(void *ctx, tess_call *call, const void *message) {
+  (void)ctx;
+  const nasty_v1_Outer_Inner_Innermost *text = message;
+  nasty_v1_Presence answer = nasty_v1_Presence_init_zero;
+  answer.plain = (int32_t)strlen(text->text);
+  if (nasty_v1_kinds_bidi_send(call, &answer) != TESS_OK)
+    tess_call_finish(call, TESS_INTERNAL, "cannot send");
+}
+
+static void bidi_end(void *ctx, tess_call *call) {
+  (void)ctx;
+  tess_call_finish(call, TESS_OK, NULL);
+}
+
+static tess_code bidi(void *ctx, tess_call *call) {
+  static const tess_call_events events = {.on_message = bidi_message, .on_half_close = bidi_end};
+  tess_call_set_events(call, &events, ctx);
+  return TESS_LATER;
+}
+
 static tess_code register_services(tess_server *server, stub_state *state) {
   static const echo_handlers echo = {.ping = ping};
   static const nasty_v1_words_handlers words = {
       .register_ = say_register, .register__ = say_capital_register, .job = job};
+  static const nasty_v1_kinds_handlers kinds = {
+      .server_stream = server_stream, .client_stream = client_stream, .bidi = bidi};
   tess_code code = echo_register(server, &echo, state);
+  if (code == TESS_OK) code = nasty_v1_kinds_register(server, &kinds, state);
   return code == TESS_OK ? nasty_v1_words_register(server, &words, state) : code;
 }
 
@@ -113,5 +173,71 @@ static void job_result(tess_client *client, unsigned *ended, tess_code *code, ch
   if (started.ended) nasty_v1_words_job_response_clear(client, &started.response);
 }
 
-const stub_side stubs_nanopb = {"nanopb", register_services, reply_later, call_ping,
-                                call_say, call_unhandled,    job_start,   job_result};
+/* ---- streams: client ---- */
+
+static tess_code call_server_stream(tess_client *client, unsigned count, unsigned *received,
+                                    char *last, size_t size, tess_status *status) {
+  char text[16];
+  snprintf(text, sizeof text, "%u", count);
+  nasty_v1_Local request = nasty_v1_Local_init_zero;
+  memcpy(request.text, text, sizeof text);
+  tess_client_stream *stream = nasty_v1_kinds_server_stream_open(client, NULL, &request, status);
+  if (!stream) return status->code;
+  nasty_v1_Outer_Inner message;
+  tess_code code;
+  *received = 0;
+  while ((code = nasty_v1_kinds_server_stream_read(stream, &message, status)) == TESS_OK) {
+    ++*received;
+    snprintf(last, size, "%s", message.innermost.text);
+    nasty_v1_kinds_server_stream_response_clear(client, &message);
+  }
+  nasty_v1_kinds_server_stream_close(stream);
+  return code;
+}
+
+static tess_code call_client_stream(tess_client *client, int32_t count, char *answer, size_t size,
+                                    tess_status *status) {
+  tess_client_stream *stream = nasty_v1_kinds_client_stream_open(client, NULL, status);
+  if (!stream) return status->code;
+  nasty_v1_Scalars message = nasty_v1_Scalars_init_zero;
+  tess_code code = TESS_OK;
+  for (int32_t i = 1; code == TESS_OK && i <= count; i++) {
+    message.f_int32 = i;
+    code = nasty_v1_kinds_client_stream_write(stream, &message, status);
+  }
+  if (code == TESS_OK) code = nasty_v1_kinds_client_stream_done_writing(stream, status);
+  nasty_v1_Tree tree;
+  if (code == TESS_OK) code = nasty_v1_kinds_client_stream_read(stream, &tree, status);
+  if (code == TESS_OK) {
+    snprintf(answer, size, "%s", tree.name);
+    nasty_v1_kinds_client_stream_response_clear(client, &tree);
+    code = nasty_v1_kinds_client_stream_read(stream, &tree, status);
+  }
+  nasty_v1_kinds_client_stream_close(stream);
+  return code;
+}
+
+static tess_code call_bidi(tess_client *client, unsigned count, int32_t *sum, tess_status *status) {
+  tess_client_stream *stream = nasty_v1_kinds_bidi_open(client, NULL, status);
+  if (!stream) return status->code;
+  tess_code code = TESS_OK;
+  for (unsigned i = 0; code == TESS_OK && i < count; i++) {
+    char text[] = "abcd";
+    nasty_v1_Outer_Inner_Innermost message = nasty_v1_Outer_Inner_Innermost_init_zero;
+    memcpy(message.text, text, sizeof text);
+    code = nasty_v1_kinds_bidi_write(stream, &message, status);
+  }
+  if (code == TESS_OK) code = nasty_v1_kinds_bidi_done_writing(stream, status);
+  nasty_v1_Presence answer;
+  *sum = 0;
+  while (code == TESS_OK && (code = nasty_v1_kinds_bidi_read(stream, &answer, status)) == TESS_OK) {
+    *sum += answer.plain;
+    nasty_v1_kinds_bidi_response_clear(client, &answer);
+  }
+  nasty_v1_kinds_bidi_close(stream);
+  return code;
+}
+
+const stub_side stubs_nanopb = {"nanopb",           register_services,  reply_later, call_ping,
+                                call_say,           call_unhandled,     job_start,   job_result,
+                                call_server_stream, call_client_stream, call_bidi};

@@ -92,6 +92,26 @@ START_TEST(started_and_answered_later) {
 }
 END_TEST
 
+START_TEST(streams) {
+  setup(_i);
+  unsigned received;
+  char text[64] = "";
+  int32_t sum;
+  ck_assert_int_eq(client_side->server_stream(client, 5, &received, text, sizeof text, &status),
+                   TESS_END);
+  ck_assert_uint_eq(received, 5);
+  ck_assert_str_eq(text, "4");
+  ck_assert_int_eq(client_side->server_stream(client, 0, &received, text, sizeof text, &status),
+                   TESS_END);
+  ck_assert_uint_eq(received, 0);
+  ck_assert_int_eq(client_side->client_stream(client, 10, text, sizeof text, &status), TESS_END);
+  ck_assert_str_eq(text, "sum 55");
+  ck_assert_int_eq(client_side->bidi(client, 7, &sum, &status), TESS_END);
+  ck_assert_int_eq(sum, 28);
+  teardown();
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("gen/stubs");
   TCase *tests = tcase_create("stubs");
@@ -99,6 +119,7 @@ int main(void) {
   tcase_add_loop_test(tests, methods_with_like_names, 0, 4);
   tcase_add_loop_test(tests, no_handler, 0, 4);
   tcase_add_loop_test(tests, started_and_answered_later, 0, 4);
+  tcase_add_loop_test(tests, streams, 0, 4);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
