@@ -48,22 +48,26 @@ static int request_file(const text *request) {
   return fd;
 }
 
+/* The child's exit status when there is no such program. */
+#define CANNOT_RUN 127
+
+/* False: what went wrong is on stderr. */
 static bool run(const char *program, int in, text *response) {
   int pipe_fds[2];
-  if (pipe(pipe_fds) != 0) return false;
+  if (pipe(pipe_fds) != 0) return fail("pipe"), false;
   pid_t child = fork();
   if (child < 0) {
     close(pipe_fds[0]);
     close(pipe_fds[1]);
-    return false;
+    return fail("fork"), false;
   }
   if (child == 0) {
-    if (dup2(in, STDIN_FILENO) < 0 || dup2(pipe_fds[1], STDOUT_FILENO) < 0) _exit(127);
+    if (dup2(in, STDIN_FILENO) < 0 || dup2(pipe_fds[1], STDOUT_FILENO) < 0) _exit(CANNOT_RUN);
     close(in);
     close(pipe_fds[0]);
     close(pipe_fds[1]);
     execlp(program, program, (char *)NULL);
-    _exit(127);
+    _exit(CANNOT_RUN);
   }
   close(pipe_fds[1]);
   bool ok = stream_read_all(pipe_fds[0], response);
@@ -71,13 +75,19 @@ static bool run(const char *program, int in, text *response) {
   close(pipe_fds[0]);
   int status;
   while (waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) return false;
+    if (errno != EINTR) return fail("waitpid"), false;
   errno = read_errno;
-  if (ok && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
-    errno = WIFEXITED(status) && WEXITSTATUS(status) == 127 ? ENOENT : ECHILD;
-    ok = false;
+  if (!ok) {
+    fail(program);
+  } else if (WIFSIGNALED(status)) {
+    /* What protoc-gen-c does with proto2 groups, for one. */
+    fprintf(stderr, "protoc-gen-c-messages: %s ended by signal %d\n", program, WTERMSIG(status));
+  } else if (WEXITSTATUS(status) == CANNOT_RUN) {
+    fprintf(stderr, "protoc-gen-c-messages: cannot run %s\n", program);
+  } else if (WEXITSTATUS(status) != 0) {
+    fprintf(stderr, "protoc-gen-c-messages: %s ended with %d\n", program, WEXITSTATUS(status));
   }
-  return ok;
+  return ok && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 /* Puts the packed form of a message in the place of the text. */
@@ -141,7 +151,7 @@ int main(void) {
   if (in < 0) return fail("temporary file");
   int result = 0;
   if (!run(program, in, &response)) {
-    result = fail(program);
+    result = 1;
   } else if (!add_feature(&response)) {
     result = fail("the response of protoc-gen-c");
   } else if (!stream_write_all(STDOUT_FILENO, &response)) {
