@@ -4,13 +4,19 @@
 
 find_package(Civetweb REQUIRED)
 add_library(tessera-civetweb-unity OBJECT civetweb_unity.c)
+target_include_directories(tessera-civetweb-unity PRIVATE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(tessera-civetweb-unity PRIVATE $<BUILD_INTERFACE:civetweb>)
 # Somebody else's code: without our warnings, and without the thread sanitizer,
 # which its stop flag (a plain volatile) would trip.
 target_compile_options(tessera-civetweb-unity PRIVATE -w
   $<$<IN_LIST:thread,${TESSERA_SANITIZE}>:-fno-sanitize=thread>)
 
-add_library(tessera-civetweb STATIC
+if(OPENSSL_FOUND)
+  set(tls http_server_tls.c tls_options.c)
+else()
+  set(tls http_server_tls_none.c)
+endif()
+add_library(tessera-civetweb STATIC ${tls}
   server_civetweb.c http_server_guard.c http_server_head.c http_server_pages.c http_server_serve.c
   http_server_watch.c $<TARGET_OBJECTS:tessera-civetweb-unity>)
 target_include_directories(tessera-civetweb PRIVATE "${PROJECT_SOURCE_DIR}")
@@ -21,7 +27,7 @@ if(OPENSSL_FOUND)
 endif()
 
 find_package(CURL REQUIRED)
-add_library(tessera-curl STATIC transport_curl.c http_reply_head.c)
+add_library(tessera-curl STATIC transport_curl.c transport_driver.c http_reply_head.c tls_options.c)
 target_include_directories(tessera-curl PRIVATE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(tessera-curl PUBLIC tessera-rpc CURL::libcurl Threads::Threads
   PRIVATE $<BUILD_INTERFACE:tessera_warnings>)

@@ -358,13 +358,15 @@ static void run_handler(turn *t) {
   const tess__site_request *r = t->request;
   tess_metadata headers = {
       .entries = t->connection->entries, .count = r->header_count, .capacity = r->header_count};
-  tess_http_request request = {.method = r->method,
-                               .path = r->path,
-                               .query = r->query,
-                               .headers = &headers,
-                               .content_length = t->head.content_length,
-                               .peer = t->connection->peer,
-                               .secure = t->io->tls};
+  tess_http_request request = {
+      .method = r->method,
+      .path = r->path,
+      .query = r->query,
+      .headers = &headers,
+      .content_length = t->head.content_length,
+      .peer = t->connection->peer,
+      .secure = t->io->tls,
+      .client_subject = t->connection->subject[0] != 0 ? t->connection->subject : NULL};
   tess_waker waker = {tess__connection_wake, t->connection};
   tess__connection_unwake(t->connection);
   const tess_http_handler *handler = &t->site->handler;

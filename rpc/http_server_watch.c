@@ -220,6 +220,7 @@ tess__connection *tess__connection_new(tess__watch *watch, int socket, int64_t n
   }
   c->socket = socket;
   c->peer_known = false;
+  c->subject[0] = 0;
   c->refused = false;
   atomic_store(&c->aborted, false);
   atomic_store(&c->state, state_of(TESS__PHASE_HEAD, now_ms + watch->options.header_timeout_ms));

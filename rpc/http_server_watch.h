@@ -57,7 +57,8 @@ typedef struct tess__connection {
   _Atomic bool aborted;   /* the server gives up this request */
   bool refused;           /* over the limit: serve nothing */
   bool peer_known;
-  char peer[64]; /* "127.0.0.1:40312" */
+  char subject[256]; /* of the client's certificate; "": none */
+  char peer[64];     /* "127.0.0.1:40312" */
   tess__traffic traffic;
   tess_metadata_entry entries[TESS__MAX_HEADERS];
   tess__out out; /* for heads and small bodies; capacity is kept */

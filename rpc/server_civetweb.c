@@ -22,18 +22,18 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "rpc/civetweb_unity.h"
 #include "rpc/http_server_serve.h"
-
-/* civetweb_unity.c */
-int tess__civetweb_socket(const struct mg_connection *connection);
-int tess__civetweb_listener(const struct mg_context *context);
+#include "rpc/http_server_tls.h"
 
 struct tess_http_server {
   tess__site site;
   struct mg_context *context;
+  tess__tls *tls; /* NULL: plain */
   char *cors_origin;
   void (*log)(void *ctx, const char *line);
   void *log_ctx;
+  int64_t header_timeout_ms;
   char url[300];
   pthread_mutex_t log_lock;
   char problem[256]; /* civetweb's last words, for the status of a failed start */
@@ -67,17 +67,39 @@ static int on_log(const struct mg_connection *connection, const char *message) {
   return 1;
 }
 
+/* The connection whose TLS handshake this thread makes: civetweb forgets the user
+ * data that was set before on_connect. */
+static _Thread_local tess__connection *in_handshake;
+
+void tess__civetweb_on_handshake(struct mg_connection *connection) {
+  if (in_handshake != NULL) return;
+  int socket = tess__civetweb_socket(connection);
+  in_handshake =
+      tess__connection_new(server_of(connection)->site.watch, socket, tess__monotonic_ms());
+  if (in_handshake == NULL || in_handshake->refused) shutdown(socket, SHUT_RDWR);
+  mg_set_user_connection_data(connection, in_handshake); /* for on_close, if it fails */
+}
+
 static int on_connect(const struct mg_connection *connection, void **data) {
   static const char full[] =
       "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
       "Connection: close\r\n\r\n";
   tess_http_server *server = server_of(connection);
   int socket = tess__civetweb_socket(connection);
-  tess__connection *c = tess__connection_new(server->site.watch, socket, tess__monotonic_ms());
-  if (c == NULL || c->refused) {
-    /* Reading then fails at once, and civetweb closes. */
-    if (send(socket, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) errno = 0;
-    shutdown(socket, SHUT_RDWR);
+  tess__connection *c = in_handshake;
+  in_handshake = NULL;
+  if (c != NULL) {
+    if (!tess__connection_enter(c, TESS__PHASE_HEAD,
+                                tess__monotonic_ms() + server->header_timeout_ms))
+      shutdown(socket, SHUT_RDWR);
+    tess__tls_subject(tess__civetweb_ssl(connection), c->subject, sizeof c->subject);
+  } else {
+    c = tess__connection_new(server->site.watch, socket, tess__monotonic_ms());
+    if (c == NULL || c->refused) {
+      /* Reading then fails at once, and civetweb closes. */
+      if (send(socket, full, sizeof full - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) errno = 0;
+      shutdown(socket, SHUT_RDWR);
+    }
   }
   *data = c;
   return 0;
@@ -85,7 +107,15 @@ static int on_connect(const struct mg_connection *connection, void **data) {
 
 static void on_close(const struct mg_connection *connection) {
   tess__connection *c = mg_get_user_connection_data(connection);
+  in_handshake = NULL;
   if (c != NULL) tess__connection_free(c);
+}
+
+static int on_tls_context(void **context, void *user) {
+  tess_http_server *server = user;
+  if (server->tls == NULL) return 0;
+  *context = tess__tls_context(server->tls);
+  return 1;
 }
 
 /* A head that civetweb itself refuses. */
@@ -173,8 +203,8 @@ static int on_request(struct mg_connection *connection) {
 static_assert(MG_MAX_HEADERS >= TESS__MAX_HEADERS, "update TESS__MAX_HEADERS");
 
 /* "HOST:PORT" to what civetweb binds: a numeric address. */
-static tess_code resolve(const char *listen, char *address, size_t address_size, char *host_out,
-                         size_t host_size, bool *v4, tess_status *status) {
+static tess_code resolve(const char *listen, bool tls, char *address, size_t address_size,
+                         char *host_out, size_t host_size, tess_status *status) {
   char host[256];
   const char *colon = listen != NULL ? strrchr(listen, ':') : NULL;
   if (colon == NULL || colon[1] == 0 || (size_t)(colon - listen) >= sizeof host)
@@ -204,12 +234,12 @@ static tess_code resolve(const char *listen, char *address, size_t address_size,
   char numeric[64];
   rc = getnameinfo(list->ai_addr, list->ai_addrlen, numeric, sizeof numeric, NULL, 0,
                    NI_NUMERICHOST);
-  *v4 = list->ai_family == AF_INET;
+  bool v4 = list->ai_family == AF_INET;
   freeaddrinfo(list);
   if (rc != 0)
     return tess_status_set(status, TESS_INVALID_ARGUMENT, "cannot listen on \"%s\": %s", listen,
                            gai_strerror(rc));
-  snprintf(address, address_size, *v4 ? "%s:%ld" : "[%s]:%ld", numeric, port);
+  snprintf(address, address_size, v4 ? "%s:%ld%s" : "[%s]:%ld%s", numeric, port, tls ? "s" : "");
   return TESS_OK;
 }
 
@@ -245,8 +275,8 @@ static void tune_listener(const struct mg_context *context) {
   if (loopback && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) != 0) errno = 0;
 }
 
-static tess_code start_civetweb(tess_http_server *server, const char *address, size_t connections,
-                                int64_t header_ms, tess_status *status) {
+static tess_code start_civetweb(tess_http_server *server, const char *listen, const char *address,
+                                size_t connections, int64_t header_ms, tess_status *status) {
   char threads[24], queue[24], body_ms[24], idle_ms[24], error[256] = "";
   /* Some more threads than connections, to turn away those over the limit; idle
    * and head time limits are the watcher's, civetweb's are a second line. */
@@ -281,6 +311,7 @@ static tess_code start_civetweb(tess_http_server *server, const char *address, s
                                    .log_message = on_log,
                                    .init_connection = on_connect,
                                    .connection_close = on_close,
+                                   .external_ssl_ctx = on_tls_context,
                                    .http_error = on_http_error};
   struct mg_init_data init = {.callbacks = &callbacks,
                               .user_data = server,
@@ -293,7 +324,7 @@ static tess_code start_civetweb(tess_http_server *server, const char *address, s
   server->context = mg_start2(&init, &failure);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (server->context == NULL)
-    return tess_status_set(status, TESS_UNAVAILABLE, "cannot listen on %s: %s", address,
+    return tess_status_set(status, TESS_UNAVAILABLE, "cannot listen on %s: %s", listen,
                            server->problem[0] != 0 ? server->problem : error);
   tune_listener(server->context);
   return TESS_OK;
@@ -310,12 +341,12 @@ static int64_t ms_or_default(int64_t value, int64_t fallback) {
 tess_http_server *tess_http_server_start(const tess_http_server_options *options,
                                          tess_status *status) {
   char address[96], host[256];
-  bool v4 = true;
   if (options == NULL || options->handler.open == NULL) {
     tess_status_set(status, TESS_INVALID_ARGUMENT, "an HTTP server needs a handler");
     return NULL;
   }
-  if (resolve(options->listen, address, sizeof address, host, sizeof host, &v4, status) != TESS_OK)
+  if (resolve(options->listen, options->tls != NULL, address, sizeof address, host, sizeof host,
+              status) != TESS_OK)
     return NULL;
 
   tess_http_server *server = calloc(1, sizeof *server);
@@ -325,6 +356,10 @@ tess_http_server *tess_http_server_start(const tess_http_server_options *options
   server->log_ctx = options->log_ctx;
   if (options->cors_origin != NULL && (server->cors_origin = strdup(options->cors_origin)) == NULL)
     goto no_memory;
+  if (options->tls != NULL && (server->tls = tess__tls_new(options->tls, status)) == NULL) {
+    tess_http_server_free(server);
+    return NULL;
+  }
   tess__site *site = &server->site;
   site->handler = options->handler;
   site->max_body_bytes = options->max_body_bytes;
@@ -339,12 +374,13 @@ tess_http_server *tess_http_server_start(const tess_http_server_options *options
   if (!tess__pages_init(&site->pages)) goto no_memory;
   size_t connections = or_default(options->max_connections, 256);
   int64_t header_ms = ms_or_default(options->header_timeout_ms, 3000);
+  server->header_timeout_ms = header_ms;
   tess__watch_options watch = {.max_connections = connections,
                                .header_timeout_ms = header_ms,
                                .idle_timeout_ms = site->idle_timeout_ms};
   site->watch = tess__watch_new(&watch);
   if (site->watch == NULL) goto no_memory;
-  if (start_civetweb(server, address, connections, header_ms, status) != TESS_OK) {
+  if (start_civetweb(server, options->listen, address, connections, header_ms, status) != TESS_OK) {
     tess_http_server_free(server);
     return NULL;
   }
@@ -354,7 +390,8 @@ tess_http_server *tess_http_server_start(const tess_http_server_options *options
     tess_http_server_free(server);
     return NULL;
   }
-  snprintf(server->url, sizeof server->url, "http://%s:%d", host, port.port);
+  snprintf(server->url, sizeof server->url, "%s://%s:%d", server->tls != NULL ? "https" : "http",
+           host, port.port);
   return server;
 
 no_memory:
@@ -365,6 +402,13 @@ no_memory:
 
 const char *tess_http_server_url(const tess_http_server *server) {
   return server->url;
+}
+
+tess_code tess_http_server_reload_tls(tess_http_server *server, const tess_tls_options *options,
+                                      tess_status *status) {
+  if (server->tls == NULL)
+    return tess_status_set(status, TESS_FAILED_PRECONDITION, "this server has no TLS");
+  return tess__tls_reload(server->tls, options, status);
 }
 
 /* ---- end ---- */
@@ -398,6 +442,7 @@ void tess_http_server_free(tess_http_server *server) {
     tess_http_server_drain(server, 0);
     mg_stop(server->context);
   }
+  tess__tls_free(server->tls);
   tess__watch_free(server->site.watch);
   tess__pages_cleanup(&server->site.pages);
   pthread_mutex_destroy(&server->log_lock);

@@ -3,16 +3,10 @@
  * The client transport on libcurl's multi interface. The only file that includes
  * curl/curl.h.
  *
- * One thread at a time drives the multi handle. A thread of the transport's own
- * does so while requests are on their way and nobody waits; a thread that waits
- * (tess_transport_ops.wait) takes the role over, so that a blocking call moves
- * its bytes itself, without a hop to another thread and back. Whoever drives
- * tells the other waiting threads when they are done, and hands the role on when
- * it leaves.
- *
- * What other threads want of a request (start, resume, cancel) they note in it,
- * put it into a list and wake the driver. Fields below "driver" are touched by
- * the driver alone, the others under the lock.
+ * One thread at a time drives the multi handle (transport_driver.h). What other
+ * threads want of a request (start, resume, cancel) they note in it and put into a
+ * list. Fields below "driver" are touched by the driver alone, the others under
+ * the driver's lock.
  */
 #include <tessera/transport_curl.h>
 
@@ -21,15 +15,15 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "rpc/http_reply_head.h"
+#include "rpc/tls_options.h"
+#include "rpc/transport_driver.h"
 
 enum {
   SMALL_BODY_BYTES = 64 << 10, /* gathered and sent with the head */
@@ -70,41 +64,20 @@ typedef struct request {
   size_t small_body_capacity;
 } request;
 
-typedef struct waiter {
-  struct waiter *previous, *next;
-  bool (*done)(void *ctx);
-  void *ctx;
-  pthread_cond_t changed;
-  bool finished; /* done(ctx) was true */
-  bool promoted; /* the role of driver is free: take it */
-} waiter;
-
 typedef struct curl_transport {
   tess_transport base;
   tess_transport_curl_options options;
-  pthread_mutex_t lock;
-  pthread_cond_t work; /* for the transport's thread */
-  pthread_t thread;
-  pthread_t driver; /* while driving */
-  bool driving, stop;
-  bool wake_sent; /* the driver has not yet seen the last wake-up */
-  size_t in_flight;
+  tess_tls_options tls; /* owned copies */
+  tess__driver driver;
   request *commands, **commands_end;
   request *spare;
   size_t spare_count;
-  waiter *waiters, *last_waiter;
 
   /* driver */
   CURLM *multi;
   request *active;
   int64_t next_deadline_ms; /* no deadline of an active request is earlier */
 } curl_transport;
-
-static int64_t monotonic_ms(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- requests ---- */
 
@@ -211,7 +184,35 @@ static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sock
   return fd;
 }
 
-static request *request_new(curl_transport *t) {
+/* A file by its name, so that curl reads it again; else the text, which we keep. */
+static CURLcode set_pem(CURL *e, CURLoption file_option, const char *file, CURLoption text_option,
+                        const char *text) {
+  if (file != NULL) return curl_easy_setopt(e, file_option, file);
+  if (text == NULL) return CURLE_OK;
+  struct curl_blob blob = {
+      .data = (char *)(uintptr_t)text, .len = strlen(text), .flags = CURL_BLOB_NOCOPY};
+  return curl_easy_setopt(e, text_option, &blob);
+}
+
+static CURLcode set_tls(CURL *e, const tess_tls_options *tls) {
+  CURLcode rc = curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  if (rc == CURLE_OK)
+    rc = set_pem(e, CURLOPT_CAINFO, tls->ca_file, CURLOPT_CAINFO_BLOB, tls->ca_pem);
+  if (rc == CURLE_OK)
+    rc = set_pem(e, CURLOPT_SSLCERT, tls->certificate_file, CURLOPT_SSLCERT_BLOB,
+                 tls->certificate_pem);
+  if (rc == CURLE_OK)
+    rc = set_pem(e, CURLOPT_SSLKEY, tls->key_file, CURLOPT_SSLKEY_BLOB, tls->key_pem);
+#if LIBCURL_VERSION_NUM >= 0x075700
+  /* A changed list of signers is seen within a minute. */
+  if (rc == CURLE_OK) curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, 60L);
+#endif
+  return rc;
+}
+
+/* NULL: see *result. */
+static request *request_new(curl_transport *t, CURLcode *result) {
+  *result = CURLE_OUT_OF_MEMORY;
   request *r = calloc(1, sizeof *r);
   if (r == NULL) return NULL;
   tess__reply_head_init(&r->head, MAX_HEAD_BYTES);
@@ -246,6 +247,8 @@ static request *request_new(curl_transport *t) {
   SET(CURLOPT_TCP_NODELAY, 1L);
   SET(CURLOPT_CONNECTTIMEOUT_MS, (long)t->options.connect_timeout_ms);
 #undef SET
+  if (rc == CURLE_OK) rc = set_tls(e, &t->tls);
+  *result = rc;
   if (rc != CURLE_OK) {
     request_free(r);
     return NULL;
@@ -399,7 +402,7 @@ static void end_request(curl_transport *t, request *r, tess_code code, const cha
   if (r->active) unlink_active(t, r);
   tess__reply_head_reset(&r->head);
   bool spare = false;
-  pthread_mutex_lock(&t->lock);
+  pthread_mutex_lock(&t->driver.lock);
   o->transport_data = NULL;
   r->outgoing = NULL;
   if (r->queued) {
@@ -410,14 +413,14 @@ static void end_request(curl_transport *t, request *r, tess_code code, const cha
     if (t->commands_end == &r->next_command) t->commands_end = at;
     r->queued = false;
   }
-  t->in_flight--;
+  t->driver.in_flight--;
   if (t->spare_count < MAX_SPARE) {
     r->next_spare = t->spare;
     t->spare = r;
     t->spare_count++;
     spare = true;
   }
-  pthread_mutex_unlock(&t->lock);
+  pthread_mutex_unlock(&t->driver.lock);
   if (!spare) request_free(r);
   o->ops->on_end(o, code, detail != NULL ? text : NULL);
 }
@@ -430,7 +433,12 @@ static tess_code code_of(CURLcode rc) {
       return TESS_RESOURCE_EXHAUSTED;
     case CURLE_URL_MALFORMAT:
     case CURLE_BAD_FUNCTION_ARGUMENT:
+    case CURLE_SSL_CERTPROBLEM: /* our own files */
+    case CURLE_SSL_CACERT_BADFILE:
       return TESS_INVALID_ARGUMENT;
+    case CURLE_NOT_BUILT_IN:
+    case CURLE_UNKNOWN_OPTION:
+      return TESS_UNIMPLEMENTED;
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9, or no HTTP at all */
     case CURLE_BAD_CONTENT_ENCODING:
@@ -479,11 +487,11 @@ static void begin(curl_transport *t, request *r) {
 
 static void obey(curl_transport *t) {
   for (;;) {
-    pthread_mutex_lock(&t->lock);
-    t->wake_sent = false;
+    pthread_mutex_lock(&t->driver.lock);
+    tess__driver_looks(&t->driver);
     request *r = t->commands;
     if (r == NULL) {
-      pthread_mutex_unlock(&t->lock);
+      pthread_mutex_unlock(&t->driver.lock);
       return;
     }
     t->commands = r->next_command;
@@ -491,7 +499,7 @@ static void obey(curl_transport *t) {
     r->queued = false;
     bool start = r->want_start, resume = r->want_resume;
     r->want_start = r->want_resume = false;
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->driver.lock);
     if (atomic_load(&r->want_cancel)) {
       end_request(t, r, TESS_CANCELED, "canceled");
       continue;
@@ -512,7 +520,7 @@ static void obey(curl_transport *t) {
 }
 
 static void expire(curl_transport *t) {
-  int64_t now_ms = monotonic_ms();
+  int64_t now_ms = tess__driver_now_ms();
   if (now_ms < t->next_deadline_ms) return;
   /* Ending one may start others or end more: look from the start each time. */
   for (;;) {
@@ -530,18 +538,8 @@ static void expire(curl_transport *t) {
   }
 }
 
-/* Lets the waiting threads know which of them are done. */
-static void tell_waiters(curl_transport *t) {
-  pthread_mutex_lock(&t->lock);
-  for (waiter *w = t->waiters; w != NULL; w = w->next) {
-    if (w->finished || !w->done(w->ctx)) continue;
-    w->finished = true;
-    pthread_cond_signal(&w->changed);
-  }
-  pthread_mutex_unlock(&t->lock);
-}
-
-static void work(curl_transport *t) {
+static void work(void *ctx) {
+  curl_transport *t = ctx;
   int running = 0, left = 0;
   obey(t);
   curl_multi_perform(t->multi, &running);
@@ -558,78 +556,33 @@ static void work(curl_transport *t) {
 }
 
 /* Sleeps until a socket, a timer or another thread wants something. */
-static void rest(curl_transport *t, int64_t until_ms) {
+static void rest(void *ctx, int64_t until_ms) {
+  curl_transport *t = ctx;
   int64_t wake_ms = until_ms < t->next_deadline_ms ? until_ms : t->next_deadline_ms;
   int64_t sleep_ms = 60000;
   if (wake_ms != TESS_NEVER_MS) {
-    sleep_ms = wake_ms - monotonic_ms();
+    sleep_ms = wake_ms - tess__driver_now_ms();
     if (sleep_ms < 0) sleep_ms = 0;
     if (sleep_ms > 60000) sleep_ms = 60000;
   }
-  pthread_mutex_lock(&t->lock);
+  pthread_mutex_lock(&t->driver.lock);
   bool busy = t->commands != NULL;
-  pthread_mutex_unlock(&t->lock);
+  pthread_mutex_unlock(&t->driver.lock);
   if (!busy) curl_multi_poll(t->multi, NULL, 0, (int)sleep_ms, NULL);
 }
 
-/* Under the lock: somebody should drive, if there is something to do. */
-static void hand_over(curl_transport *t) {
-  t->driving = false;
-  for (waiter *w = t->waiters; w != NULL; w = w->next) {
-    if (w->finished) continue;
-    w->promoted = true;
-    pthread_cond_signal(&w->changed);
-    return;
-  }
-  if (t->in_flight > 0 || t->stop) pthread_cond_signal(&t->work);
+static void wake(void *ctx) {
+  curl_multi_wakeup(((curl_transport *)ctx)->multi);
 }
 
-static void end_all(curl_transport *t) {
+static void end_all(void *ctx) {
+  curl_transport *t = ctx;
   obey(t);
   while (t->active != NULL)
     end_request(t, t->active, TESS_CANCELED, "the transport was freed");
 }
 
-static void *own_thread(void *arg) {
-  curl_transport *t = arg;
-  pthread_mutex_lock(&t->lock);
-  while (!t->stop) {
-    if (t->driving || t->in_flight == 0 || t->waiters != NULL) {
-      pthread_cond_wait(&t->work, &t->lock);
-      continue;
-    }
-    t->driving = true;
-    t->driver = pthread_self();
-    while (!t->stop && t->in_flight > 0 && t->waiters == NULL) {
-      pthread_mutex_unlock(&t->lock);
-      work(t);
-      pthread_mutex_lock(&t->lock);
-      if (t->stop || t->in_flight == 0 || t->waiters != NULL) break;
-      pthread_mutex_unlock(&t->lock);
-      rest(t, TESS_NEVER_MS);
-      pthread_mutex_lock(&t->lock);
-    }
-    hand_over(t);
-  }
-  t->driving = true;
-  t->driver = pthread_self();
-  pthread_mutex_unlock(&t->lock);
-  end_all(t);
-  return NULL;
-}
-
 /* ---- tess_transport_ops ---- */
-
-/* Under the lock: the driver shall look at the commands. */
-static void call_driver(curl_transport *t, bool caller_waits) {
-  if (!t->driving) {
-    if (!caller_waits) pthread_cond_signal(&t->work);
-    return;
-  }
-  if (t->wake_sent || pthread_equal(t->driver, pthread_self())) return;
-  t->wake_sent = true;
-  curl_multi_wakeup(t->multi);
-}
 
 static void enqueue(curl_transport *t, request *r) {
   if (r->queued) return;
@@ -646,16 +599,18 @@ static tess_code transport_start(tess_transport *transport, tess_http_outgoing *
       strncasecmp(outgoing->url, "https://", 8) != 0)
     return tess_status_set(status, TESS_INVALID_ARGUMENT, "\"%s\" is no http or https URL",
                            outgoing->url);
-  pthread_mutex_lock(&t->lock);
+  pthread_mutex_lock(&t->driver.lock);
   request *r = t->spare;
   if (r != NULL) {
     t->spare = r->next_spare;
     t->spare_count--;
   }
-  pthread_mutex_unlock(&t->lock);
-  if (r == NULL) r = request_new(t);
+  pthread_mutex_unlock(&t->driver.lock);
+  CURLcode rc = CURLE_OK;
+  if (r == NULL) r = request_new(t, &rc);
   if (r == NULL)
-    return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory for a request");
+    return tess_status_set(status, code_of(rc), "cannot make a request: %s",
+                           curl_easy_strerror(rc));
 
   r->outgoing = outgoing;
   r->queued = r->want_resume = false;
@@ -666,156 +621,73 @@ static tess_code transport_start(tess_transport *transport, tess_http_outgoing *
   r->failure = TESS_OK;
   r->error[0] = 0;
   r->deadline_ms = outgoing->deadline_ms;
-  CURLcode rc = set_up(t, r);
+  rc = set_up(t, r);
   if (rc != CURLE_OK) {
     request_free(r);
     return tess_status_set(status, code_of(rc), "cannot start the request: %s",
                            curl_easy_strerror(rc));
   }
-  pthread_mutex_lock(&t->lock);
+  pthread_mutex_lock(&t->driver.lock);
   outgoing->transport_data = r;
-  t->in_flight++;
+  t->driver.in_flight++;
   enqueue(t, r);
-  call_driver(t, outgoing->caller_waits);
-  pthread_mutex_unlock(&t->lock);
+  tess__driver_call(&t->driver, outgoing->caller_waits);
+  pthread_mutex_unlock(&t->driver.lock);
   return TESS_OK;
 }
 
 static void transport_resume(tess_transport *transport, tess_http_outgoing *outgoing) {
   curl_transport *t = (curl_transport *)transport;
-  pthread_mutex_lock(&t->lock);
+  pthread_mutex_lock(&t->driver.lock);
   request *r = outgoing->transport_data;
   if (r != NULL) {
     r->want_resume = true;
     enqueue(t, r);
-    call_driver(t, false);
+    tess__driver_call(&t->driver, false);
   }
-  pthread_mutex_unlock(&t->lock);
+  pthread_mutex_unlock(&t->driver.lock);
 }
 
 static void transport_cancel(tess_transport *transport, tess_http_outgoing *outgoing) {
   curl_transport *t = (curl_transport *)transport;
-  pthread_mutex_lock(&t->lock);
+  pthread_mutex_lock(&t->driver.lock);
   request *r = outgoing->transport_data;
   if (r != NULL) {
     atomic_store(&r->want_cancel, true);
     enqueue(t, r);
-    call_driver(t, false);
+    tess__driver_call(&t->driver, false);
   }
-  pthread_mutex_unlock(&t->lock);
+  pthread_mutex_unlock(&t->driver.lock);
 }
 
 static int64_t transport_now_ms(tess_transport *transport) {
   (void)transport;
-  return monotonic_ms();
-}
-
-static void add_waiter(curl_transport *t, waiter *w) {
-  w->next = NULL;
-  w->previous = t->last_waiter;
-  if (t->last_waiter != NULL)
-    t->last_waiter->next = w;
-  else
-    t->waiters = w;
-  t->last_waiter = w;
-}
-
-static void remove_waiter(curl_transport *t, waiter *w) {
-  if (w->previous != NULL)
-    w->previous->next = w->next;
-  else
-    t->waiters = w->next;
-  if (w->next != NULL)
-    w->next->previous = w->previous;
-  else
-    t->last_waiter = w->previous;
-}
-
-/* Drives until this thread's own request is done. Under the lock; gives it up
- * meanwhile. */
-static bool drive_until(curl_transport *t, waiter *self, int64_t until_ms) {
-  bool done;
-  t->driving = true;
-  t->driver = pthread_self();
-  pthread_mutex_unlock(&t->lock);
-  for (;;) {
-    work(t);
-    /* Also those who came to wait for something that had happened before. */
-    tell_waiters(t);
-    done = self->done(self->ctx);
-    if (done || monotonic_ms() >= until_ms) break;
-    rest(t, until_ms);
-  }
-  pthread_mutex_lock(&t->lock);
-  hand_over(t);
-  return done;
+  return tess__driver_now_ms();
 }
 
 static bool transport_wait(tess_transport *transport, bool (*done)(void *ctx), void *ctx,
                            int64_t until_ms) {
-  curl_transport *t = (curl_transport *)transport;
-  waiter self = {.done = done, .ctx = ctx};
-  bool result = false;
-  pthread_mutex_lock(&t->lock);
-  if (!t->driving) {
-    result = drive_until(t, &self, until_ms);
-    pthread_mutex_unlock(&t->lock);
-    return result;
-  }
-  pthread_condattr_t attr;
-  pthread_condattr_init(&attr);
-  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-  pthread_cond_init(&self.changed, &attr);
-  pthread_condattr_destroy(&attr);
-  add_waiter(t, &self);
-  call_driver(t, false); /* it tells what had happened before we came */
-  for (;;) {
-    if (self.finished) {
-      result = true;
-      break;
-    }
-    if (monotonic_ms() >= until_ms) break;
-    if (!t->driving) {
-      self.promoted = false;
-      remove_waiter(t, &self);
-      result = drive_until(t, &self, until_ms);
-      pthread_mutex_unlock(&t->lock);
-      pthread_cond_destroy(&self.changed);
-      return result;
-    }
-    self.promoted = false;
-    if (until_ms == TESS_NEVER_MS) {
-      pthread_cond_wait(&self.changed, &t->lock);
-    } else {
-      struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000L};
-      pthread_cond_timedwait(&self.changed, &t->lock, &until);
-    }
-  }
-  remove_waiter(t, &self);
-  if (self.promoted && !t->driving) hand_over(t);
-  pthread_mutex_unlock(&t->lock);
-  pthread_cond_destroy(&self.changed);
-  return result;
+  return tess__driver_wait(&((curl_transport *)transport)->driver, done, ctx, until_ms);
 }
 
-static void transport_free(tess_transport *transport) {
-  curl_transport *t = (curl_transport *)transport;
-  if (t == NULL) return;
-  pthread_mutex_lock(&t->lock);
-  t->stop = true;
-  if (t->driving) curl_multi_wakeup(t->multi);
-  pthread_cond_signal(&t->work);
-  pthread_mutex_unlock(&t->lock);
-  pthread_join(t->thread, NULL);
+/* What is left when the thread has ended, or was never started. */
+static void dispose(curl_transport *t) {
   while (t->spare != NULL) {
     request *r = t->spare;
     t->spare = r->next_spare;
     request_free(r);
   }
-  curl_multi_cleanup(t->multi);
-  pthread_cond_destroy(&t->work);
-  pthread_mutex_destroy(&t->lock);
+  if (t->multi != NULL) curl_multi_cleanup(t->multi);
+  tess__tls_options_cleanup(&t->tls);
+  tess__driver_cleanup(&t->driver);
   free(t);
+}
+
+static void transport_free(tess_transport *transport) {
+  curl_transport *t = (curl_transport *)transport;
+  if (t == NULL) return;
+  tess__driver_stop(&t->driver);
+  dispose(t);
 }
 
 static const tess_transport_ops curl_ops = {.start = transport_start,
@@ -831,19 +703,6 @@ static void global_init(void) {
   global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* The thread takes no signals that are meant for the program. */
-static int start_thread(curl_transport *t) {
-  sigset_t set, before;
-  sigfillset(&set);
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
-  for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
-    sigdelset(&set, faults[i]);
-  pthread_sigmask(SIG_BLOCK, &set, &before);
-  int rc = pthread_create(&t->thread, NULL, own_thread, t);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return rc;
-}
-
 tess_transport *tess_transport_curl_new(const tess_transport_curl_options *options,
                                         tess_status *status) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -855,33 +714,35 @@ tess_transport *tess_transport_curl_new(const tess_transport_curl_options *optio
   }
   t->base.ops = &curl_ops;
   if (options != NULL) t->options = *options;
+  t->options.tls = NULL; /* the caller's; ours is t->tls */
   if (t->options.max_connections_per_host == 0) t->options.max_connections_per_host = 16;
   if (t->options.max_connections == 0) t->options.max_connections = 256;
   if (t->options.connect_timeout_ms <= 0) t->options.connect_timeout_ms = 5000;
   if (t->options.buffer_bytes > LARGE_OUT_BYTES) t->options.buffer_bytes = LARGE_OUT_BYTES;
   t->commands_end = &t->commands;
   t->next_deadline_ms = TESS_NEVER_MS;
+  static const tess__driver_ops driver_ops = {work, rest, wake, end_all};
+  tess__driver_init(&t->driver, &driver_ops, t);
+  CURLcode rc = CURLE_OUT_OF_MEMORY;
   t->multi = curl_multi_init();
-  if (t->multi == NULL) {
-    free(t);
-    tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory for a transport");
-    return NULL;
-  }
+  if (t->multi == NULL ||
+      (options != NULL && options->tls != NULL && !tess__tls_options_copy(&t->tls, options->tls)))
+    goto failed;
+  /* The first request's handle shows whether this libcurl can do what is asked. */
+  t->spare = request_new(t, &rc);
+  if (t->spare == NULL) goto failed;
+  t->spare_count = 1;
   long total = (long)t->options.max_connections;
   curl_multi_setopt(t->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
   curl_multi_setopt(t->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
                     (long)t->options.max_connections_per_host);
   curl_multi_setopt(t->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, total);
   curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, total);
-  pthread_mutex_init(&t->lock, NULL);
-  pthread_cond_init(&t->work, NULL);
-  if (start_thread(t) != 0) {
-    curl_multi_cleanup(t->multi);
-    pthread_cond_destroy(&t->work);
-    pthread_mutex_destroy(&t->lock);
-    free(t);
-    tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "cannot start the transport's thread");
-    return NULL;
-  }
+  if (tess__driver_start(&t->driver) != 0) goto failed;
   return &t->base;
+
+failed:
+  tess_status_set(status, code_of(rc), "cannot set up a transport: %s", curl_easy_strerror(rc));
+  dispose(t);
+  return NULL;
 }

@@ -36,6 +36,8 @@ typedef struct tess_http_request {
   int64_t content_length; /* -1: unknown (chunked); 0: no body */
   const char *peer;       /* "127.0.0.1:40312", or NULL */
   bool secure;            /* over TLS */
+  /* Subject of the client's verified certificate, as RFC 2253 text; NULL: none. */
+  const char *client_subject;
 } tess_http_request;
 
 /* What an exchange asks its adapter to do next. */

@@ -11,6 +11,7 @@
 #define TESSERA_HTTP_SERVER_H
 
 #include <tessera/http.h>
+#include <tessera/tls.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,6 +28,7 @@ typedef void (*tess_metrics_writer)(void *ctx, void (*print)(void *out, const ch
 typedef struct tess_http_server_options {
   const char *listen; /* "HOST:PORT"; port 0 picks a free one */
   tess_http_handler handler;
+  const tess_tls_options *tls; /* copied; NULL: plain HTTP */
   size_t max_connections;    /* threads; default 256. More wait in the queue, then are closed */
   size_t max_body_bytes;     /* of any request; larger: 413. Default no limit */
   int64_t header_timeout_ms; /* for a request head to arrive; default 3000 */
@@ -56,8 +58,12 @@ typedef struct tess_static_file {
  * invalid_argument, memory. */
 tess_http_server *tess_http_server_start(const tess_http_server_options *options,
                                          tess_status *status);
-/* "http://127.0.0.1:8081"; lives as long as the server. */
+/* "http://127.0.0.1:8081" or "https://..."; lives as long as the server. */
 const char *tess_http_server_url(const tess_http_server *server);
+/* New connections get these certificates; NULL: those of the same files, read
+ * again. On error (as in tess_http_server_start) all stays as it was. */
+tess_code tess_http_server_reload_tls(tess_http_server *server, const tess_tls_options *options,
+                                      tess_status *status);
 /* Ends politely: /readyz says no, idle connections are closed, requests in
  * progress get up to grace_ms, then are aborted. True: all had finished. */
 bool tess_http_server_drain(tess_http_server *server, int64_t grace_ms);

@@ -10,6 +10,7 @@
 #define TESSERA_TRANSPORT_CURL_H
 
 #include <tessera/http.h>
+#include <tessera/tls.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,6 +22,7 @@ typedef struct tess_transport_curl_options {
   size_t max_connections;          /* default 256 */
   int64_t connect_timeout_ms;      /* default 5000 */
   size_t buffer_bytes; /* per transfer; default 512 KiB in, 2 MiB out for large bodies */
+  const tess_tls_options *tls; /* for https URLs; copied; NULL: the system's signers */
 } tess_transport_curl_options;
 
 /* NULL on error. options may be NULL. Free with transport->ops->free. */

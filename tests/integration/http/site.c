@@ -248,8 +248,10 @@ static tess_http_exchange *site_open(void *ctx, const tess_http_request *request
   if (e->kind == HEADERS) {
     size_t room = 65536;
     grow(e, room);
-    e->size = (size_t)snprintf((char *)e->body, room, "%s|%s|%s|", request->method,
-                               request->query != NULL ? request->query : "-", request->peer);
+    e->size = (size_t)snprintf((char *)e->body, room, "%s|%s|%s|%s|%s|", request->method,
+                               request->query != NULL ? request->query : "-", request->peer,
+                               request->secure ? "tls" : "plain",
+                               request->client_subject != NULL ? request->client_subject : "-");
     for (size_t i = 0; i < request->headers->count; i++) {
       const tess_metadata_entry *h = &request->headers->entries[i];
       e->size +=

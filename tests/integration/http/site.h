@@ -10,7 +10,7 @@
  *   /big?N           N bytes of a pattern
  *   /refuse          404 without reading the body
  *   /slowread?N      wants the body, but not later than N ms: 408
- *   /headers         200 with the request's headers as the body
+ *   /headers         200, the body is what open() was told of the request
  *   /busy?N          computes on its thread for N ms
  */
 #ifndef TESSERA_TESTS_HTTP_SITE_H

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What rpc/civetweb_unity.c adds to civetweb's API, and what it calls.
+ */
+#ifndef TESSERA_RPC_CIVETWEB_UNITY_H
+#define TESSERA_RPC_CIVETWEB_UNITY_H
+
+struct mg_connection;
+struct mg_context;
+
+/* The connection's descriptor. */
+int tess__civetweb_socket(const struct mg_connection *connection);
+/* The first listener's. */
+int tess__civetweb_listener(const struct mg_context *context);
+/* The connection's SSL, or NULL. */
+void *tess__civetweb_ssl(const struct mg_connection *connection);
+
+/* Ours, in server_civetweb.c: called before each step of a TLS handshake, which
+ * civetweb makes before it tells anybody of a new connection. */
+void tess__civetweb_on_handshake(struct mg_connection *connection);
+
+#endif
