@@ -23,7 +23,8 @@ test=(check git clang-format-19 libclang-rt-19-dev python3-protobuf procps)
 # Not in every release (Ubuntu ships browsers as snaps): tests that need one say
 # that they skip.
 test_wanted=(llvm-19 chromium firefox-esr)
-bench=(libgrpc++-dev protobuf-compiler-grpc libblis-dev g++)
+# libcivetweb-dev: the floor that the RPC benchmarks are held against.
+bench=(libcivetweb-dev nghttp2-client libgrpc++-dev protobuf-compiler-grpc libblis-dev g++)
 
 die() { echo "deps.sh: $1" >&2; exit 1; }
 
