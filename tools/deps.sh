@@ -15,7 +15,8 @@ set -euo pipefail
 build=(build-essential ca-certificates cmake ninja-build pkg-config dpkg-dev
   protobuf-compiler libprotobuf-dev libprotoc-dev
   protobuf-c-compiler libprotobuf-c-dev nanopb
-  libcurl4-openssl-dev libjansson-dev libssl-dev zlib1g-dev libjavascriptcoregtk-4.1-dev
+  libcurl4-openssl-dev libjansson-dev libssl-dev libjavascriptcoregtk-4.1-dev
+  zlib1g-dev libbrotli-dev libsnappy-dev libzstd-dev
   libopenblas-dev wabt clang-19 lld-19 libclang-rt-19-dev-wasm32
   python3-numpy curl)
 # --test. nodejs and npm are looked for as commands: they often come from elsewhere.
