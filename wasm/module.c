@@ -249,7 +249,8 @@ static tess_http_exchange *open_exchange(tess_module *module, tess__request *req
         .path = path_text,
         .query = query,
         .headers = &metadata,
-        .content_length = (int64_t)body->size,
+        /* The body is given as a whole: the core must not make room for it. */
+        .content_length = body->size > 0 ? -1 : 0,
     };
     tess_waker waker = {on_wake, request};
     exchange = module->handler.open(module->handler.ctx, &head, waker, clock_ms(module));

@@ -485,6 +485,8 @@ START_TEST(cancel_frees_and_stops) {
   fake_host_turn(host);
   ck_assert_uint_eq(host->post_count, _i == 0 ? 2 : 0);
   ck_assert_uint_gt(fake_live_bytes, before + BIG * BIG * 4);
+  /* The operands lie where they came in, in no second place. */
+  ck_assert_uint_lt(fake_live_bytes, before + BIG * BIG * 8);
   tess_module_on_cancel(host->module, 1);
   fake_host_turn(host);
   ck_assert_uint_eq(host->cancelled, host->post_count);
