@@ -38,6 +38,10 @@ bool tess_call_is_get(const tess_call *call) {
   return call->is_get;
 }
 
+const char *tess_call_query(const tess_call *call) {
+  return call->query;
+}
+
 int64_t tess_call_deadline_ms(const tess_call *call) {
   return call->deadline_ms;
 }

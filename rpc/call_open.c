@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-enum { HTTP_METHOD_NOT_ALLOWED = 405, HTTP_UNSUPPORTED_MEDIA_TYPE = 415 };
+enum { HTTP_NOT_FOUND = 404, HTTP_METHOD_NOT_ALLOWED = 405, HTTP_UNSUPPORTED_MEDIA_TYPE = 415 };
 
 /* The headers that steer a call; empty where absent. */
 typedef struct request_head {
@@ -112,7 +112,7 @@ static void answer_plain(tess_call *call, int http_status, const char *name, con
   call->http_status = http_status;
   call->refused = true;
   /* Without memory the answer goes out without the header. */
-  (void)tess_metadata_add(&call->response_headers, name, value);
+  if (name != NULL) (void)tess_metadata_add(&call->response_headers, name, value);
 }
 
 /* The content types of a method, for Accept-Post. */
@@ -236,6 +236,7 @@ static bool open_get(tess_call *call, const char *query, const request_head *hea
   tess_slice encoding = {0}, compression = {0}, version = {0};
   call->is_get = true;
   call->protocol = &tess__connect_unary;
+  if (query != NULL) call->query = tess_arena_strndup(&call->arena, query, strlen(query));
   if (!tess__query_field(query, "encoding", &encoding)) return false;
   call->codec = tess__server_codec(call->server, encoding.data, encoding.size);
   if (call->codec == NULL) return false;
@@ -273,8 +274,14 @@ static bool is_method(const tess_http_request *request, const char *name) {
 static bool accept_head(tess_call *call, const tess_http_request *request, int64_t now_ms) {
   call->route = tess__router_find(&call->server->router, request->path);
   if (call->route == NULL) {
+    /* Connect's errors are for Connect's clients, and for people. */
+    const char *type = tess_metadata_get(request->headers, "content-type");
+    if (type != NULL && strncmp(type, "application/grpc", 16) == 0) {
+      answer_plain(call, HTTP_NOT_FOUND, NULL, NULL);
+      return false;
+    }
     call->protocol = &tess__connect_unary;
-    call->http_status = tess_code_to_http(TESS_NOT_FOUND);
+    call->http_status = HTTP_NOT_FOUND;
     tess_status_set(&call->status, TESS_UNIMPLEMENTED, "no such method: %.512s", request->path);
     call->refused = true;
     return false;

@@ -345,6 +345,12 @@ void tess__client_accept_head(tess__client_base *base, int status, const tess_me
     tess__client_fail(base, TESS_INTERNAL, "unknown compression \"%.100s\"", encoding->value);
 }
 
+void tess__client_headers_are_trailers(tess__client_base *base) {
+  tess_metadata empty = base->response_trailers;
+  base->response_trailers = base->response_headers;
+  base->response_headers = empty;
+}
+
 size_t tess__client_max_message_bytes(const tess__client_base *base) {
   size_t limit = base->client->options.max_response_bytes;
   /* Limits hold for what is decompressed; a coding may add a little. */

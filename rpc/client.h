@@ -100,6 +100,8 @@ tess_code tess__client_decode(tess__client_base *base, tess_slice data, bool com
                               tess_arena *arena, void *message);
 /* Largest message before decompression. */
 size_t tess__client_max_message_bytes(const tess__client_base *base);
+/* gRPC-Web's answer without a body: moves the headers to the trailers. */
+void tess__client_headers_are_trailers(tess__client_base *base);
 /* The call is over: interceptors, then what the caller wanted to have. */
 void tess__client_end(tess__client_base *base);
 

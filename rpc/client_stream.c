@@ -362,8 +362,9 @@ void tess_client_stream_resume(tess_client_call *handle) {
 static void check_end(stream_call *call) {
   tess__client_base *base = &call->base;
   if (!call->end_seen && is_grpc_web(call) && call->messages == 0 && call->head_size == 0) {
-    /* Without a body the status may stand in the headers ("trailers only"). */
-    call->end_seen = tess__grpc_status_take(&base->response_headers, &base->status);
+    /* Without a body the headers are the trailers ("trailers only"). */
+    tess__client_headers_are_trailers(base);
+    call->end_seen = tess__grpc_status_take(&base->response_trailers, &base->status);
     if (call->end_seen && base->status.code != TESS_OK) base->failed = true;
   }
   if (!call->end_seen)

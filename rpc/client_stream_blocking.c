@@ -216,9 +216,13 @@ tess_code tess_client_stream_read(tess_client_stream *stream, void *message, tes
   return code;
 }
 
+void tess_client_stream_cancel(tess_client_stream *stream) {
+  if (!is_ended(stream)) tess_client_call_cancel(stream->call);
+}
+
 void tess_client_stream_close(tess_client_stream *stream) {
   if (stream == NULL) return;
-  if (!is_ended(stream)) tess_client_call_cancel(stream->call);
+  tess_client_stream_cancel(stream);
   /* The transport's last word, after which it does not use the stream any more. */
   wait_for(stream, is_ended);
   tess__client_stream_unref(stream->call);

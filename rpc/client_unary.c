@@ -224,9 +224,9 @@ static void read_frames(unary_call *call) {
     data += TESS__ENVELOPE_BYTES + envelope.size;
     left -= TESS__ENVELOPE_BYTES + envelope.size;
   }
-  /* Without a body the status may stand in the headers ("trailers only"). */
-  tess_metadata *trailers = ended ? &base->response_trailers : &base->response_headers;
-  if (!tess__grpc_status_take(trailers, &base->status)) {
+  /* Without a body the headers are the trailers ("trailers only"). */
+  if (!ended && messages == 0) tess__client_headers_are_trailers(base);
+  if (!tess__grpc_status_take(&base->response_trailers, &base->status)) {
     tess__client_fail(base, TESS_INTERNAL, "the response has no grpc-status");
     return;
   }
@@ -310,10 +310,11 @@ static unary_call *prepare(tess_client *client, const tess_method *method,
   if (code == TESS_OK)
     code = tess__client_encode_message(&codec, request, &call->body, &compressed);
   if (code == TESS_OK) code = try_get(call, compressed);
-  /* A framed request names its compression even where this message needs none. */
-  if (code == TESS_OK)
-    code = tess__client_add_headers(
-        base, compressed || (base->framed && client->options.send_compressor != NULL));
+  /* A framed request names its compression even where this message needs none, and
+   * so does a client that compresses everything: an empty body stays empty. */
+  bool named = client->options.send_compressor != NULL &&
+               (base->framed || client->options.min_compress_bytes == 1);
+  if (code == TESS_OK) code = tess__client_add_headers(base, compressed || named);
   base->outgoing.content_length = (int64_t)call->body.total_bytes;
   base->outgoing.body = call->body.items;
   base->outgoing.body_count = call->body.count;

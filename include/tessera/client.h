@@ -44,7 +44,7 @@ typedef struct tess_client_options {
   /* What requests are compressed with (it must also be added below); default
    * identity. */
   const tess_compressor *send_compressor;
-  size_t min_compress_bytes; /* smaller requests go as they are; default 1024 */
+  size_t min_compress_bytes; /* smaller requests go as they are; default 1024; 1: all */
 } tess_client_options;
 
 /* NULL on error: invalid_argument (bad URL, no transport) or memory. */
@@ -125,6 +125,9 @@ tess_code tess_client_stream_write(tess_client_stream *stream, const void *messa
 tess_code tess_client_stream_done_writing(tess_client_stream *stream, tess_status *status);
 /* TESS_OK: *message is filled, clear it. TESS_END: the stream ended well. */
 tess_code tess_client_stream_read(tess_client_stream *stream, void *message, tess_status *status);
+/* Gives up: what reads or writes ends with TESS_CANCELED. Any thread. */
+void tess_client_stream_cancel(tess_client_stream *stream);
+/* Gives up, if the stream has not ended, and frees it. */
 void tess_client_stream_close(tess_client_stream *stream);
 
 /* ---- interceptors ---- */

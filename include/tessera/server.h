@@ -133,6 +133,8 @@ tess_metadata *tess_call_response_trailers(tess_call *call);
 const char *tess_call_peer(const tess_call *call);     /* or NULL */
 const char *tess_call_protocol(const tess_call *call); /* "connect", "grpc-web" */
 bool tess_call_is_get(const tess_call *call);
+/* Of a GET, without '?', still escaped; NULL: none. */
+const char *tess_call_query(const tess_call *call);
 /* On the adapter's clock; TESS_NEVER_MS: none. */
 int64_t tess_call_deadline_ms(const tess_call *call);
 /* Timeout that the client asked for, in ms; -1: none. */
