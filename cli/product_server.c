@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A product on a tessera-server, or on any peer that implements MatmulService:
- * one Multiply, operands sent from the mapped files, the result used where it
- * was received.
+ * A product on a tessera-server, or on any peer that implements MatmulService.
+ * Unwatched it is one Multiply: operands sent from the mapped files, the result
+ * used where it was received. While somebody watches a terminal it is one
+ * MultiplyTiles: the bar moves as tiles come, for a copy of the operands and one
+ * of the result.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/product.h"
+#include "cli/progress.h"
 #include "cli/remote.h"
 #include "cli/report.h"
+#include "cli/tiles.h"
 #include "cli/wire.h"
 #include "tessera/matmul/v1/matmul.pb-c.h"
 
@@ -76,17 +80,101 @@ static tess_code check_reply(const Tessera__Matmul__V1__TileResult *reply,
   return TESS_OK;
 }
 
-static void tell_how(const Tessera__Matmul__V1__TileResult *reply, bool quiet, cli_answer *answer) {
+/* For the summary. */
+static void tell_how(const Tessera__Matmul__V1__TileResult *reply, cli_answer *answer) {
   const Tessera__Matmul__V1__ProductStats *stats = reply->stats;
-  if (stats == NULL) {
-    snprintf(answer->how, sizeof answer->how, "%.100s", reply->worker);
+  if (stats == NULL || stats->mode == TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED) {
+    snprintf(answer->how, sizeof answer->how, "%.100s", reply->worker); /* a worker by itself */
     return;
   }
-  for (size_t i = 0; i < stats->n_notes; i++)
-    cli_note(quiet, "note: %s", stats->notes[i]);
   snprintf(answer->how, sizeof answer->how, "%s, %u %s: %u by workers, %u by the server",
            cli_mode_name(stats->mode), stats->tiles, stats->tiles == 1 ? "tile" : "tiles",
            stats->proxied_tiles, stats->local_tiles);
+}
+
+/* ---- in one reply ---- */
+
+static tess_code multiply(cli_remote *remote, const cli_product *product,
+                          const wire_request *request, cli_answer *answer, tess_status *status) {
+  Tessera__Matmul__V1__TileResult reply;
+  const tess_call_options options = {.timeout_ms = product->options->timeout_ms,
+                                     .arena = &answer->arena};
+  tess_code code =
+      cli_remote_call(remote, cli_method_multiply(), &options, &request->message, &reply, status);
+  if (code != TESS_OK) return code;
+  code = check_reply(&reply, product, &answer->c, status);
+  if (code != TESS_OK) return cli_remote_explain(remote->url, status);
+  tell_how(&reply, answer);
+  for (size_t i = 0; reply.stats != NULL && i < reply.stats->n_notes; i++)
+    cli_note(product->options->quiet, "note: %s", reply.stats->notes[i]);
+  return TESS_OK;
+}
+
+/* ---- tile by tile ---- */
+
+#define MAX_NOTES 16
+
+typedef struct tile_stream {
+  cli_tiles tiles;
+  const cli_product *product;
+  cli_answer *answer;
+  double flops;
+  const char *notes[MAX_NOTES]; /* in the answer's arena */
+  size_t note_count;
+} tile_stream;
+
+/* The last message carries stats. Its notes are kept: this is not the thread
+ * that may write to the terminal. */
+static void keep_notes(tile_stream *s, const Tessera__Matmul__V1__ProductStats *stats) {
+  for (size_t i = 0; i < stats->n_notes && s->note_count < MAX_NOTES; i++) {
+    const char *note =
+        tess_arena_strndup(&s->answer->arena, stats->notes[i], strlen(stats->notes[i]));
+    if (note != NULL) s->notes[s->note_count++] = note;
+  }
+}
+
+static bool on_tile(void *ctx, const void *message) {
+  tile_stream *s = ctx;
+  const Tessera__Matmul__V1__TileResult *result = message;
+  if (cli_tiles_put(&s->tiles, result) != TESS_OK) return false;
+  if (result->stats != NULL || s->answer->how[0] == '\0') tell_how(result, s->answer);
+  if (result->stats != NULL) keep_notes(s, result->stats);
+  return true;
+}
+
+static bool show_tiles(void *ctx, cli_progress_state *state) {
+  tile_stream *s = ctx;
+  const double all = (double)s->product->shape.m * s->product->shape.n;
+  const double here = (double)atomic_load(&s->tiles.elements);
+  if (here == 0.0) return false;
+  state->phase = "computing";
+  state->share = here / all;
+  state->flops_done = (uint64_t)(here / all * s->flops);
+  state->tiles_done = atomic_load(&s->tiles.count);
+  return true;
+}
+
+static tess_code multiply_tiles(cli_remote *remote, const cli_product *product,
+                                const wire_request *request, cli_answer *answer,
+                                tess_status *status) {
+  const tess_gemm_shape shape = product->shape;
+  tess_gemm gemm;
+  tess_code code = cli_answer_take_memory(answer, product, &gemm, status);
+  if (code != TESS_OK) return code;
+  tile_stream s = {.product = product,
+                   .answer = answer,
+                   .flops = (double)tess_gemm_flops(shape.m, shape.n, shape.k)};
+  cli_tiles_init(&s.tiles, gemm.c, status);
+  const tess_call_options options = {.timeout_ms = product->options->timeout_ms};
+  const cli_remote_receiver receiver = {on_tile, show_tiles, &s};
+  code = cli_remote_stream(remote, cli_method_multiply_tiles(), &options, &request->message,
+                           &receiver, status);
+  if (code == TESS_OK && cli_tiles_check_complete(&s.tiles) != TESS_OK)
+    code = cli_remote_explain(remote->url, status);
+  cli_tiles_cleanup(&s.tiles);
+  for (size_t i = 0; code == TESS_OK && i < s.note_count; i++)
+    cli_note(product->options->quiet, "note: %s", s.notes[i]);
+  return code;
 }
 
 tess_code cli_product_server(const cli_product *product, cli_answer *answer, tess_status *status) {
@@ -97,17 +185,17 @@ tess_code cli_product_server(const cli_product *product, cli_answer *answer, tes
                                    product->result_bytes + REPLY_OVERHEAD_BYTES, status);
   if (code == TESS_OK) {
     wire_request request;
-    Tessera__Matmul__V1__TileResult reply;
-    const tess_call_options options = {.timeout_ms = product->options->timeout_ms,
-                                       .arena = &answer->arena};
     fill_request(&request, product);
-    code =
-        cli_remote_call(&remote, cli_method_multiply(), &options, &request.message, &reply, status);
-    if (code == TESS_OK) {
-      code = check_reply(&reply, product, &answer->c, status);
-      if (code != TESS_OK) cli_remote_explain(product->options->server, status);
+    if (cli_progress_is_shown()) {
+      code = multiply_tiles(&remote, product, &request, answer, status);
+      if (code == TESS_UNIMPLEMENTED) { /* a peer without streams, or that dtype: ask it plainly */
+        cli_answer_cleanup(answer);
+        tess_status_reset(status);
+        code = multiply(&remote, product, &request, answer, status);
+      }
+    } else {
+      code = multiply(&remote, product, &request, answer, status);
     }
-    if (code == TESS_OK) tell_how(&reply, product->options->quiet, answer);
   }
   cli_remote_close(&remote);
   return code;

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <tessera/transport_curl.h>
 
@@ -149,9 +148,8 @@ static tess_code make_controller(spread *s, tess_transport *transport) {
 
 static tess_code submit(spread *s, double deadline_ms) {
   /* For a bar that moves; without one, large tiles move fewer bytes. */
-  const bool watched = !s->product->options->quiet && isatty(STDERR_FILENO) == 1;
   tess_job_params params = {.deadline_ms = deadline_ms,
-                            .many_tiles = watched,
+                            .many_tiles = cli_progress_is_shown(),
                             .on_tile = on_tile,
                             .done = on_done,
                             .ctx = s};

@@ -61,6 +61,10 @@ void cli_progress_start(bool enabled) {
   bar.started_ms = cli_now_ms();
 }
 
+bool cli_progress_is_shown(void) {
+  return bar.enabled;
+}
+
 void cli_progress_clear(void) {
   if (!bar.visible) return;
   fputs("\r\033[K", stderr);
@@ -129,6 +133,10 @@ static void fill_line(line *to, const cli_progress_state *state, double now_ms) 
   }
   if (state->tiles > 0) {
     snprintf(part, sizeof part, "  %u/%u tiles", state->tiles_done, state->tiles);
+    line_add_text(to, part);
+  } else if (state->tiles_done > 0) {
+    snprintf(part, sizeof part, "  %u %s", state->tiles_done,
+             state->tiles_done == 1 ? "tile" : "tiles");
     line_add_text(to, part);
   }
   if (state->bytes > 0) {

@@ -23,6 +23,8 @@ typedef struct cli_progress_state {
 
 /* enabled: and stderr is a terminal. */
 void cli_progress_start(bool enabled);
+/* Does anybody watch? */
+bool cli_progress_is_shown(void);
 /* Draws at most ten times a second. */
 void cli_progress_show(const cli_progress_state *state);
 /* Takes the bar off the screen; the next show draws it again. */

@@ -33,33 +33,53 @@ void cli_remote_close(cli_remote *remote) {
   memset(remote, 0, sizeof *remote);
 }
 
-/* ---- one call ---- */
+/* ---- calls ---- */
 
 typedef struct pending {
+  cli_remote *remote;
+  const cli_remote_receiver *receiver; /* NULL: unary */
+  tess_client_call *handle;
+  atomic_bool refused; /* by the receiver */
   atomic_bool done;
   tess_status *status;
 } pending;
 
 static void on_done(void *ctx, const tess_status *status) {
   pending *call = ctx;
-  if (status->code != TESS_OK) {
+  if (status->code != TESS_OK && !atomic_load(&call->refused)) {
     tess_status_copy(call->status, status);
     call->status->code = status->code; /* also where the copy ran out of memory */
   }
   atomic_store(&call->done, true);
 }
 
+static void on_end(void *ctx, const tess_status *status, const tess_metadata *trailers) {
+  (void)trailers;
+  on_done(ctx, status);
+}
+
+/* After a wrong message the rest is dropped, until the main thread cancels. */
+static bool on_message(void *ctx, const void *message) {
+  pending *call = ctx;
+  if (!atomic_load(&call->refused) && !call->receiver->on_message(call->receiver->ctx, message))
+    atomic_store(&call->refused, true);
+  return true;
+}
+
 static bool is_done(void *ctx) {
   return atomic_load(&((pending *)ctx)->done);
 }
 
-static void show_progress(cli_meter *meter) {
+static void show_progress(pending *call) {
+  cli_meter *meter = &call->remote->meter;
   uint64_t sent = atomic_load(&meter->sent);
   uint64_t to_send = atomic_load(&meter->to_send);
   uint64_t received = atomic_load(&meter->received);
   uint64_t to_receive = atomic_load(&meter->to_receive);
   cli_progress_state state = {.phase = "waiting", .share = -1.0};
-  if (received > 0) {
+  if (call->receiver != NULL && call->receiver->progress(call->receiver->ctx, &state)) {
+    /* told */
+  } else if (call->receiver == NULL && received > 0) {
     state.phase = "receiving";
     state.bytes_done = received;
     state.bytes = to_receive;
@@ -88,24 +108,46 @@ tess_code cli_remote_explain(const char *url, tess_status *status) {
   return tess_status_set(status, status->code, "%s", text);
 }
 
+/* Until the call has ended. */
+static void wait_for(pending *call) {
+  tess_transport *transport = &call->remote->meter.transport;
+  bool cancelled = false;
+  while (!transport->ops->wait(transport, is_done, call,
+                               transport->ops->now_ms(transport) + LOOK_MS)) {
+    if (!cancelled && (cli_interrupted() || atomic_load(&call->refused))) {
+      cancelled = true;
+      tess_client_call_cancel(call->handle);
+    }
+    show_progress(call);
+  }
+}
+
 tess_code cli_remote_call(cli_remote *remote, const tess_method *method,
                           const tess_call_options *options, const void *request, void *response,
                           tess_status *status) {
-  pending call = {.status = status};
-  atomic_init(&call.done, false);
-  tess_client_call *handle = NULL;
-  tess_transport *transport = &remote->meter.transport;
+  pending call = {.remote = remote, .status = status};
   tess_code code = tess_client_unary_start(remote->client, method, options, request, response,
-                                           on_done, &call, &handle, status);
+                                           on_done, &call, &call.handle, status);
   if (code != TESS_OK) return cli_remote_explain(remote->url, status);
-  bool cancelled = false;
-  while (!transport->ops->wait(transport, is_done, &call,
-                               transport->ops->now_ms(transport) + LOOK_MS)) {
-    if (cli_interrupted() && !cancelled) {
-      cancelled = true;
-      tess_client_call_cancel(handle);
-    }
-    show_progress(&remote->meter);
-  }
+  wait_for(&call);
+  return status->code == TESS_OK ? TESS_OK : cli_remote_explain(remote->url, status);
+}
+
+tess_code cli_remote_stream(cli_remote *remote, const tess_method *method,
+                            const tess_call_options *options, const void *request,
+                            const cli_remote_receiver *receiver, tess_status *status) {
+  static const tess_client_stream_events events = {.on_message = on_message, .on_end = on_end};
+  pending call = {.remote = remote, .receiver = receiver, .status = status};
+  tess_code code = tess_client_stream_start(remote->client, method, options, &events, &call,
+                                            &call.handle, status);
+  if (code != TESS_OK) return cli_remote_explain(remote->url, status);
+  code = tess_client_stream_send(call.handle, request);
+  if (code == TESS_OK) code = tess_client_stream_close_send(call.handle);
+  if (code != TESS_OK) tess_client_call_cancel(call.handle);
+  wait_for(&call);
+  /* Why it could not be sent says more than that it was cancelled then. */
+  if (code != TESS_OK && !cli_interrupted() && !atomic_load(&call.refused) &&
+      (status->code == TESS_OK || status->code == TESS_CANCELED))
+    tess_status_set(status, code, "the request could not be sent");
   return status->code == TESS_OK ? TESS_OK : cli_remote_explain(remote->url, status);
 }

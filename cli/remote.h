@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One peer at a URL, and unary calls to it that Ctrl-C and a time limit end and
- * the progress bar follows. Threads: the main thread.
+ * One peer at a URL, and calls to it that Ctrl-C and a time limit end and the
+ * progress bar follows. Threads: the main thread.
  *
  *   code = cli_remote_open(&remote, url, max_response_bytes, &status);
  *   code = cli_remote_call(&remote, method, &options, &request, &response, &status);
@@ -15,6 +15,7 @@
 #include <tessera/client.h>
 
 #include "cli/meter.h"
+#include "cli/progress.h"
 
 typedef struct cli_remote {
   const char *url; /* borrowed */
@@ -32,6 +33,21 @@ void cli_remote_close(cli_remote *remote);
 tess_code cli_remote_call(cli_remote *remote, const tess_method *method,
                           const tess_call_options *options, const void *request, void *response,
                           tess_status *status);
+
+/* The messages of a server stream, as they come. */
+typedef struct cli_remote_receiver {
+  /* On the transport's thread; the message is borrowed. False: it is wrong, end
+   * the call; the receiver has put the reason into the call's status. */
+  bool (*on_message)(void *ctx, const void *message);
+  /* Fills what is known once messages come; false: none has. On the main thread. */
+  bool (*progress)(void *ctx, cli_progress_state *state);
+  void *ctx;
+} cli_remote_receiver;
+
+/* Like cli_remote_call, for a method that answers with a stream. */
+tess_code cli_remote_stream(cli_remote *remote, const tess_method *method,
+                            const tess_call_options *options, const void *request,
+                            const cli_remote_receiver *receiver, tess_status *status);
 
 /* Adds the URL, and what to do, to a status that a call brought. Returns its code. */
 tess_code cli_remote_explain(const char *url, tess_status *status);

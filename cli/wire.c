@@ -31,6 +31,10 @@ const tess_method *cli_method_multiply(void) {
   return &tessera_matmul_v1_matmul_service_methods_pb_c[0];
 }
 
+const tess_method *cli_method_multiply_tiles(void) {
+  return &tessera_matmul_v1_matmul_service_methods_pb_c[1];
+}
+
 const tess_method *cli_method_describe(void) {
   return &tessera_matmul_v1_matmul_service_methods_pb_c[2];
 }

@@ -10,6 +10,7 @@
 #include "tessera/matmul/v1/matmul.pb-c.h"
 
 const tess_method *cli_method_multiply(void);
+const tess_method *cli_method_multiply_tiles(void);
 const tess_method *cli_method_describe(void);
 const tess_method *cli_method_get_mode(void);
 const tess_method *cli_method_set_mode(void);

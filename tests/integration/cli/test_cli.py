@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 
+import fake_worker
 import harness
 from harness import Case, exact, integers, run_tessera
 
@@ -344,6 +345,21 @@ class Remote(Files):
         self.not_done(1, "unimplemented", "mode", self.workers[0].url)
 
 
+class LyingServers(Files):
+    """A peer that is not what it says: a clear end, and C as it was."""
+
+    def test_every_lie(self):
+        a = self.save("A.npy", integers(self.rng, 30, 30))
+        np.save(self.c, np.ones((1, 1)))
+        for lie in fake_worker.LIES:
+            with self.subTest(lie=lie.__name__), fake_worker.FakeWorker(lie) as fake:
+                if lie is fake_worker.wrong_tile:
+                    continue  # of one reply that is the whole product
+                self.not_done(1, fake.url, "multiply", a, a, "-o", self.c, "--server", fake.url,
+                              "--timeout", "1500")
+                np.testing.assert_array_equal(np.load(self.c), np.ones((1, 1)))
+
+
 class Ending(Files):
     """Ctrl-C, time limits: how a long product ends early."""
 
@@ -406,7 +422,8 @@ class Ending(Files):
                 os.close(secondary)
                 screen = b""
                 until = time.monotonic() + 20
-                while time.monotonic() < until and screen.count(b"computing") < 3:
+                while time.monotonic() < until and not (screen.count(b"computing") > 2 and
+                                                        b" %" in screen):
                     if select.select([primary], [], [], 0.2)[0]:
                         screen += os.read(primary, 65536)
                 command.send_signal(signal.SIGINT)
@@ -422,6 +439,7 @@ class Ending(Files):
                 os.close(primary)
                 text = screen.decode()
                 self.assertIn("computing", text)
+                self.assertRegex(text, r"\d+ %")
                 self.assertIn("\r", text)
                 self.assertRegex(text.rsplit("\x1b[K", 1)[1], r"^tessera: interrupted; .*\r?\n$")
 
