@@ -30,6 +30,10 @@ const char *tess_call_peer(const tess_call *call) {
   return call->peer;
 }
 
+const char *tess_call_client_subject(const tess_call *call) {
+  return call->client_subject;
+}
+
 const char *tess_call_protocol(const tess_call *call) {
   return call->protocol->name;
 }

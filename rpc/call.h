@@ -73,6 +73,7 @@ struct tess_call {
   bool is_get;
   bool begun; /* admitted: tess__server_end_call is owed */
   const char *peer;
+  const char *client_subject;
   const char *query; /* of a GET */
   int64_t timeout_ms;
   int64_t deadline_ms;

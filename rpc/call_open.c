@@ -364,6 +364,9 @@ tess_http_exchange *tess__call_open(void *ctx, const tess_http_request *request,
   tess_status_init(&call->over_status, server->allocator);
   if (request->peer != NULL)
     call->peer = tess_arena_strndup(&call->arena, request->peer, strlen(request->peer));
+  if (request->client_subject != NULL)
+    call->client_subject =
+        tess_arena_strndup(&call->arena, request->client_subject, strlen(request->client_subject));
   open_call(call, request, now_ms);
   return &call->exchange;
 }

@@ -130,7 +130,11 @@ const tess_metadata *tess_call_request_headers(const tess_call *call);
 tess_metadata *tess_call_response_headers(tess_call *call);
 /* Sent at the end, on success and on error. */
 tess_metadata *tess_call_response_trailers(tess_call *call);
-const char *tess_call_peer(const tess_call *call);     /* or NULL */
+const char *tess_call_peer(const tess_call *call); /* or NULL */
+/* Subject of the client's verified TLS certificate, as RFC 2253 text
+ * ("CN=worker 1,O=Example"); NULL: it showed none. An interceptor that wants one
+ * for a service looks here and at tess_call_method. */
+const char *tess_call_client_subject(const tess_call *call);
 const char *tess_call_protocol(const tess_call *call); /* "connect", "grpc-web" */
 bool tess_call_is_get(const tess_call *call);
 /* Of a GET, without '?', still escaped; NULL: none. */

@@ -24,7 +24,8 @@ typedef struct http_request_text {
   const char *method; /* default "POST" */
   const char *path;
   const char *query;
-  const char *headers; /* "name: value\n"... */
+  const char *headers;        /* "name: value\n"... */
+  const char *client_subject; /* of a TLS certificate */
   const void *body;
   size_t body_size;
   bool chunked;     /* no Content-Length */

@@ -359,6 +359,34 @@ START_TEST(interceptors) {
 }
 END_TEST
 
+/* A service that is for certified clients alone. */
+static tess_code demand(void *ctx, tess_call *call) {
+  const char *subject = tess_call_client_subject(call);
+  if (subject != NULL && strcmp(subject, ctx) == 0) return TESS_OK;
+  return tess_status_set(tess_call_status(call), TESS_UNAUTHENTICATED, "no certificate");
+}
+
+START_TEST(client_certificate_demanded) {
+  static char wanted[] = "CN=worker 1,O=Example";
+  static const char *const subjects[] = {NULL, "", "CN=worker 2,O=Example", wanted};
+  echo_state state = {0};
+  tess_server *server = tess_server_new(NULL);
+  echo_register(server, &state);
+  ck_assert_int_eq(
+      tess_server_add_interceptor(server, &(tess_server_interceptor){demand, NULL, wanted}),
+      TESS_OK);
+  for (int i = 0; i < 4; i++) {
+    http_answer answer;
+    http_request_text request = {
+        .path = ECHO, .headers = PROTO, .client_subject = subjects[i], .body = hi, .body_size = 4};
+    http_exchange(tess_server_http_handler(server), &request, &answer);
+    ck_assert_int_eq(answer.status, i == 3 ? 200 : 401);
+  }
+  ck_assert_int_eq(state.unary_calls, 1);
+  tess_server_free(server);
+}
+END_TEST
+
 START_TEST(connect_get) {
   http_answer answer;
   const char *path = "/tessera.test.v1.EchoService/Get";
@@ -393,4 +421,4 @@ END_TEST
 DEFINE_SUITE("exchange", unary_echo, empty_message, unknown_path, wrong_verb, wrong_content_type,
              content_type_parameters, refused_heads, required_version, handler_errors, bad_messages,
              metadata_both_ways, limits, admission, reply_later, deadline_passes, connection_breaks,
-             interceptors, connect_get)
+             interceptors, client_certificate_demanded, connect_get)
