@@ -254,7 +254,7 @@ server_options_result server_options_parse(server_options *options, const char *
                               .tile_timeout_ms = -1,
                               .watchdog_ms = 10000,
                               .grace_ms = 10000};
-  optind = 1;
+  optind = 0; /* start anew, whatever a former call left */
   opterr = 0;
   int option;
   while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {

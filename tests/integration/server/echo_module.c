@@ -222,6 +222,14 @@ static void flood(echo_module *m, int32_t id, const char *headers, size_t header
   reply_number(m, id, count);
 }
 
+/* Not a loop for any compiler: the result of each call is used twice. */
+__attribute__((noinline)) static uint32_t deep(echo_module *m, uint32_t depth) {
+  if (depth == UINT32_MAX) return m->sink;
+  uint32_t below = deep(m, depth + 1);
+  m->sink += below;
+  return below * 3 + m->sink;
+}
+
 static void show(echo_module *m, int32_t id, const char *method, size_t method_size,
                  const char *path, size_t path_size, const char *headers, size_t headers_size) {
   const echo_piece pieces[] = {
@@ -261,6 +269,7 @@ int32_t echo_on_request(echo_module *m, int32_t id, const char *method, size_t m
     return 0;
   }
   if (is(path, path_size, "/trap")) __builtin_trap();
+  if (is(path, path_size, "/deep")) reply_number(m, id, deep(m, 0));
   if (is(path, path_size, "/spin")) {
     for (;;)
       m->sink++;

@@ -5,6 +5,7 @@
  *   /echo     the body comes back
  *   /trap     unreachable code
  *   /spin     never returns
+ *   /deep     calls itself until the stack is used up
  *   /hog      allocates 1 MiB blocks until there is no more; says how many
  *   /keep     allocates as much as the body says and never frees it
  *   /relay    posts the body to the URL in the header x-url; its answer comes back

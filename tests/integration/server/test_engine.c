@@ -397,6 +397,14 @@ START_TEST(piece_outside_memory_is_a_trap) {
 }
 END_TEST
 
+START_TEST(endless_recursion_is_a_trap) {
+  if (!under_test.traps) return;
+  start();
+  expect_recovery("/deep");
+  expect_recovery("/deep");
+}
+END_TEST
+
 START_TEST(nonsense_headers_are_an_error_not_a_reply) {
   start();
   expect_error(call((driver_call){.path = "/nonsense"}), 500, "internal");
@@ -912,6 +920,7 @@ int main(void) {
   tcase_add_test(bounds, memory_is_capped);
   tcase_add_test(faults, trap_and_recovery);
   tcase_add_test(faults, piece_outside_memory_is_a_trap);
+  tcase_add_test(faults, endless_recursion_is_a_trap);
   tcase_add_test(faults, nonsense_headers_are_an_error_not_a_reply);
   tcase_add_test(faults, trap_answers_everything_in_hand);
   tcase_add_test(faults, trap_in_mid_stream_ends_the_stream);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "suite.h"
+
+static const char *const engines[] = {"jsc", "native", NULL};
+static server_options options;
+static char *out_text, *err_text;
+
+/* Words are separated by blanks. */
+static server_options_result parse(const char *words) {
+  static char line[8192];
+  static char program[] = "tessera-server";
+  char *argv[600] = {program};
+  int argc = 1;
+  size_t size;
+  free(out_text);
+  free(err_text);
+  snprintf(line, sizeof line, "%s", words);
+  for (char *word = strtok(line, " "); word != NULL && argc < 599; word = strtok(NULL, " ")) {
+    argv[argc++] = word;
+  }
+  FILE *out = open_memstream(&out_text, &size), *err = open_memstream(&err_text, &size);
+  server_options_result result = server_options_parse(&options, engines, argc, argv, out, err);
+  fclose(out);
+  fclose(err);
+  return result;
+}
+
+static void expect_wrong(const char *words, const char *message) {
+  ck_assert_msg(parse(words) == SERVER_OPTIONS_WRONG, "%s", words);
+  ck_assert_msg(strstr(err_text, message) != NULL, "%s: %s", words, err_text);
+  ck_assert_str_eq(out_text, "");
+  /* One line. */
+  ck_assert_ptr_eq(strchr(err_text, '\n'), err_text + strlen(err_text) - 1);
+  ck_assert_int_eq(strncmp(err_text, "tessera-server: ", 16), 0);
+}
+
+START_TEST(defaults) {
+  ck_assert_int_eq(parse(""), SERVER_OPTIONS_RUN);
+  ck_assert_str_eq(options.listen, "127.0.0.1:8080");
+  ck_assert_str_eq(options.engine, "jsc");
+  ck_assert_uint_eq(options.worker_count, 0);
+  ck_assert_ptr_null(options.mode);
+  char *config = server_options_config(&options, options.engine);
+  ck_assert_str_eq(config, "engine=jsc\nmax_message_bytes=1073741824\n");
+  free(config);
+}
+END_TEST
+
+START_TEST(everything) {
+  ck_assert_int_eq(
+      parse("--listen 0.0.0.0:1 --worker http://a:1 --worker http://b:2/x/ --mode proxy "
+            "--engine jsc --module m.wasm --max-message-bytes 64M "
+            "--max-inflight-bytes 2G --memory-limit 100K --threshold-ms 5 "
+            "--tile-timeout-ms 6 --watchdog-ms 70 --cors * --max-connections 8 "
+            "--grace-ms 0"),
+      SERVER_OPTIONS_RUN);
+  ck_assert_uint_eq(options.memory_limit, 102400);
+  ck_assert_int_eq(options.watchdog_ms, 70);
+  ck_assert_int_eq(options.grace_ms, 0);
+  ck_assert_uint_eq(options.max_connections, 8);
+  ck_assert_str_eq(options.cors_origin, "*");
+  ck_assert_str_eq(options.module_file, "m.wasm");
+  char *config = server_options_config(&options, "jsc");
+  ck_assert_str_eq(config,
+                   "engine=jsc\nmode=proxy\nworker=http://a:1\nworker=http://b:2/x/\n"
+                   "max_message_bytes=67108864\nmax_inflight_bytes=2147483648\nthreshold_ms=5\n"
+                   "tile_timeout_ms=6\n");
+  free(config);
+}
+END_TEST
+
+START_TEST(wrong_usage) {
+  expect_wrong("--lost", "unknown option '--lost'");
+  expect_wrong("-x", "unknown option");
+  expect_wrong("extra", "unexpected argument 'extra'");
+  expect_wrong("--listen", "--listen needs a value");
+  expect_wrong("--worker 10.0.0.1:8081", "write http://HOST:PORT");
+  expect_wrong("--worker http://u@h/", "'@' does not belong there");
+  expect_wrong("--worker http://a:1 --worker http://a:1/", "given twice");
+  expect_wrong("--mode fast", "no mode 'fast'; there is serial, proxy, adaptive");
+  expect_wrong("--mode proxy", "--mode proxy needs a --worker URL");
+  expect_wrong("--engine v8", "no engine 'v8'; there is jsc, native");
+  expect_wrong("--engine native --module x.wasm", "--module is for the engine jsc");
+  expect_wrong("--max-message-bytes 12x", "takes bytes");
+  expect_wrong("--max-message-bytes 1", "takes bytes");
+  expect_wrong("--max-message-bytes 4G", "takes bytes");
+  expect_wrong("--memory-limit -1", "takes bytes");
+  expect_wrong("--memory-limit 99999999999999999999", "takes bytes");
+  expect_wrong("--threshold-ms 0", "takes milliseconds");
+  expect_wrong("--threshold-ms 1.5", "takes milliseconds");
+  expect_wrong("--watchdog-ms 1", "takes milliseconds");
+  expect_wrong("--max-connections 0", "takes 1 to 65536");
+}
+END_TEST
+
+START_TEST(too_many_workers) {
+  static char words[8192];
+  for (int i = 0; i < SERVER_MAX_WORKERS + 1; i++) {
+    snprintf(words + strlen(words), 32, "--worker http://w:%d ", i + 1);
+  }
+  expect_wrong(words, "more than 256 workers");
+}
+END_TEST
+
+START_TEST(help_and_version) {
+  ck_assert_int_eq(parse("--help"), SERVER_OPTIONS_EXIT);
+  ck_assert(strstr(out_text, "--worker URL") != NULL);
+  ck_assert_int_eq(parse("--version"), SERVER_OPTIONS_EXIT);
+  ck_assert_str_eq(out_text, "tessera-server 0.1.0 (engines: jsc native)\n");
+}
+END_TEST
+
+RUN_TESTS("options", defaults, everything, wrong_usage, too_many_workers, help_and_version)
