@@ -107,12 +107,12 @@ static bool accept_envelope(tess_call *call) {
 static void take_given(tess_call *call) {
   tess__receiver *receiver = &call->receiver;
   size_t left = receiver->given.size - receiver->given_offset;
-  const uint8_t *data = receiver->given.data + receiver->given_offset;
   if (!call->protocol->framed || left == 0) {
     /* Not framed: did_read and give make the one message themselves. */
     receiver->ended = true;
     return;
   }
+  const uint8_t *data = receiver->given.data + receiver->given_offset;
   if (left < TESS__ENVELOPE_BYTES) {
     refuse_truncated(call);
     return;
