@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "suite.h"
+
+#include "rpc/metadata.h"
+
+#include <string.h>
+
+START_TEST(order_and_repeats) {
+  tess_metadata m;
+  tess_metadata_init(&m, NULL, 0);
+  for (int i = 0; i < 40; i++) { /* the array grows */
+    char value[2] = {(char)('a' + i % 26), 0};
+    ck_assert_int_eq(tess_metadata_add(&m, i % 2 ? "X-Odd" : "x-even", value), TESS_OK);
+  }
+  ck_assert_uint_eq(m.count, 40);
+  ck_assert_str_eq(tess_metadata_get(&m, "X-EVEN"), "a");
+  ck_assert_str_eq(m.entries[1].name, "x-odd");
+  size_t found = 0;
+  const tess_metadata_entry *entry = tess_metadata_find(&m, "x-odd", 0);
+  for (; entry != NULL; entry = tess_metadata_find(&m, "x-odd", (size_t)(entry - m.entries) + 1))
+    found++;
+  ck_assert_uint_eq(found, 20);
+  ck_assert_ptr_null(tess_metadata_get(&m, "x-od"));
+  ck_assert_ptr_null(tess_metadata_get(&m, "x-odd2"));
+  tess_metadata_clear(&m);
+  ck_assert_uint_eq(m.count, 0);
+  ck_assert_int_eq(tess_metadata_add(&m, "a", ""), TESS_OK);
+  tess_metadata_cleanup(&m);
+}
+END_TEST
+
+START_TEST(what_is_refused) {
+  tess_metadata m;
+  tess_metadata_init(&m, NULL, 0);
+  static const char *const names[] = {"", "a b", "a:b", "a\n", "\xc3\xa9", "(a)", "a\x7f"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    ck_assert_int_eq(tess_metadata_add(&m, names[i], "v"), TESS_INVALID_ARGUMENT);
+  static const char *const values[] = {"a\r\nb: c", "\n", "\x01", "\x7f"};
+  for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+    ck_assert_int_eq(tess_metadata_add(&m, "a", values[i]), TESS_INVALID_ARGUMENT);
+  ck_assert_int_eq(tess_metadata_add_n(&m, "a", 1, "x\0y", 3), TESS_INVALID_ARGUMENT);
+  ck_assert_int_eq(tess_metadata_add(&m, "a", "tab\tand \xc3\xa9"), TESS_OK);
+  ck_assert_uint_eq(m.count, 1);
+  tess_metadata_cleanup(&m);
+}
+END_TEST
+
+START_TEST(limit) {
+  tess_metadata m, other;
+  tess_metadata_init(&m, NULL, 10);
+  tess_metadata_init(&other, NULL, 0);
+  ck_assert_int_eq(tess_metadata_add(&m, "abc", "de"), TESS_OK);
+  ck_assert_int_eq(tess_metadata_add(&m, "abc", "def"), TESS_RESOURCE_EXHAUSTED);
+  ck_assert_int_eq(tess_metadata_add(&m, "abc", "de"), TESS_OK);
+  ck_assert_int_eq(tess_metadata_add(&m, "a", ""), TESS_RESOURCE_EXHAUSTED);
+  ck_assert_int_eq(tess_metadata_append(&other, &m), TESS_OK);
+  ck_assert_uint_eq(other.count, 2);
+  ck_assert_int_eq(tess_metadata_append(&m, &other), TESS_RESOURCE_EXHAUSTED);
+  ck_assert_int_eq(tess__metadata_append_prefixed(&other, "trailer-", &m), TESS_OK);
+  ck_assert_str_eq(tess_metadata_get(&other, "trailer-abc"), "de");
+  tess_metadata_cleanup(&m);
+  tess_metadata_cleanup(&other);
+}
+END_TEST
+
+START_TEST(binary) {
+  tess_metadata m;
+  tess_arena arena;
+  tess_slice bytes;
+  tess_metadata_init(&m, NULL, 0);
+  tess_arena_init(&arena, NULL, 0);
+  ck_assert_int_eq(tess_metadata_add_binary(&m, "X-Bin", "\0\xff", 2), TESS_OK);
+  ck_assert_str_eq(tess_metadata_get(&m, "x-bin"), "AP8");
+  ck_assert_int_eq(tess_metadata_decode_binary(&m.entries[0], &arena, &bytes), TESS_OK);
+  ck_assert_uint_eq(bytes.size, 2);
+  ck_assert_mem_eq(bytes.data, "\0\xff", 2);
+  ck_assert_int_eq(tess_metadata_add_binary(&m, "x-text", "a", 1), TESS_INVALID_ARGUMENT);
+  ck_assert_int_eq(tess_metadata_add(&m, "y-bin", "AP8="), TESS_OK);
+  ck_assert_int_eq(tess_metadata_decode_binary(&m.entries[1], &arena, &bytes), TESS_OK);
+  ck_assert_uint_eq(bytes.size, 2);
+  ck_assert_int_eq(tess_metadata_add(&m, "z-bin", "!"), TESS_OK);
+  ck_assert_int_eq(tess_metadata_decode_binary(&m.entries[2], &arena, &bytes),
+                   TESS_INVALID_ARGUMENT);
+  tess_arena_cleanup(&arena);
+  tess_metadata_cleanup(&m);
+}
+END_TEST
+
+DEFINE_SUITE("metadata", order_and_repeats, what_is_refused, limit, binary)
