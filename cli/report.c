@@ -6,6 +6,7 @@
 
 #include "cli/progress.h"
 
+static void print_line(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 static void print_line(const char *format, va_list arguments) {
   cli_progress_clear();
   fputs("tessera: ", stderr);

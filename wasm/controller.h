@@ -109,6 +109,7 @@ typedef struct tess_job_tile {
 typedef struct tess_job_executor {
   const char *name;
   tess_executor_stats stats;
+  double compute_ms; /* in its kernel, as it tells */
 } tess_job_executor;
 
 /* How a job ended. Borrowed for the call of done(). */

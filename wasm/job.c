@@ -83,6 +83,8 @@ static void tile_complete(tess_job *job, const tess__attempt *attempt,
   tess_controller *c = job->controller;
   const char *name = attempt->worker != NULL ? attempt->worker->executor->name : c->local->name;
   job->compute_ms += outcome->compute_ms;
+  job->kernel_ms[attempt->worker != NULL ? attempt->worker - c->workers + 1 : 0] +=
+      outcome->compute_ms;
   memcpy(job->kernel, outcome->kernel, sizeof job->kernel);
   if (job->executor != NULL && job->executor != name) job->mixed = true;
   job->executor = name;
@@ -304,8 +306,10 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
   if (*code != TESS_OK) return NULL;
   tess_job *job = job_alloc(controller, sizeof *job);
   uint32_t *numbers = job_alloc(controller, sizeof *numbers * (controller->worker_count + 1u));
-  if (job == NULL || numbers == NULL) {
+  double *kernel_ms = job_alloc(controller, sizeof *kernel_ms * (controller->worker_count + 1u));
+  if (job == NULL || numbers == NULL || kernel_ms == NULL) {
     job_dealloc(controller, job);
+    job_dealloc(controller, kernel_ms);
     job_dealloc(controller, numbers);
     *code = tess_reason_set(reason, TESS_RESOURCE_EXHAUSTED, "out of memory");
     return NULL;
@@ -313,6 +317,7 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
   job->controller = controller;
   job->params = *params;
   job->number_of_worker = numbers;
+  job->kernel_ms = kernel_ms;
   job->started_ms = now_ms;
   job->shape = tess_gemm_shape_get(&params->gemm);
   job->flops = tess_gemm_flops(job->shape.m, job->shape.n, job->shape.k);
@@ -340,6 +345,7 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
   }
   if (*code != TESS_OK) {
     job_dealloc(controller, numbers);
+    job_dealloc(controller, kernel_ms);
     job_dealloc(controller, job);
     return NULL;
   }
@@ -358,6 +364,7 @@ void tess__job_free(tess_job *job) {
   tess_schedule_cleanup(&job->schedule);
   tess_plan_cleanup(&job->plan);
   job_dealloc(job->controller, job->number_of_worker);
+  job_dealloc(job->controller, job->kernel_ms);
   job_dealloc(job->controller, job);
 }
 
@@ -454,12 +461,14 @@ void tess__job_report(tess_job *job, double now_ms) {
   uint32_t count = 0;
   if (executors != NULL) {
     tess_executor_stats local = tess_schedule_stats(schedule, TESS_SCHEDULE_LOCAL);
-    if (local.tiles > 0) executors[count++] = (tess_job_executor){c->local->name, local};
+    if (local.tiles > 0)
+      executors[count++] = (tess_job_executor){c->local->name, local, job->kernel_ms[0]};
     for (uint32_t i = 0; i < c->worker_count; i++) {
       if (job->number_of_worker[i] == 0) continue;
       tess_executor_stats stats = tess_schedule_stats(schedule, job->number_of_worker[i]);
       if (stats.tiles == 0 && stats.failures == 0) continue;
-      executors[count++] = (tess_job_executor){c->workers[i].executor->name, stats};
+      executors[count++] =
+          (tess_job_executor){c->workers[i].executor->name, stats, job->kernel_ms[i + 1]};
     }
   }
   tess_job_report report = {

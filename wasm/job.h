@@ -61,6 +61,7 @@ struct tess_job {
   bool local_only; /* no worker can take any of it */
   tess__attempt *attempts;
   uint32_t *number_of_worker; /* executor number in the schedule; 0: not joined */
+  double *kernel_ms;          /* of local, then of each worker */
   uint32_t joined_count;
   bool ended;
   tess_code code;

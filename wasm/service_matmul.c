@@ -143,7 +143,7 @@ static void make_stats(product *p, const tess_job_report *report) {
     TESS_WIRE_SET_TEXT(workers[i].worker, executor->name);
     workers[i].tiles = executor->stats.tiles;
     workers[i].failures = executor->stats.failures;
-    workers[i].compute_ms = executor->stats.busy_ms;
+    workers[i].compute_ms = executor->compute_ms;
     workers[i].bytes_sent = executor->stats.bytes_sent;
     workers[i].bytes_received = executor->stats.bytes_received;
     p->stats.workers = workers;
