@@ -119,7 +119,7 @@ static size_t on_write(char *data, size_t size, size_t count, void *ctx) {
   request *r = ctx;
   size_t bytes = size * count;
   if (atomic_load(&r->want_cancel)) return CURL_WRITEFUNC_ERROR;
-  if (bytes == 0) return 0; /* curl does that after a pause */
+  if (bytes == 0) return 0;
   if (r->receive_paused) return CURL_WRITEFUNC_PAUSE;
   tess_chunk chunk = {.data = (uint8_t *)data, .size = bytes};
   if (!r->outgoing->ops->on_body(r->outgoing, &chunk)) r->receive_paused = true;

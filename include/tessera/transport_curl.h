@@ -21,7 +21,7 @@ typedef struct tess_transport_curl_options {
   size_t max_connections_per_host; /* default 16; further requests wait their turn */
   size_t max_connections;          /* default 256 */
   int64_t connect_timeout_ms;      /* default 5000 */
-  size_t buffer_bytes; /* per transfer; default 512 KiB in, 2 MiB out for large bodies */
+  size_t buffer_bytes;         /* per transfer; default 512 KiB in, 2 MiB out for large bodies */
   const tess_tls_options *tls; /* for https URLs; copied; NULL: the system's signers */
 } tess_transport_curl_options;
 

@@ -43,7 +43,7 @@ static bool on_body(tess_http_outgoing *o, tess_chunk *chunk) {
     c->body = realloc(c->body, c->capacity);
     ck_assert_ptr_nonnull(c->body);
   }
-  memcpy(c->body + c->size, chunk->data, chunk->size);
+  if (chunk->size > 0) memcpy(c->body + c->size, chunk->data, chunk->size);
   c->size += chunk->size;
   tess_chunk_release(chunk);
   if (c->pause_after > 0 && c->size > c->pause_after) {
