@@ -114,6 +114,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("json_time");
   TCase *tests = tcase_create("all");
+  tcase_set_timeout(tests, 60);
   tcase_add_test(tests, timestamps);
   tcase_add_test(tests, days_come_back);
   tcase_add_test(tests, durations);
