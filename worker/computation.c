@@ -20,7 +20,7 @@ static tess_code no_memory(tess_call *call, size_t bytes) {
 }
 
 static tess_code take_memory(worker_computation *x) {
-  const tess_allocator *allocator = worker_pool_allocator(x->service->pool);
+  const tess_allocator *allocator = tess_pool_allocator(x->service->pool);
   tess_arena *arena = tess_call_arena(x->call);
   worker_product *product = &x->product;
   size_t bytes = product->result_bytes;
@@ -48,7 +48,7 @@ tess_code worker_computation_prepare(worker_computation *x, worker_service *serv
   const worker_product_params params = {
       .kernel = service->kernel,
       .max_result_bytes = service->max_message_bytes - REPLY_OVERHEAD_BYTES,
-      .allocator = worker_pool_allocator(service->pool),
+      .allocator = tess_pool_allocator(service->pool),
       .arena = tess_call_arena(call)};
   tess_code code = worker_product_read(request, &params, &x->product, tess_call_status(call));
   if (code == TESS_OK) code = take_memory(x);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 void worker_figures_init(worker_figures *figures, tess_server *server, worker_gate *gate,
-                         worker_pool *pool) {
+                         tess_pool *pool) {
   memset(figures, 0, sizeof *figures);
   figures->server = server;
   figures->gate = gate;
@@ -90,10 +90,10 @@ void worker_figures_print(void *ctx, void (*print)(void *out, const char *text),
   const metrics_page page = {print, out};
   tess_server_counts server;
   worker_gate_counts gate;
-  worker_pool_counts pool;
+  tess_pool_counts pool;
   tess_server_get_counts(figures->server, &server);
   worker_gate_get_counts(figures->gate, &gate);
-  worker_pool_get_counts(figures->pool, &pool);
+  tess_pool_get_counts(figures->pool, &pool);
 
   print_calls(&page, figures);
   metric(&page, "tessera_worker_calls_inflight", "gauge", "Calls in progress.",

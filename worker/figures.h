@@ -12,7 +12,7 @@
 #include <tessera/server.h>
 
 #include "worker/gate.h"
-#include "worker/pool.h"
+#include <tessera/pool.h>
 
 #define WORKER_FIGURES_MAX_METHODS 16
 #define WORKER_FIGURES_CODES 17 /* every code on the wire, and ok */
@@ -31,12 +31,12 @@ typedef struct worker_figures {
   atomic_uint_fast64_t compute_usec; /* in the kernel, of finished products */
   tess_server *server;               /* borrowed */
   worker_gate *gate;                 /* borrowed */
-  worker_pool *pool;                 /* borrowed */
+  tess_pool *pool;                   /* borrowed */
 } worker_figures;
 
 /* The borrowed things outlive the figures. Before serving. */
 void worker_figures_init(worker_figures *figures, tess_server *server, worker_gate *gate,
-                         worker_pool *pool);
+                         tess_pool *pool);
 /* Counts the calls of this service; TESS_RESOURCE_EXHAUSTED: too many methods. */
 tess_code worker_figures_add_service(worker_figures *figures, const tess_service *service);
 /* Counts every call from now on. */

@@ -19,7 +19,7 @@
 #include "worker/figures.h"
 #include "worker/gate.h"
 #include "worker/options.h"
-#include "worker/pool.h"
+#include <tessera/pool.h>
 #include "worker/service.h"
 
 /* Warm buffers that nobody used for so long go back to the system. */
@@ -30,7 +30,7 @@
 
 typedef struct worker {
   worker_options options;
-  worker_pool *pool;
+  tess_pool *pool;
   worker_gate *gate;
   tess_server *server;
   tess_http_server *http;
@@ -60,13 +60,13 @@ static bool start_parts(worker *w, tess_status *status) {
   const worker_options *options = &w->options;
   unsigned at_a_time = share_threads(options);
   size_t warm_bytes = options->max_inflight_bytes / WARM_SHARE;
-  w->pool = worker_pool_new(options->max_inflight_bytes, warm_bytes);
+  w->pool = tess_pool_new(options->max_inflight_bytes, warm_bytes);
   w->gate = worker_gate_new(at_a_time, options->queue, options->threads);
   if (w->pool == NULL || w->gate == NULL) {
     tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no memory or no threads left");
     return false;
   }
-  const tess_server_options server_options = {.allocator = worker_pool_allocator(w->pool),
+  const tess_server_options server_options = {.allocator = tess_pool_allocator(w->pool),
                                               .max_request_bytes = options->max_message_bytes,
                                               .max_response_bytes = options->max_message_bytes,
                                               .max_inflight_bytes = options->max_inflight_bytes};
@@ -115,7 +115,7 @@ static void end_parts(worker *w) {
   tess_http_server_free(w->http);
   worker_gate_free(w->gate);
   tess_server_free(w->server);
-  worker_pool_free(w->pool);
+  tess_pool_free(w->pool);
 }
 
 /* Waits for SIGTERM or SIGINT; meanwhile gives idle buffers back. */
@@ -126,7 +126,7 @@ static void serve(worker *w, const sigset_t *signals) {
     if (signal_number > 0) return;
     if (errno != EAGAIN && errno != EINTR) return;
     int64_t now_ms = tess_http_server_now_ms();
-    worker_pool_trim(w->pool, now_ms, now_ms - WARM_IDLE_MS);
+    tess_pool_trim(w->pool, now_ms, now_ms - WARM_IDLE_MS);
   }
 }
 

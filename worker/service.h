@@ -22,10 +22,10 @@
 #include "matmul/kernel.h"
 #include "worker/figures.h"
 #include "worker/gate.h"
-#include "worker/pool.h"
+#include <tessera/pool.h>
 
 typedef struct worker_service {
-  worker_pool *pool; /* borrowed, like the other pointers */
+  tess_pool *pool; /* borrowed, like the other pointers */
   worker_gate *gate;
   worker_figures *figures;
   const tess_kernel *kernel; /* the only one to use, or NULL: the best for each dtype */

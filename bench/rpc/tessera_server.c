@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <tessera/http_server.h>
+#include <tessera/pool.h>
 
 #include "echo.rpc.pb-c.h"
 
@@ -85,7 +86,6 @@ int main(int argc, char **argv) {
   static const tessera_bench_v1_echo_service_handlers handlers = {
       .echo = echo, .sink = sink, .count = count_messages};
   static const tess_server_interceptor interceptor = {before, after, NULL};
-  const tess_server_options options = {.max_request_bytes = (size_t)1 << 30};
   char address[64];
   tess_status status = TESS_STATUS_INIT;
   sigset_t end;
@@ -99,6 +99,10 @@ int main(int argc, char **argv) {
   sigaddset(&end, SIGTERM);
   sigaddset(&end, SIGINT);
   sigprocmask(SIG_BLOCK, &end, NULL);
+  /* Room for large bodies is kept, as a service that takes them would do. */
+  tess_pool *pool = tess_pool_new((size_t)4 << 30, (size_t)1 << 30);
+  const tess_server_options options = {.allocator = pool != NULL ? tess_pool_allocator(pool) : NULL,
+                                       .max_request_bytes = (size_t)1 << 30};
   tess_server *server = tess_server_new(&options);
   if (server == NULL ||
       tessera_bench_v1_echo_service_register(server, &handlers, NULL) != TESS_OK ||
@@ -118,5 +122,6 @@ int main(int argc, char **argv) {
   sigwait(&end, &received);
   tess_http_server_free(http);
   tess_server_free(server);
+  tess_pool_free(pool);
   return 0;
 }

@@ -8,17 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/pool.h"
+#include <tessera/pool.h>
 
 #define MIB ((size_t)1 << 20)
 
-static worker_pool *pool;
+static tess_pool *pool;
 static const tess_allocator *allocator;
 
 static void open_pool(size_t limit, size_t warm) {
-  pool = worker_pool_new(limit, warm);
+  pool = tess_pool_new(limit, warm);
   ck_assert_ptr_nonnull(pool);
-  allocator = worker_pool_allocator(pool);
+  allocator = tess_pool_allocator(pool);
 }
 
 static void *take(size_t size) {
@@ -29,9 +29,9 @@ static void give(void *ptr) {
   allocator->free(allocator->ctx, ptr);
 }
 
-static worker_pool_counts counts(void) {
-  worker_pool_counts now;
-  worker_pool_get_counts(pool, &now);
+static tess_pool_counts counts(void) {
+  tess_pool_counts now;
+  tess_pool_get_counts(pool, &now);
   return now;
 }
 
@@ -48,7 +48,7 @@ START_TEST(a_large_block_is_used_again) {
   ck_assert_uint_eq(counts().fresh, 1);
   ck_assert_uint_eq(counts().used_bytes, 8 * MIB - 1000);
   give(second);
-  worker_pool_free(pool);
+  tess_pool_free(pool);
 }
 END_TEST
 
@@ -60,7 +60,7 @@ START_TEST(a_small_need_does_not_take_a_huge_block) {
   ck_assert_ptr_nonnull(other);
   ck_assert_uint_eq(counts().reused, 0);
   give(other);
-  worker_pool_free(pool);
+  tess_pool_free(pool);
 }
 END_TEST
 
@@ -77,7 +77,7 @@ START_TEST(over_the_limit_is_refused_at_once) {
   ck_assert_ptr_null(take(17 * MIB));
   ck_assert_ptr_null(take(PTRDIFF_MAX));
   ck_assert_ptr_null(take(SIZE_MAX));
-  worker_pool_free(pool);
+  tess_pool_free(pool);
 }
 END_TEST
 
@@ -90,7 +90,7 @@ START_TEST(kept_blocks_make_room_for_needed_ones) {
   ck_assert_ptr_nonnull(large);
   ck_assert_uint_eq(counts().warm_bytes, 0);
   give(large);
-  worker_pool_free(pool);
+  tess_pool_free(pool);
 }
 END_TEST
 
@@ -105,25 +105,25 @@ START_TEST(no_more_is_kept_than_allowed) {
     give(blocks[i]);
   ck_assert_uint_le(counts().warm_bytes, 20 * MIB);
   ck_assert_uint_ge(counts().warm_bytes, 8 * MIB);
-  worker_pool_free(pool);
+  tess_pool_free(pool);
 }
 END_TEST
 
 START_TEST(idle_blocks_are_trimmed) {
   open_pool(64 * MIB, 64 * MIB);
-  worker_pool_trim(pool, 1000, 0);
+  tess_pool_trim(pool, 1000, 0);
   void *old = take(4 * MIB);
   void *young = take(16 * MIB);
   give(old);
-  worker_pool_trim(pool, 5000, 0);
+  tess_pool_trim(pool, 5000, 0);
   give(young);
-  worker_pool_trim(pool, 6000, 5000);
+  tess_pool_trim(pool, 6000, 5000);
   size_t warm = counts().warm_bytes;
   ck_assert_uint_ge(warm, 16 * MIB);
   ck_assert_uint_lt(warm, 19 * MIB);
-  worker_pool_trim(pool, 9000, 8000);
+  tess_pool_trim(pool, 9000, 8000);
   ck_assert_uint_eq(counts().warm_bytes, 0);
-  worker_pool_free(pool);
+  tess_pool_free(pool);
 }
 END_TEST
 
@@ -131,8 +131,8 @@ START_TEST(realloc_keeps_the_bytes) {
   open_pool(64 * MIB, 64 * MIB);
   size_t sizes[] = {10,
                     1000,
-                    WORKER_POOL_LARGE_BYTES - 1,
-                    WORKER_POOL_LARGE_BYTES,
+                    TESS_POOL_LARGE_BYTES - 1,
+                    TESS_POOL_LARGE_BYTES,
                     3 * MIB,
                     3 * MIB + 5,
                     9 * MIB,
@@ -143,7 +143,7 @@ START_TEST(realloc_keeps_the_bytes) {
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     ptr = allocator->realloc(allocator->ctx, ptr, sizes[i]);
     ck_assert_ptr_nonnull(ptr);
-    ck_assert_uint_eq((uintptr_t)ptr % WORKER_POOL_ALIGNMENT, 0);
+    ck_assert_uint_eq((uintptr_t)ptr % TESS_POOL_ALIGNMENT, 0);
     if (filled > sizes[i]) filled = sizes[i];
     for (size_t j = 0; j < filled; j += 97)
       ck_assert_uint_eq(ptr[j], (unsigned char)(j * 31));
@@ -154,7 +154,7 @@ START_TEST(realloc_keeps_the_bytes) {
   ck_assert_uint_eq(counts().used_bytes, 0); /* it ended small */
   give(ptr);
   give(NULL);
-  worker_pool_free(pool);
+  tess_pool_free(pool);
 }
 END_TEST
 
@@ -183,7 +183,7 @@ START_TEST(threads_share_a_pool) {
   ck_assert_uint_eq(counts().used_bytes, 0);
   ck_assert_uint_le(counts().peak_bytes, 32 * MIB);
   ck_assert_uint_le(counts().warm_bytes, 16 * MIB);
-  worker_pool_free(pool);
+  tess_pool_free(pool);
 }
 END_TEST
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "worker/pool.h"
+#include <tessera/pool.h>
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Kept blocks are few: each is at least WORKER_POOL_LARGE_BYTES, and a list of
+/* Kept blocks are few: each is at least TESS_POOL_LARGE_BYTES, and a list of
  * this length is searched in less time than one page fault takes. */
 #define MAX_WARM_BLOCKS 64
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
@@ -20,15 +20,14 @@ typedef struct head {
   size_t map_bytes;
 } head;
 
-#define HEAD_BYTES \
-  ((sizeof(head) + WORKER_POOL_ALIGNMENT - 1) & ~(size_t)(WORKER_POOL_ALIGNMENT - 1))
+#define HEAD_BYTES ((sizeof(head) + TESS_POOL_ALIGNMENT - 1) & ~(size_t)(TESS_POOL_ALIGNMENT - 1))
 
 typedef struct warm_block {
   head *block;
   int64_t freed_ms;
 } warm_block;
 
-struct worker_pool {
+struct tess_pool {
   tess_allocator allocator;
   pthread_mutex_t mutex;
   size_t limit_bytes;
@@ -37,7 +36,7 @@ struct worker_pool {
   size_t warm_count;
   size_t used_capacity; /* of blocks in use, with their rounding */
   int64_t now_ms;
-  worker_pool_counts counts;
+  tess_pool_counts counts;
 };
 
 static void *payload(head *block) {
@@ -51,7 +50,7 @@ static head *head_of(void *ptr) {
 /* ---- maps ---- */
 
 static head *block_map(size_t size) {
-  size_t unit = size >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : WORKER_POOL_LARGE_BYTES;
+  size_t unit = size >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : TESS_POOL_LARGE_BYTES;
   if (size > SIZE_MAX - HEAD_BYTES - 2 * unit) return NULL;
   size_t bytes = (size + HEAD_BYTES + unit - 1) / unit * unit;
   bool huge = unit == HUGE_PAGE_BYTES;
@@ -78,7 +77,7 @@ static void block_unmap(head *block) {
 
 /* ---- the warm list; the mutex is held ---- */
 
-static head *warm_remove(worker_pool *pool, size_t index) {
+static head *warm_remove(tess_pool *pool, size_t index) {
   head *block = pool->warm[index].block;
   pool->counts.warm_bytes -= block->capacity;
   pool->warm_count--;
@@ -88,7 +87,7 @@ static head *warm_remove(worker_pool *pool, size_t index) {
 }
 
 /* The smallest kept block that holds `size` without wasting half of it. */
-static head *warm_find(worker_pool *pool, size_t size) {
+static head *warm_find(tess_pool *pool, size_t size) {
   size_t best = pool->warm_count;
   for (size_t i = 0; i < pool->warm_count; i++) {
     size_t capacity = pool->warm[i].block->capacity;
@@ -99,7 +98,7 @@ static head *warm_find(worker_pool *pool, size_t size) {
 }
 
 /* Gives back the oldest kept blocks until `room` more bytes may be in use. */
-static bool make_room(worker_pool *pool, size_t room) {
+static bool make_room(tess_pool *pool, size_t room) {
   if (room > pool->limit_bytes || pool->used_capacity > pool->limit_bytes - room) return false;
   while (pool->warm_count > 0 &&
          pool->used_capacity + pool->counts.warm_bytes > pool->limit_bytes - room)
@@ -116,7 +115,7 @@ static void *small_alloc(size_t size) {
   return payload(block);
 }
 
-static void *large_alloc(worker_pool *pool, size_t size) {
+static void *large_alloc(tess_pool *pool, size_t size) {
   pthread_mutex_lock(&pool->mutex);
   head *block = warm_find(pool, size);
   if (block == NULL && make_room(pool, size)) {
@@ -140,12 +139,12 @@ static void *large_alloc(worker_pool *pool, size_t size) {
 
 static void *pool_alloc(void *ctx, size_t size) {
   if (size > PTRDIFF_MAX - HEAD_BYTES) return NULL;
-  return size < WORKER_POOL_LARGE_BYTES ? small_alloc(size) : large_alloc(ctx, size);
+  return size < TESS_POOL_LARGE_BYTES ? small_alloc(size) : large_alloc(ctx, size);
 }
 
 static void pool_free(void *ctx, void *ptr) {
   if (ptr == NULL) return;
-  worker_pool *pool = ctx;
+  tess_pool *pool = ctx;
   head *block = head_of(ptr);
   if (block->capacity == 0) {
     free(block);
@@ -173,14 +172,14 @@ static void *pool_realloc(void *ctx, void *ptr, size_t size) {
   if (ptr == NULL) return pool_alloc(ctx, size);
   if (size > PTRDIFF_MAX - HEAD_BYTES) return NULL;
   head *block = head_of(ptr);
-  if (block->capacity == 0 && size < WORKER_POOL_LARGE_BYTES) {
+  if (block->capacity == 0 && size < TESS_POOL_LARGE_BYTES) {
     head *moved = realloc(block, HEAD_BYTES + size);
     if (moved == NULL) return NULL;
     moved->size = size;
     return payload(moved);
   }
-  if (block->capacity >= size && size >= WORKER_POOL_LARGE_BYTES) {
-    worker_pool *pool = ctx;
+  if (block->capacity >= size && size >= TESS_POOL_LARGE_BYTES) {
+    tess_pool *pool = ctx;
     pthread_mutex_lock(&pool->mutex);
     pool->counts.used_bytes += size - block->size; /* wraps and comes out right when it shrinks */
     if (pool->counts.used_bytes > pool->counts.peak_bytes)
@@ -198,8 +197,8 @@ static void *pool_realloc(void *ctx, void *ptr, size_t size) {
 
 /* ---- the pool ---- */
 
-worker_pool *worker_pool_new(size_t limit_bytes, size_t warm_bytes) {
-  worker_pool *pool = calloc(1, sizeof *pool);
+tess_pool *tess_pool_new(size_t limit_bytes, size_t warm_bytes) {
+  tess_pool *pool = calloc(1, sizeof *pool);
   if (pool == NULL) return NULL;
   if (pthread_mutex_init(&pool->mutex, NULL) != 0) {
     free(pool);
@@ -211,7 +210,7 @@ worker_pool *worker_pool_new(size_t limit_bytes, size_t warm_bytes) {
   return pool;
 }
 
-void worker_pool_free(worker_pool *pool) {
+void tess_pool_free(tess_pool *pool) {
   if (pool == NULL) return;
   while (pool->warm_count > 0)
     block_unmap(warm_remove(pool, pool->warm_count - 1));
@@ -219,11 +218,11 @@ void worker_pool_free(worker_pool *pool) {
   free(pool);
 }
 
-const tess_allocator *worker_pool_allocator(worker_pool *pool) {
+const tess_allocator *tess_pool_allocator(tess_pool *pool) {
   return &pool->allocator;
 }
 
-void worker_pool_trim(worker_pool *pool, int64_t now_ms, int64_t before_ms) {
+void tess_pool_trim(tess_pool *pool, int64_t now_ms, int64_t before_ms) {
   pthread_mutex_lock(&pool->mutex);
   pool->now_ms = now_ms;
   while (pool->warm_count > 0 && pool->warm[0].freed_ms < before_ms)
@@ -231,7 +230,7 @@ void worker_pool_trim(worker_pool *pool, int64_t now_ms, int64_t before_ms) {
   pthread_mutex_unlock(&pool->mutex);
 }
 
-void worker_pool_get_counts(worker_pool *pool, worker_pool_counts *counts) {
+void tess_pool_get_counts(tess_pool *pool, tess_pool_counts *counts) {
   pthread_mutex_lock(&pool->mutex);
   *counts = pool->counts;
   pthread_mutex_unlock(&pool->mutex);
