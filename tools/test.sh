@@ -59,7 +59,7 @@ stage_deps() { [[ -n ${TESSERA_SKIP_DEPS:-} ]] || tools/deps.sh --test; }
 stage_generated() { tools/protoc-gen.sh --check; }
 stage_format() { tests/lint/format.sh; }
 stage_lint() { tests/lint/buf.sh; }
-stage_release() { build release -DTESSERA_WERROR=ON && ctest_all release; }
+stage_release() { build release -DTESSERA_WERROR=ON -DTESSERA_BUILD_TESTS=ON && ctest_all release; }
 stage_clang() { build clang; }
 # What a sanitizer cannot watch (browsers, Node, a JIT) is left to the release build.
 stage_asan() { build asan && ctest_all asan -LE 'browser|node|jit|npm|package|slow'; }
