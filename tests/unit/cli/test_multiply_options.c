@@ -11,13 +11,20 @@
 
 static cli_multiply_options options;
 
+/* getopt_long moves arguments about, and options keep pointing to them. */
+static char storage[32][32];
+
 static int parse(const char *const *arguments) {
   char *argv[32] = {NULL};
   int argc = 0;
-  argv[argc++] = strdup("multiply");
-  for (; arguments[argc - 1] != NULL; argc++)
-    argv[argc] = strdup(arguments[argc - 1]);
-  return cli_multiply_options_parse(&options, argc, argv); /* the strings live on in options */
+  strcpy(storage[argc], "multiply");
+  argv[argc] = storage[argc];
+  for (argc = 1; arguments[argc - 1] != NULL; argc++) {
+    ck_assert_uint_lt(strlen(arguments[argc - 1]), sizeof storage[argc]);
+    strcpy(storage[argc], arguments[argc - 1]);
+    argv[argc] = storage[argc];
+  }
+  return cli_multiply_options_parse(&options, argc, argv);
 }
 
 #define PARSE(...) parse((const char *const[]){__VA_ARGS__, NULL})

@@ -9,23 +9,29 @@
 #include "worker/options.h"
 
 static worker_options options;
-static char *out_text;
-static char *err_text;
+/* getopt_long moves arguments about, and options keep pointing to them. */
+static char storage[16][32];
+static char out_text[8192];
+static char err_text[1024];
 
 static worker_options_result parse(const char *const *arguments) {
   char *argv[16] = {NULL};
   int argc = 0;
-  argv[argc++] = strdup("tessera-worker");
-  for (; arguments[argc - 1] != NULL; argc++)
-    argv[argc] = strdup(arguments[argc - 1]);
-  size_t out_size = 0;
-  size_t err_size = 0;
-  FILE *out = open_memstream(&out_text, &out_size);
-  FILE *err = open_memstream(&err_text, &err_size);
+  strcpy(storage[argc], "tessera-worker");
+  argv[argc] = storage[argc];
+  for (argc = 1; arguments[argc - 1] != NULL; argc++) {
+    ck_assert_uint_lt(strlen(arguments[argc - 1]), sizeof storage[argc]);
+    strcpy(storage[argc], arguments[argc - 1]);
+    argv[argc] = storage[argc];
+  }
+  memset(out_text, 0, sizeof out_text);
+  memset(err_text, 0, sizeof err_text);
+  FILE *out = fmemopen(out_text, sizeof out_text - 1, "w");
+  FILE *err = fmemopen(err_text, sizeof err_text - 1, "w");
   worker_options_result result = worker_options_parse(&options, argc, argv, out, err);
   fclose(out);
   fclose(err);
-  return result; /* the strings live on in options */
+  return result;
 }
 
 #define PARSE(...) parse((const char *const[]){__VA_ARGS__, NULL})
