@@ -22,7 +22,7 @@ enum { TESS__CLIENT_BLOCK_BYTES = 4096 };
 
 struct tess_client {
   const tess_allocator *allocator;
-  atomic_uint refs; /* the caller's, and one for each call until it is freed */
+  atomic_uint refs;            /* the caller's, and one for each call until it is freed */
   tess_client_options options; /* defaults filled in; base_url is ours */
   char *base_url;              /* without a slash at its end */
   tess__compressors compressors;
