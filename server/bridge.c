@@ -28,8 +28,7 @@ static tess__request *from_exchange(tess_http_exchange *exchange) {
 void tess__request_unref(tess__request *request) {
   if (atomic_fetch_sub(&request->references, 1) != 1) return;
   tess_module_host *host = request->host;
-  tess__uncharge(host, request->body.charged);
-  if (request->body.guest == 0) free(request->body.data);
+  tess__body_free(host, &request->body);
   tess_metadata_cleanup(&request->reply_headers);
   pthread_mutex_destroy(&request->lock);
   free(request->method);

@@ -46,24 +46,36 @@ tess_code tess__body_reserve(tess_module_host *host, tess__body *body, size_t ca
     if (!tess__charge(host, more)) return TESS_RESOURCE_EXHAUSTED;
     body->charged = capacity;
   }
-  uint8_t *data = realloc(body->data, capacity);
+  uint8_t *data = tess_warm_take(host->warm, capacity);
   if (data == NULL) return TESS_RESOURCE_EXHAUSTED;
+  if (body->size > 0) memcpy(data, body->data, body->size);
+  tess_warm_give(host->warm, body->data, body->capacity, tess__now_ms());
   body->data = data;
   body->capacity = capacity;
   return TESS_OK;
+}
+
+void tess__body_free(tess_module_host *host, tess__body *body) {
+  tess__uncharge(host, body->charged);
+  if (body->guest == 0) {
+    tess_warm_give(host->warm, body->data, body->capacity, tess__now_ms());
+  } else {
+    tess__instance_unpin(host, body->instance);
+  }
+  *body = (tess__body){0};
 }
 
 /* What a body that was given away needs to end well. */
 typedef struct given_body {
   tess_module_host *host;
   uint8_t *data;
-  size_t charged;
+  size_t capacity, charged;
 } given_body;
 
 static void release_given(void *owner) {
   given_body *given = owner;
   tess__uncharge(given->host, given->charged);
-  free(given->data);
+  tess_warm_give(given->host->warm, given->data, given->capacity, tess__now_ms());
   free(given);
 }
 
@@ -78,34 +90,26 @@ tess_engine_body tess__body_give(tess_module_host *host, tess__body *body) {
   }
   given_body *owner = taken.data == NULL ? NULL : malloc(sizeof *owner);
   if (owner != NULL) {
-    *owner = (given_body){host, taken.data, taken.charged};
+    *owner = (given_body){host, taken.data, taken.capacity, taken.charged};
     given.chunk.release = release_given;
     given.chunk.owner = owner;
   } else if (taken.data != NULL) {
     /* No memory for the owner: the body is lost. The caller sees no data. */
-    tess__uncharge(host, taken.charged);
-    free(taken.data);
+    tess__body_free(host, &taken);
     given.chunk = (tess_chunk){0};
   }
   return given;
 }
 
 tess_engine_outcome tess__body_drop(tess_module_host *host, tess__body *body) {
-  tess__body dropped = *body;
-  *body = (tess__body){0};
-  tess__uncharge(host, dropped.charged);
-  if (dropped.guest == 0) {
-    free(dropped.data);
-    return TESS_ENGINE_DONE;
-  }
   tess_engine_outcome outcome = TESS_ENGINE_DONE;
-  if (dropped.instance == host->instance) {
-    tess_engine *engine = dropped.instance->engine;
+  if (body->guest != 0 && body->instance == host->instance) {
+    tess_engine *engine = body->instance->engine;
     tess__watchdog_enter(host, engine);
-    outcome = engine->ops->free(engine, dropped.guest);
+    outcome = engine->ops->free(engine, body->guest);
     tess__watchdog_leave(host);
   }
-  tess__instance_unpin(host, dropped.instance);
+  tess__body_free(host, body);
   return outcome;
 }
 

@@ -23,6 +23,7 @@
 #include <tessera/memory.h>
 #include <tessera/status.h>
 
+#include "server/warm.h"
 #include "wasm/abi.h"
 
 /* Address of a block in the module's memory; 0: none. */
@@ -62,6 +63,7 @@ typedef struct tess_engine_params {
   /* wasm2c: const tess_wasm2c_image *. Lives as long as the engine. */
   const void *image;
   uint64_t memory_limit; /* bytes of guest memory; 0: what the module declares */
+  tess_warm *warm;       /* native: for what the module allocates. Outlives the engine */
   tess_engine_host host; /* copied */
 } tess_engine_params;
 

@@ -21,19 +21,19 @@ typedef struct native_engine {
   tess_engine_host host;
   tess_module *module; /* NULL before configure() */
   tess_allocator allocator;
+  tess_warm *warm;
   uint64_t used_bytes, memory_limit;
 } native_engine;
 
-/* ---- memory: malloc with a count; the size stands before each block ---- */
+/* ---- memory: counted, and warm; the size stands before each block ---- */
 
 #define HEADER_BYTES 64 /* keeps malloc's alignment, and a cache line's */
 
 static void *counted_alloc(void *ctx, size_t size) {
   native_engine *engine = ctx;
   if (size > SIZE_MAX - HEADER_BYTES) return NULL;
-  uint64_t room = engine->memory_limit - engine->used_bytes;
-  if (engine->memory_limit != 0 && size > room) return NULL;
-  uint8_t *block = malloc(HEADER_BYTES + size);
+  if (engine->memory_limit != 0 && size > engine->memory_limit - engine->used_bytes) return NULL;
+  uint8_t *block = tess_warm_take(engine->warm, HEADER_BYTES + size);
   if (block == NULL) return NULL;
   memcpy(block, &size, sizeof size);
   engine->used_bytes += size;
@@ -47,23 +47,17 @@ static void counted_free(void *ctx, void *ptr) {
   size_t size;
   memcpy(&size, block, sizeof size);
   engine->used_bytes -= size;
-  free(block);
+  tess_warm_give(engine->warm, block, HEADER_BYTES + size, (int64_t)tess_engine_now_ms());
 }
 
 static void *counted_realloc(void *ctx, void *ptr, size_t size) {
-  native_engine *engine = ctx;
-  if (ptr == NULL) return counted_alloc(ctx, size);
-  if (size > SIZE_MAX - HEADER_BYTES) return NULL;
-  uint8_t *block = (uint8_t *)ptr - HEADER_BYTES;
+  void *larger = counted_alloc(ctx, size);
+  if (ptr == NULL || larger == NULL) return larger;
   size_t old_size;
-  memcpy(&old_size, block, sizeof old_size);
-  uint64_t others = engine->used_bytes - old_size;
-  if (engine->memory_limit != 0 && size > engine->memory_limit - others) return NULL;
-  block = realloc(block, HEADER_BYTES + size);
-  if (block == NULL) return NULL;
-  memcpy(block, &size, sizeof size);
-  engine->used_bytes = others + size;
-  return block + HEADER_BYTES;
+  memcpy(&old_size, (uint8_t *)ptr - HEADER_BYTES, sizeof old_size);
+  memcpy(larger, ptr, old_size < size ? old_size : size);
+  counted_free(ctx, ptr);
+  return larger;
 }
 
 /* ---- imports ---- */
@@ -108,8 +102,11 @@ static void log_line(void *ctx, int32_t level, const char *text, size_t size) {
 }
 
 static void random_bytes(void *ctx, void *data, size_t size) {
-  (void)ctx;
-  if (!tess_engine_random(data, size)) memset(data, 0, size);
+  if (tess_engine_random(data, size)) return;
+  /* The import cannot fail; a system without random bytes hardly runs at all. */
+  static const char line[] = "the system gives no random bytes";
+  memset(data, 0, size);
+  log_line(ctx, TESS_ABI_LOG_ERROR, line, sizeof line - 1);
 }
 
 /* ---- life ---- */
@@ -122,6 +119,7 @@ static tess_engine *native_create(const tess_engine_params *params, tess_status 
   }
   engine->base.ops = &tess_engine_native;
   engine->host = params->host;
+  engine->warm = params->warm;
   engine->memory_limit = params->memory_limit;
   engine->allocator = (tess_allocator){counted_alloc, counted_realloc, counted_free, engine};
   return &engine->base;

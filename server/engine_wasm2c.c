@@ -159,6 +159,7 @@ static tess_engine *wasm2c_create(const tess_engine_params *params, tess_status 
     engine->wasm.host = params->host;
     engine->image = image;
     engine->imports.engine = engine;
+    tess_wasm2c_call_init(&engine->call);
     engine->instance = calloc(1, image->instance_size);
   }
   if (engine == NULL || engine->instance == NULL || !tess_wasm2c_runtime_init() ||

@@ -93,6 +93,8 @@ tess_code tess__body_reserve(tess_module_host *host, tess__body *body, size_t ca
 /* Gives the body to the engine: a chunk that uncharges when it is released, or
  * the guest block. The body is empty afterwards. */
 tess_engine_body tess__body_give(tess_module_host *host, tess__body *body);
+/* Lets go of it; a guest block stays the module's. */
+void tess__body_free(tess_module_host *host, tess__body *body);
 /* Module thread. Frees it; a guest block too, if its instance lives. */
 tess_engine_outcome tess__body_drop(tess_module_host *host, tess__body *body);
 /* The body becomes a block of guest memory of `size` bytes; its charge stays. */
@@ -283,6 +285,7 @@ struct tess_module_host {
   uint32_t requests_open; /* not yet freed */
   tess_slots requests, posts;
   size_t inflight_bytes;
+  tess_warm *warm; /* bodies in host memory */
   tess_module_host_counts counts;
   int64_t *restart_times; /* ring of max_restarts_per_minute */
   uint32_t restart_next;

@@ -16,6 +16,8 @@
 
 #define RESTART_WINDOW_MS 60000
 #define MAX_LOG_BYTES 1024
+/* Share of the bytes in flight that may stay warm. */
+#define WARM_SHARE 4
 
 int64_t tess__now_ms(void) {
   struct timespec now;
@@ -381,6 +383,7 @@ static tess_code start_instance(tess_module_host *host, tess_status *status) {
   const tess_engine_params params = {.module = host->options.module,
                                      .image = host->options.image,
                                      .memory_limit = host->options.memory_limit,
+                                     .warm = host->warm,
                                      .host = host->imports};
   tess__instance *instance = calloc(1, sizeof *instance);
   if (instance == NULL) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no memory");
@@ -486,6 +489,15 @@ static void shut_down(tess_module_host *host) {
   }
 }
 
+/* Warm memory goes when it was idle for long. Returns when to wake up, wake_at
+ * or earlier. */
+static int64_t trim(tess_module_host *host, int64_t wake_at) {
+  int64_t oldest = tess_warm_trim(host->warm, tess__now_ms() - TESS_WARM_IDLE_MS);
+  if (oldest == INT64_MAX) return wake_at;
+  int64_t due = oldest + TESS_WARM_IDLE_MS + 1;
+  return due < wake_at ? due : wake_at;
+}
+
 static void tell_started(tess_module_host *host, tess_code code) {
   pthread_mutex_lock(&host->lock);
   host->started = true;
@@ -512,6 +524,7 @@ static void *run(void *argument) {
     handle_events(host);
     bury(host);
     wake_at = host->instance != NULL ? run_loop(host) : restart_at(host);
+    if (wake_at > 0) wake_at = trim(host, wake_at);
   }
   shut_down(host);
   return NULL;
@@ -541,6 +554,7 @@ static void host_free(tess_module_host *host) {
   pthread_mutex_destroy(&host->lock);
   pthread_cond_destroy(&host->watchdog.changed);
   pthread_mutex_destroy(&host->watchdog.lock);
+  tess_warm_free(host->warm);
   free(host->restart_times);
   free(host);
 }
@@ -562,7 +576,8 @@ static tess_module_host *host_alloc(const tess_module_host_options *options) {
   bool ok = tess__cond_init(&host->changed) && tess__cond_init(&host->happened) &&
             tess__cond_init(&host->watchdog.changed);
   host->restart_times = calloc(host->options.max_restarts_per_minute, sizeof *host->restart_times);
-  ok = ok && host->restart_times != NULL &&
+  host->warm = tess_warm_new(host->options.max_inflight_bytes / WARM_SHARE);
+  ok = ok && host->restart_times != NULL && host->warm != NULL &&
        tess_slots_init(&host->requests, host->options.max_requests) &&
        tess_slots_init(&host->posts, host->options.max_posts);
   if (ok) return host;

@@ -389,11 +389,7 @@ tess_engine_outcome tess__post_happened(tess_module_host *host, tess__post *post
   pthread_mutex_unlock(&host->lock);
   if (handle != 0 && host->instance != NULL) outcome = deliver(host, post, handle);
   if (outcome == TESS_ENGINE_TRAPPED) {
-    /* The instance is dead: its blocks are not given back one by one. */
-    if (post->body.guest != 0) tess__instance_unpin(host, post->body.instance);
-    tess__uncharge(host, post->body.charged);
-    if (post->body.guest == 0) free(post->body.data);
-    post->body = (tess__body){0};
+    tess__body_free(host, &post->body); /* the instance is dead, its blocks with it */
   } else {
     outcome = tess__body_drop(host, &post->body);
   }

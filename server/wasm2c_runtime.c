@@ -70,9 +70,13 @@ const char *tess_wasm2c_trap_text(const tess_wasm2c_call *call) {
   return "trap";
 }
 
+void tess_wasm2c_call_init(tess_wasm2c_call *call) {
+  memset(call, 0, sizeof *call);
+  call->thread = pthread_self();
+}
+
 void tess_wasm2c_enter(tess_wasm2c_call *call) {
   call->trap = 0;
-  call->thread = pthread_self();
   call->in_guest = 0;
   current = call;
   tess_wasm2c_resume();

@@ -46,6 +46,8 @@ void tess_wasm2c_thread_cleanup(void);
  * 0: none. */
 void tess_wasm2c_set_memory_limit(uint64_t bytes);
 
+/* Calls are made by the thread that does this. */
+void tess_wasm2c_call_init(tess_wasm2c_call *call);
 /* Marks the calling thread as being in `call`, until leave. Between the two,
  * sigsetjmp(call->jump) catches traps. */
 void tess_wasm2c_enter(tess_wasm2c_call *call);
@@ -57,7 +59,7 @@ void tess_wasm2c_resume(void);
 /* Traps, from an import after resume(). */
 _Noreturn void tess_wasm2c_trap(void);
 
-/* Any thread: makes the call in progress on `thread` trap. */
+/* Any thread: makes the call in progress, or the next one, trap. */
 void tess_wasm2c_interrupt(tess_wasm2c_call *call);
 
 const char *tess_wasm2c_trap_text(const tess_wasm2c_call *call);

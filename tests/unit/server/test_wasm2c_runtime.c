@@ -4,7 +4,10 @@
  */
 #include "server/wasm2c_runtime.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "suite.h"
 #include "wasm-rt.h"
@@ -16,7 +19,7 @@ static tess_wasm2c_call call;
 static void prepare(void) {
   ck_assert(tess_wasm2c_runtime_init());
   ck_assert(tess_wasm2c_thread_init());
-  memset(&call, 0, sizeof call);
+  tess_wasm2c_call_init(&call);
 }
 
 /* Runs fn as generated code would run. Its trap's text, or NULL. */
@@ -59,16 +62,29 @@ START_TEST(memory_grows_in_place_up_to_its_limit) {
 }
 END_TEST
 
-/* 8 GiB are reserved for each: what is not given back soon shows. */
+/* Address space of this process in pages. */
+static long address_space(void) {
+  long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  ck_assert_ptr_nonnull(file);
+  ck_assert_int_eq(fscanf(file, "%ld", &pages), 1);
+  fclose(file);
+  return pages;
+}
+
 START_TEST(memory_is_given_back) {
+  const long reserved = (8L << 30) / sysconf(_SC_PAGESIZE);
   prepare();
   tess_wasm2c_set_memory_limit(0);
-  for (int i = 0; i < 20000; i++) {
+  long before = address_space();
+  for (int i = 0; i < 20; i++) {
     wasm_rt_memory_t memory;
     ck_assert_ptr_null(run(make_memory, &memory));
+    ck_assert_int_ge(address_space(), before + reserved);
     memory.data[0] = 1;
     wasm_rt_free_memory(&memory);
   }
+  ck_assert_int_lt(address_space(), before + reserved);
 }
 END_TEST
 
@@ -141,8 +157,7 @@ START_TEST(a_call_can_be_stopped) {
   (void)spin;
 #endif
   int reached = 0;
-  memset(&call, 0, sizeof call);
-  call.thread = pthread_self();
+  tess_wasm2c_call_init(&call);
   pthread_create(&thread, NULL, interrupt_soon, &call);
   ck_assert_str_eq(run(pause_for_long, &reached), "stopped by the host: it ran for too long");
   ck_assert_int_eq(reached, 1);
