@@ -25,7 +25,63 @@ typedef Connectrpc__Conformance__V1__ClientCompatRequest__Cancel compat_cancel;
 
 enum { PARALLEL_CALLS = 8 };
 
-static tess_transport *transport;
+/* Transports by whom they believe and what they show: without TLS one serves all. */
+typedef struct identity {
+  char *server_certificate, *certificate, *key; /* PEM; NULL: none */
+  tess_transport *transport;
+} identity;
+
+enum { MOST_IDENTITIES = 64 };
+static identity identities[MOST_IDENTITIES];
+static size_t identity_count;
+static pthread_mutex_t identities_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool same_pem(const char *text, const ProtobufCBinaryData *pem) {
+  return text == NULL ? pem->len == 0
+                      : strlen(text) == pem->len && memcmp(text, pem->data, pem->len) == 0;
+}
+
+static char *pem_text(const ProtobufCBinaryData *pem) {
+  return pem->len > 0 ? strndup((const char *)pem->data, pem->len) : NULL;
+}
+
+/* NULL: it cannot be made. */
+static tess_transport *transport_for(const compat_request *request, tess_status *status) {
+  static const ProtobufCBinaryData none = {0, NULL};
+  const Connectrpc__Conformance__V1__TLSCreds *creds = request->client_tls_creds;
+  const ProtobufCBinaryData *certificate = creds != NULL ? &creds->cert : &none;
+  const ProtobufCBinaryData *key = creds != NULL ? &creds->key : &none;
+  tess_transport *found = NULL;
+  pthread_mutex_lock(&identities_lock);
+  for (size_t i = 0; i < identity_count && found == NULL; i++)
+    if (same_pem(identities[i].server_certificate, &request->server_tls_cert) &&
+        same_pem(identities[i].certificate, certificate))
+      found = identities[i].transport;
+  if (found == NULL && identity_count < MOST_IDENTITIES) {
+    identity *made = &identities[identity_count];
+    made->server_certificate = pem_text(&request->server_tls_cert);
+    made->certificate = pem_text(certificate);
+    made->key = pem_text(key);
+    const tess_tls_options tls = {.ca_pem = made->server_certificate,
+                                  .certificate_pem = made->certificate,
+                                  .key_pem = made->key};
+    const tess_transport_curl_options options = {.tls = made->server_certificate != NULL ? &tls
+                                                                                         : NULL};
+    made->transport = found = tess_transport_curl_new(&options, status);
+    identity_count += found != NULL;
+  }
+  pthread_mutex_unlock(&identities_lock);
+  return found;
+}
+
+static void free_transports(void) {
+  for (size_t i = 0; i < identity_count; i++) {
+    identities[i].transport->ops->free(identities[i].transport);
+    free(identities[i].server_certificate);
+    free(identities[i].certificate);
+    free(identities[i].key);
+  }
+}
 
 /* One call, while it is made. */
 typedef struct test_call {
@@ -211,7 +267,10 @@ static void run_stream(test_call *call) {
 static tess_client *make_client(test_call *call) {
   const compat_request *request = call->request;
   char url[320];
-  snprintf(url, sizeof url, "http://%s:%u", request->host, (unsigned)request->port);
+  snprintf(url, sizeof url, "%s://%s:%u", request->server_tls_cert.len > 0 ? "https" : "http",
+           request->host, (unsigned)request->port);
+  tess_transport *transport = transport_for(request, &call->status);
+  if (transport == NULL) return NULL;
   tess_client_options options = {
       .transport = transport,
       .base_url = url,
@@ -299,18 +358,12 @@ static void *work(void *ctx) {
 int main(void) {
   signal(SIGPIPE, SIG_IGN);
   conf_json_codec(); /* made before there are threads */
-  tess_status status = TESS_STATUS_INIT;
-  transport = tess_transport_curl_new(NULL, &status);
-  if (transport == NULL) {
-    fprintf(stderr, "conformance-client: %s\n", status.message != NULL ? status.message : "");
-    return 1;
-  }
   pthread_t threads[PARALLEL_CALLS];
   int started = 0;
   while (started < PARALLEL_CALLS && pthread_create(&threads[started], NULL, work, NULL) == 0)
     started++;
   for (int i = 0; i < started; i++)
     pthread_join(threads[i], NULL);
-  transport->ops->free(transport);
+  free_transports();
   return started == PARALLEL_CALLS ? 0 : 1;
 }

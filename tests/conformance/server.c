@@ -36,6 +36,11 @@ static tess_server *make_server(size_t message_receive_limit) {
   return ok ? server : NULL;
 }
 
+/* PEM as text; NULL where there is none. */
+static char *pem_text(const ProtobufCBinaryData *pem) {
+  return pem->len > 0 ? strndup((const char *)pem->data, pem->len) : NULL;
+}
+
 int main(void) {
   Connectrpc__Conformance__V1__ServerCompatRequest *request =
       frame_read(&connectrpc__conformance__v1__server_compat_request__descriptor);
@@ -50,6 +55,16 @@ int main(void) {
   tess_server *server = make_server(request->message_receive_limit);
   tess_status status = TESS_STATUS_INIT;
   tess_http_server_options options = {.listen = "127.0.0.1:0", .log = print_line};
+  char *certificate = NULL, *key = NULL, *client_ca = pem_text(&request->client_tls_cert);
+  if (request->use_tls && request->server_creds != NULL) {
+    certificate = pem_text(&request->server_creds->cert);
+    key = pem_text(&request->server_creds->key);
+  }
+  const tess_tls_options tls = {.certificate_pem = certificate,
+                                .key_pem = key,
+                                .ca_pem = client_ca,
+                                .require_client_certificate = client_ca != NULL};
+  if (request->use_tls) options.tls = &tls;
   if (server != NULL) options.handler = tess_server_http_handler(server);
   tess_http_server *http = server != NULL ? tess_http_server_start(&options, &status) : NULL;
   if (http == NULL) {
@@ -62,6 +77,7 @@ int main(void) {
   char host[] = "127.0.0.1";
   response.host = host;
   response.port = (uint32_t)strtoul(strrchr(tess_http_server_url(http), ':') + 1, NULL, 10);
+  if (request->use_tls) response.pem_cert = request->server_creds->cert;
   frame_write(&response.base);
 
   int number;
@@ -69,6 +85,9 @@ int main(void) {
   tess_http_server_drain(http, 1000);
   tess_http_server_free(http);
   tess_server_free(server);
+  free(certificate);
+  free(key);
+  free(client_ca);
   protobuf_c_message_free_unpacked(&request->base, NULL);
   return 0;
 }
