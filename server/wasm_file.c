@@ -234,7 +234,10 @@ static tess_code read_sections(tess_slice file, module_facts *facts, tess_status
     reader part = read_part(&r, read_u32(&r));
     if (r.failed || id > SECTION_LAST) break;
     if (id <= SECTION_EXPORT && id != 0) {
-      if (id <= last) r.failed = true;
+      if (id <= last) { /* twice, or out of order */
+        r.failed = true;
+        break;
+      }
       last = id;
     }
     tess_code code = TESS_OK;
