@@ -2,7 +2,8 @@
  *
  * What the files of the module host share. Nobody else includes it.
  *
- *   module_host.c   the module thread: events in, exports called, traps handled
+ *   module_host.c   the module thread: events in, exports called
+ *   instance.c      lives of the module: start, trap, restart, end
  *   bridge.c        a request: tess_http_exchange on one side, events on the other
  *   reply.c         what the module answers, on its way to the client
  *   outbound.c      a request of the module on its way to a worker
@@ -44,6 +45,20 @@ typedef struct tess__instance {
   uint32_t pins;               /* host->lock: blocks in use elsewhere, and 1 while it lives */
   struct tess__instance *next; /* among the dead */
 } tess__instance;
+
+/* Module thread, all of them. */
+tess_code tess__instance_start(tess_module_host *host, tess_status *status);
+/* It is no longer the host's. */
+void tess__instance_retire(tess_module_host *host);
+/* Answers what it had in hand, and lets go of what it had sent. */
+void tess__instance_clean_up(tess_module_host *host, tess_code code, const char *message);
+/* A call trapped: all of that. */
+void tess__instance_trapped(tess_module_host *host);
+/* When the next one may be made, and makes it if it is time. */
+int64_t tess__instance_restart_at(const tess_module_host *host);
+void tess__instance_restart(tess_module_host *host);
+/* Destroys the dead whose memory nobody uses any more. */
+void tess__instance_bury(tess_module_host *host);
 
 /* ---- events ---- */
 
@@ -168,6 +183,8 @@ void tess__request_settle(tess__request *request);
 /* Module thread, or the watchdog when that hangs. Answers with an error if
  * nothing was answered yet; ends a stream that had begun. */
 void tess__request_fail(tess__request *request, tess_code code, const char *message);
+/* Module thread: the same for a request that the module can no longer answer. */
+void tess__request_fail_counted(tess__request *request, tess_code code, const char *message);
 /* Module thread: a block was made for the body, or not. */
 void tess__request_block_answered(tess__request *request);
 

@@ -14,7 +14,6 @@
 
 #include "server/host_internal.h"
 
-#define RESTART_WINDOW_MS 60000
 #define MAX_LOG_BYTES 1024
 /* Share of the bytes in flight that may stay warm. */
 #define WARM_SHARE 4
@@ -89,7 +88,7 @@ static void mark_replied(tess__request *request) {
 }
 
 /* The host answers for the module, and counts it. */
-static void fail(tess__request *request, tess_code code, const char *message) {
+void tess__request_fail_counted(tess__request *request, tess_code code, const char *message) {
   pthread_mutex_lock(&request->host->lock);
   request->replied = true;
   request->host->counts.requests_failed++;
@@ -116,17 +115,17 @@ static tess_slice text(const char *s) {
 /* The request is complete: to the module with it. */
 static tess_engine_outcome deliver(tess_module_host *host, tess__request *request) {
   if (host->instance == NULL) {
-    fail(request, TESS_UNAVAILABLE, "the module is being restarted");
+    tess__request_fail_counted(request, TESS_UNAVAILABLE, "the module is being restarted");
     return tess__body_drop(host, &request->body);
   }
   if (request->body.guest != 0 && request->body.instance != host->instance) {
-    fail(request, TESS_INTERNAL, "the module was restarted");
+    tess__request_fail_counted(request, TESS_INTERNAL, "the module was restarted");
     return tess__body_drop(host, &request->body);
   }
   bool had_body = request->body.size > 0;
   tess_engine_body body = tess__body_give(host, &request->body);
   if (had_body && body.chunk.data == NULL) {
-    fail(request, TESS_RESOURCE_EXHAUSTED, "no memory for the request");
+    tess__request_fail_counted(request, TESS_RESOURCE_EXHAUSTED, "no memory for the request");
     return TESS_ENGINE_DONE;
   }
   pthread_mutex_lock(&host->lock);
@@ -140,7 +139,8 @@ static tess_engine_outcome deliver(tess_module_host *host, tess__request *reques
                               (tess_slice){request->headers, request->headers_size}, &body);
   tess__watchdog_leave(host);
   if (outcome == TESS_ENGINE_REFUSED) {
-    fail(request, TESS_RESOURCE_EXHAUSTED, "the module has no memory for the request");
+    tess__request_fail_counted(request, TESS_RESOURCE_EXHAUSTED,
+                               "the module has no memory for the request");
     return TESS_ENGINE_DONE;
   }
   return outcome;
@@ -149,12 +149,13 @@ static tess_engine_outcome deliver(tess_module_host *host, tess__request *reques
 static tess_engine_outcome make_block(tess_module_host *host, tess__request *request) {
   tess_engine_outcome outcome = TESS_ENGINE_DONE;
   if (host->instance == NULL) {
-    fail(request, TESS_UNAVAILABLE, "the module is being restarted");
+    tess__request_fail_counted(request, TESS_UNAVAILABLE, "the module is being restarted");
     return outcome;
   }
   outcome = tess__body_to_guest(host, &request->body, (size_t)request->content_length);
   if (outcome == TESS_ENGINE_REFUSED) {
-    fail(request, TESS_RESOURCE_EXHAUSTED, "the module has no memory for the request");
+    tess__request_fail_counted(request, TESS_RESOURCE_EXHAUSTED,
+                               "the module has no memory for the request");
     return TESS_ENGINE_DONE;
   }
   if (outcome == TESS_ENGINE_DONE) tess__request_block_answered(request);
@@ -306,137 +307,6 @@ static void import_log(void *ctx, int32_t level, tess_slice line) {
   tess__log(ctx, level, "module: %.*s", size, (const char *)line.data);
 }
 
-/* ---- instances ---- */
-
-/* Destroys the dead whose memory nobody uses any more. */
-static void bury(tess_module_host *host) {
-  tess__instance *ready = NULL;
-  pthread_mutex_lock(&host->lock);
-  for (tess__instance **at = &host->graveyard; *at != NULL;) {
-    tess__instance *dead = *at;
-    if (dead->pins > 0) {
-      at = &dead->next;
-      continue;
-    }
-    *at = dead->next;
-    dead->next = ready;
-    ready = dead;
-  }
-  pthread_mutex_unlock(&host->lock);
-  while (ready != NULL) {
-    tess__instance *next = ready->next;
-    ready->engine->ops->destroy(ready->engine);
-    free(ready);
-    ready = next;
-  }
-}
-
-/* The instance is no longer the host's; it goes when nobody uses its memory. */
-static void retire(tess_module_host *host) {
-  tess__instance *instance = host->instance;
-  if (instance == NULL) return;
-  pthread_mutex_lock(&host->lock);
-  host->instance = NULL;
-  instance->pins--;
-  instance->next = host->graveyard;
-  host->graveyard = instance;
-  pthread_mutex_unlock(&host->lock);
-}
-
-/* The instance is gone: answers what it had in hand, and lets go of what it had
- * sent. */
-static void clean_up_after(tess_module_host *host, tess_code code, const char *message) {
-  for (uint32_t i = 0; i < host->requests.capacity; i++) {
-    pthread_mutex_lock(&host->lock);
-    tess__request *request = tess_slots_at(&host->requests, i);
-    bool in_hand = false;
-    if (request != NULL) {
-      atomic_fetch_add(&request->references, 1);
-      request->kept = request->sent = 0;
-      in_hand = request->delivered && !request->replied;
-    }
-    pthread_mutex_unlock(&host->lock);
-    if (request == NULL) continue;
-    if (in_hand) {
-      fail(request, code, message);
-    } else if (request->body.guest != 0) {
-      /* Still being read, into memory of the dead: the reader drops it. */
-      tess__request_fail(request, code, message);
-    }
-    tess__request_settle(request);
-    tess__request_unref(request);
-  }
-  tess__posts_cancel_all(host);
-}
-
-static void trapped(tess_module_host *host) {
-  tess__log(host, TESS_ABI_LOG_ERROR, "the module trapped: %s",
-            host->instance->engine->ops->error(host->instance->engine));
-  pthread_mutex_lock(&host->lock);
-  host->counts.traps++;
-  pthread_mutex_unlock(&host->lock);
-  retire(host);
-  clean_up_after(host, TESS_INTERNAL, "the module trapped and was restarted");
-}
-
-static tess_code start_instance(tess_module_host *host, tess_status *status) {
-  const tess_engine_params params = {.module = host->options.module,
-                                     .image = host->options.image,
-                                     .memory_limit = host->options.memory_limit,
-                                     .warm = host->warm,
-                                     .host = host->imports};
-  tess__instance *instance = calloc(1, sizeof *instance);
-  if (instance == NULL) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no memory");
-  instance->engine = host->options.engine->create(&params, status);
-  if (instance->engine == NULL) {
-    free(instance);
-    return status->code != TESS_OK ? status->code : TESS_INTERNAL;
-  }
-  instance->pins = 1;
-  pthread_mutex_lock(&host->lock);
-  host->instance = instance;
-  host->has_blocks = instance->engine->ops->has_blocks(instance->engine);
-  pthread_mutex_unlock(&host->lock);
-  tess__watchdog_enter(host, instance->engine);
-  tess_engine_outcome outcome =
-      instance->engine->ops->configure(instance->engine, text(host->options.config));
-  tess__watchdog_leave(host);
-  if (outcome == TESS_ENGINE_DONE) return TESS_OK;
-  if (outcome == TESS_ENGINE_TRAPPED) {
-    tess_status_set(status, TESS_INTERNAL, "the module trapped when it was configured: %s",
-                    instance->engine->ops->error(instance->engine));
-  } else {
-    tess_status_set(status, TESS_INVALID_ARGUMENT, "the module refuses its configuration");
-  }
-  retire(host);
-  return status->code;
-}
-
-/* When the next instance may be made: now, or when the oldest restart of the
- * last minute is a minute ago. */
-static int64_t restart_at(const tess_module_host *host) {
-  int64_t oldest = host->restart_times[host->restart_next];
-  return oldest == 0 ? 0 : oldest + RESTART_WINDOW_MS;
-}
-
-/* Makes a new instance, if it is time. */
-static void restart(tess_module_host *host) {
-  if (tess__now_ms() < restart_at(host)) return;
-  host->restart_times[host->restart_next] = tess__now_ms();
-  host->restart_next = (host->restart_next + 1) % host->options.max_restarts_per_minute;
-  pthread_mutex_lock(&host->lock);
-  host->counts.restarts++;
-  pthread_mutex_unlock(&host->lock);
-  tess_status status = TESS_STATUS_INIT;
-  if (start_instance(host, &status) == TESS_OK) {
-    tess__log(host, TESS_ABI_LOG_WARNING, "the module was restarted");
-  } else {
-    tess__log(host, TESS_ABI_LOG_ERROR, "the module cannot be restarted: %s",
-              status.message != NULL ? status.message : "no memory");
-  }
-  tess_status_cleanup(&status);
-}
-
 /* ---- the thread ---- */
 
 /* Everything that happened so far. */
@@ -448,8 +318,8 @@ static void handle_events(tess_module_host *host) {
     pthread_mutex_unlock(&host->lock);
     if (event == NULL) return;
     if (happened(host, event, flags) != TESS_ENGINE_TRAPPED) continue;
-    trapped(host);
-    restart(host); /* at once: the next event may be a request */
+    tess__instance_trapped(host);
+    tess__instance_restart(host); /* at once: the next event may be a request */
   }
 }
 
@@ -461,8 +331,8 @@ static int64_t run_loop(tess_module_host *host) {
   tess_engine_outcome outcome = engine->ops->loop(engine, &wake_in_ms);
   tess__watchdog_leave(host);
   if (outcome == TESS_ENGINE_TRAPPED) {
-    trapped(host);
-    restart(host);
+    tess__instance_trapped(host);
+    tess__instance_restart(host);
     return 0;
   }
   if (!(wake_in_ms >= 0) || wake_in_ms > 1e15) return TESS_NEVER_MS;
@@ -473,11 +343,11 @@ static int64_t run_loop(tess_module_host *host) {
 static void shut_down(tess_module_host *host) {
   const char *message = "the server is shutting down";
   tess__fail_all(host, TESS_UNAVAILABLE, message);
-  retire(host);
-  clean_up_after(host, TESS_UNAVAILABLE, message);
+  tess__instance_retire(host);
+  tess__instance_clean_up(host, TESS_UNAVAILABLE, message);
   for (;;) {
     handle_events(host);
-    bury(host);
+    tess__instance_bury(host);
     pthread_mutex_lock(&host->lock);
     bool done = host->posts_open == 0 && host->graveyard == NULL && host->first == NULL &&
                 host->requests_open == 0;
@@ -508,7 +378,7 @@ static void tell_started(tess_module_host *host, tess_code code) {
 
 static void *run(void *argument) {
   tess_module_host *host = argument;
-  tell_started(host, start_instance(host, &host->start_status));
+  tell_started(host, tess__instance_start(host, &host->start_status));
   int64_t wake_at = 0;
   for (;;) {
     pthread_mutex_lock(&host->lock);
@@ -520,10 +390,10 @@ static void *run(void *argument) {
     bool stop = host->stop;
     pthread_mutex_unlock(&host->lock);
     if (stop) break;
-    if (host->instance == NULL) restart(host);
+    if (host->instance == NULL) tess__instance_restart(host);
     handle_events(host);
-    bury(host);
-    wake_at = host->instance != NULL ? run_loop(host) : restart_at(host);
+    tess__instance_bury(host);
+    wake_at = host->instance != NULL ? run_loop(host) : tess__instance_restart_at(host);
     if (wake_at > 0) wake_at = trim(host, wake_at);
   }
   shut_down(host);
