@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The WebAssembly SIMD kernel (-msimd128). Measured facts behind its shape, in
- * V8 and JavaScriptCore on x86-64: 5 x 8 floats are ten accumulators, two
- * vectors of B and one splat of A, thirteen of the sixteen registers; a loop
- * over k that is not unrolled keeps the engines' register allocators from
- * spilling (54 Gflop/s against 33); v128.load32_splat is one instruction.
- * float64 has the same registers and half the columns.
+ * The WebAssembly SIMD kernel (-msimd128). Measured facts behind its shape, on
+ * x86-64: 4 x 8 floats are eight accumulators, two vectors of B and one splat of
+ * A, eleven of the sixteen registers. 5 x 8 is no faster in V8 and half as fast
+ * in Firefox, whose register allocator then spills. A loop over k that is not
+ * unrolled keeps all engines from spilling, and v128.load32_splat is one
+ * instruction. float64 has the same registers and half the columns.
  */
 #include <wasm_simd128.h>
 
 #include "matmul/blocked.h"
 
-enum { MR = 5, NR_F32 = 8, NR_F64 = 4 };
+enum { MR = 4, NR_F32 = 8, NR_F64 = 4 };
 
 static inline v128_t finish_f32(v128_t sum, const void *c, v128_t alpha, v128_t beta, int reads) {
   v128_t value = wasm_f32x4_mul(alpha, sum);
@@ -24,7 +24,7 @@ static void micro_f32(uint32_t k, const void *a_sliver, const void *b_sliver, vo
   const float *a = a_sliver;
   const float *b = b_sliver;
   v128_t s00 = wasm_f32x4_const_splat(0), s01 = s00, s10 = s00, s11 = s00, s20 = s00, s21 = s00,
-         s30 = s00, s31 = s00, s40 = s00, s41 = s00;
+         s30 = s00, s31 = s00;
 #pragma clang loop unroll(disable)
   for (uint32_t p = 0; p < k; ++p, a += MR, b += NR_F32) {
     v128_t b0 = wasm_v128_load(b);
@@ -41,11 +41,8 @@ static void micro_f32(uint32_t k, const void *a_sliver, const void *b_sliver, vo
     x = wasm_v128_load32_splat(a + 3);
     s30 = wasm_f32x4_add(s30, wasm_f32x4_mul(x, b0));
     s31 = wasm_f32x4_add(s31, wasm_f32x4_mul(x, b1));
-    x = wasm_v128_load32_splat(a + 4);
-    s40 = wasm_f32x4_add(s40, wasm_f32x4_mul(x, b0));
-    s41 = wasm_f32x4_add(s41, wasm_f32x4_mul(x, b1));
   }
-  const v128_t sum[MR][2] = {{s00, s01}, {s10, s11}, {s20, s21}, {s30, s31}, {s40, s41}};
+  const v128_t sum[MR][2] = {{s00, s01}, {s10, s11}, {s20, s21}, {s30, s31}};
   const v128_t valpha = wasm_f32x4_splat((float)alpha);
   const v128_t vbeta = wasm_f32x4_splat((float)beta);
   const int reads = beta != 0.0;
@@ -68,7 +65,7 @@ static void micro_f64(uint32_t k, const void *a_sliver, const void *b_sliver, vo
   const double *a = a_sliver;
   const double *b = b_sliver;
   v128_t s00 = wasm_f64x2_const_splat(0), s01 = s00, s10 = s00, s11 = s00, s20 = s00, s21 = s00,
-         s30 = s00, s31 = s00, s40 = s00, s41 = s00;
+         s30 = s00, s31 = s00;
 #pragma clang loop unroll(disable)
   for (uint32_t p = 0; p < k; ++p, a += MR, b += NR_F64) {
     v128_t b0 = wasm_v128_load(b);
@@ -85,11 +82,8 @@ static void micro_f64(uint32_t k, const void *a_sliver, const void *b_sliver, vo
     x = wasm_v128_load64_splat(a + 3);
     s30 = wasm_f64x2_add(s30, wasm_f64x2_mul(x, b0));
     s31 = wasm_f64x2_add(s31, wasm_f64x2_mul(x, b1));
-    x = wasm_v128_load64_splat(a + 4);
-    s40 = wasm_f64x2_add(s40, wasm_f64x2_mul(x, b0));
-    s41 = wasm_f64x2_add(s41, wasm_f64x2_mul(x, b1));
   }
-  const v128_t sum[MR][2] = {{s00, s01}, {s10, s11}, {s20, s21}, {s30, s31}, {s40, s41}};
+  const v128_t sum[MR][2] = {{s00, s01}, {s10, s11}, {s20, s21}, {s30, s31}};
   const v128_t valpha = wasm_f64x2_splat(alpha);
   const v128_t vbeta = wasm_f64x2_splat(beta);
   const int reads = beta != 0.0;

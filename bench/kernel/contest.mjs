@@ -5,6 +5,9 @@
  */
 import { MatmulClient, Tessera } from './js/tessera.mjs';
 
+/** Rounds before the clock counts: engines compile hot code in the background. */
+const WARM_UP = 8;
+
 function operand(n, modulus, offset) {
   const data = new Float32Array(n * n);
   for (let i = 0; i < data.length; i++) data[i] = ((i * 7) % modulus) - offset;
@@ -25,14 +28,14 @@ export async function contest(tf, { module, n, rounds }) {
   const tb = tf.tensor2d(b, [n, n]);
   const matrix = (data) => ({ rows: n, cols: n, dtype: 'float32', data });
   const result = { n, tfjs: [], kernel: [], whole: [] };
-  for (let round = -2; round < rounds; round++) { // two to warm up
+  for (let round = -WARM_UP; round < rounds; round++) {
     let start = performance.now();
     const tc = tf.matMul(ta, tb);
     const tfjs = performance.now() - start;
     start = performance.now();
     const product = await client.multiply({ a: matrix(a), b: matrix(b) });
     const whole = performance.now() - start;
-    if (round === -2) {
+    if (round === -WARM_UP) {
       const theirs = tc.dataSync();
       if (product.c.data.some((value, index) => value !== theirs[index])) throw new Error('the products differ');
     }
