@@ -49,10 +49,12 @@ run() {
 build() { cmake --preset "$1" "${@:2}" && cmake --build --preset "$1" -j "$jobs"; }
 
 # Short tests side by side, those that start servers or browsers one at a time.
+# Tests of real processes may meet a busy machine: they get a second try, and the
+# log tells of the first.
 ctest_all() {
   local dir=build/$1
   shift
-  ctest --test-dir "$dir" --output-on-failure --no-tests=error -j "$jobs" "$@"
+  ctest --test-dir "$dir" --output-on-failure --no-tests=error --repeat until-pass:2 -j "$jobs" "$@"
 }
 
 stage_deps() { [[ -n ${TESSERA_SKIP_DEPS:-} ]] || tools/deps.sh --test; }
