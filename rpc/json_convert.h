@@ -14,6 +14,9 @@
 #include "rpc/json_output.h"
 #include "rpc/wire.h"
 
+/* TESS__WIRE_... of one value of the field, not packed. */
+int tess__json_wire_type(const tess_field_schema *field);
+
 /* ---- reading JSON ---- */
 
 typedef struct tess__json_in {

@@ -263,25 +263,6 @@ static tess_code read_enum_number(tess__json_in *in, const tess_field_schema *fi
   return TESS_OK;
 }
 
-static int wire_type(const tess_field_schema *field) {
-  switch (field->type) {
-    case TESS_FIELD_DOUBLE:
-    case TESS_FIELD_FIXED64:
-    case TESS_FIELD_SFIXED64:
-      return TESS__WIRE_64BIT;
-    case TESS_FIELD_FLOAT:
-    case TESS_FIELD_FIXED32:
-    case TESS_FIELD_SFIXED32:
-      return TESS__WIRE_32BIT;
-    case TESS_FIELD_STRING:
-    case TESS_FIELD_BYTES:
-    case TESS_FIELD_MESSAGE:
-      return TESS__WIRE_BYTES;
-    default:
-      return TESS__WIRE_VARINT;
-  }
-}
-
 /* The value behind its tag. */
 static tess_code read_bare_value(tess__json_in *in, const tess_field_schema *field,
                                  const json_t *value) {
@@ -328,7 +309,7 @@ tess_code tess__json_read_value(tess__json_in *in, const tess_field_schema *fiel
     }
     return code == TESS_END ? TESS_OK : code;
   }
-  tess__output_tag(in->out, field->number, wire_type(field));
+  tess__output_tag(in->out, field->number, tess__json_wire_type(field));
   return read_bare_value(in, field, value);
 }
 

@@ -1,10 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The messages of google.protobuf that have a JSON form of their own.
+ * What the schema says about a value: its wire type, and whether it belongs to the
+ * messages of google.protobuf that have a JSON form of their own.
  */
 #include <string.h>
 
 #include "rpc/json_convert.h"
+
+int tess__json_wire_type(const tess_field_schema *field) {
+  switch (field->type) {
+    case TESS_FIELD_DOUBLE:
+    case TESS_FIELD_FIXED64:
+    case TESS_FIELD_SFIXED64:
+      return TESS__WIRE_64BIT;
+    case TESS_FIELD_FLOAT:
+    case TESS_FIELD_FIXED32:
+    case TESS_FIELD_SFIXED32:
+      return TESS__WIRE_32BIT;
+    case TESS_FIELD_STRING:
+    case TESS_FIELD_BYTES:
+    case TESS_FIELD_MESSAGE:
+      return TESS__WIRE_BYTES;
+    default:
+      return TESS__WIRE_VARINT;
+  }
+}
 
 static const char package[] = "google.protobuf.";
 

@@ -53,25 +53,6 @@ static const tess_field_schema *find_field(const tess_message_schema *schema, ui
                                                                            : NULL;
 }
 
-static int element_wire_type(const tess_field_schema *field) {
-  switch (field->type) {
-    case TESS_FIELD_DOUBLE:
-    case TESS_FIELD_FIXED64:
-    case TESS_FIELD_SFIXED64:
-      return TESS__WIRE_64BIT;
-    case TESS_FIELD_FLOAT:
-    case TESS_FIELD_FIXED32:
-    case TESS_FIELD_SFIXED32:
-      return TESS__WIRE_32BIT;
-    case TESS_FIELD_STRING:
-    case TESS_FIELD_BYTES:
-    case TESS_FIELD_MESSAGE:
-      return TESS__WIRE_BYTES;
-    default:
-      return TESS__WIRE_VARINT;
-  }
-}
-
 /* A known field in a form it may have; the rest is unknown, and skipped. */
 static const tess_field_schema *usable_field(const tess_message_schema *schema,
                                              const tess__wire_field *wire) {
@@ -79,7 +60,7 @@ static const tess_field_schema *usable_field(const tess_message_schema *schema,
   if (field == NULL || field->type == TESS_FIELD_GROUP) {
     return NULL;
   }
-  int element = element_wire_type(field);
+  int element = tess__json_wire_type(field);
   bool packed = wire->type == TESS__WIRE_BYTES && (field->flags & TESS_FIELD_REPEATED) != 0;
   return wire->type == element || packed ? field : NULL;
 }
@@ -236,7 +217,7 @@ static void separate(tess__json_out *to, bool *first) {
 static tess_code write_elements(tess__json_out *to, const tess_message_schema *schema,
                                 const tess_field_schema *field, const tess__wire_field *wire,
                                 bool *first) {
-  int type = element_wire_type(field);
+  int type = tess__json_wire_type(field);
   if (wire->type == type) {
     separate(to, first);
     return tess__json_write_value(to, field, wire);
@@ -274,9 +255,9 @@ static tess_code write_entry(tess__json_out *to, const tess_field_schema *field,
     if (!tess__wire_next(&reader, &wire)) {
       return tess__json_malformed(to, field->message);
     }
-    if (wire.number == 1 && wire.type == element_wire_type(key_field)) {
+    if (wire.number == 1 && wire.type == tess__json_wire_type(key_field)) {
       key = wire;
-    } else if (wire.number == 2 && wire.type == element_wire_type(value_field)) {
+    } else if (wire.number == 2 && wire.type == tess__json_wire_type(value_field)) {
       value = wire;
     }
   }
