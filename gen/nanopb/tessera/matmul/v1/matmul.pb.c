@@ -9,6 +9,9 @@
 PB_BIND(tessera_matmul_v1_BlockRef, tessera_matmul_v1_BlockRef, AUTO)
 
 
+PB_BIND(tessera_matmul_v1_MissingBlocks, tessera_matmul_v1_MissingBlocks, 2)
+
+
 PB_BIND(tessera_matmul_v1_Matrix, tessera_matmul_v1_Matrix, AUTO)
 
 
@@ -39,7 +42,31 @@ PB_BIND(tessera_matmul_v1_KernelInfo, tessera_matmul_v1_KernelInfo, AUTO)
 PB_BIND(tessera_matmul_v1_WorkerInfo, tessera_matmul_v1_WorkerInfo, 2)
 
 
+PB_BIND(tessera_matmul_v1_ProductInfo, tessera_matmul_v1_ProductInfo, AUTO)
+
+
 PB_BIND(tessera_matmul_v1_DescribeResponse, tessera_matmul_v1_DescribeResponse, 2)
+
+
+PB_BIND(tessera_matmul_v1_PutBlockRequest, tessera_matmul_v1_PutBlockRequest, AUTO)
+
+
+PB_BIND(tessera_matmul_v1_PutBlockResponse, tessera_matmul_v1_PutBlockResponse, AUTO)
+
+
+PB_BIND(tessera_matmul_v1_BlockInfo, tessera_matmul_v1_BlockInfo, AUTO)
+
+
+PB_BIND(tessera_matmul_v1_ListBlocksRequest, tessera_matmul_v1_ListBlocksRequest, 2)
+
+
+PB_BIND(tessera_matmul_v1_ListBlocksResponse, tessera_matmul_v1_ListBlocksResponse, AUTO)
+
+
+PB_BIND(tessera_matmul_v1_DropBlockRequest, tessera_matmul_v1_DropBlockRequest, AUTO)
+
+
+PB_BIND(tessera_matmul_v1_DropBlockResponse, tessera_matmul_v1_DropBlockResponse, AUTO)
 
 
 PB_BIND(tessera_matmul_v1_GetModeRequest, tessera_matmul_v1_GetModeRequest, AUTO)
@@ -52,6 +79,13 @@ PB_BIND(tessera_matmul_v1_SetModeRequest, tessera_matmul_v1_SetModeRequest, AUTO
 
 
 PB_BIND(tessera_matmul_v1_SetModeResponse, tessera_matmul_v1_SetModeResponse, AUTO)
+
+
+PB_BIND(tessera_matmul_v1_SetWorkersRequest, tessera_matmul_v1_SetWorkersRequest, AUTO)
+
+
+PB_BIND(tessera_matmul_v1_SetWorkersResponse, tessera_matmul_v1_SetWorkersResponse, AUTO)
+
 
 
 

@@ -34,15 +34,43 @@ typedef enum _tessera_matmul_v1_Mode {
     tessera_matmul_v1_Mode_MODE_ADAPTIVE = 3
 } tessera_matmul_v1_Mode;
 
+/* How far a controller trusts the tiles that workers return. */
+typedef enum _tessera_matmul_v1_Check {
+    /* As the controller is configured. */
+    tessera_matmul_v1_Check_CHECK_UNSPECIFIED = 0,
+    tessera_matmul_v1_Check_CHECK_NEVER = 1,
+    /* Freivalds' test on every tile. */
+    tessera_matmul_v1_Check_CHECK_ALWAYS = 2,
+    /* Every tile of a worker that has not earned trust yet; then a falling share;
+ all of them again after a failure. */
+    tessera_matmul_v1_Check_CHECK_ADAPTIVE = 3
+} tessera_matmul_v1_Check;
+
 /* Struct definitions */
-/* A block of bytes that the worker already holds, named by its content. */
+/* A rectangle of a block that the receiver holds, named by its content. The
+ rectangle's own size is that of the Matrix it stands in. */
 typedef struct _tessera_matmul_v1_BlockRef {
-    /* SHA-256 of the block's bytes (32 bytes). */
+    /* SHA-256 of the block's elements as they lie in `data` (32 bytes). */
     pb_byte_t sha256[32];
+    /* Shape of the whole block, row-major. Both 0: the block is the matrix. */
+    uint32_t rows;
+    uint32_t cols;
+    /* Where the matrix begins in the block. */
+    uint32_t row;
+    uint32_t col;
 } tessera_matmul_v1_BlockRef;
 
+/* Detail of the error not_found: blocks that were named and are not held. Ask
+ again with their data. */
+typedef struct _tessera_matmul_v1_MissingBlocks {
+    pb_size_t sha256_count;
+    pb_byte_t sha256[8][32];
+} tessera_matmul_v1_MissingBlocks;
+
 /* A dense matrix. Exactly one of `data`, `values` and `block` carries the
- elements; an empty matrix (rows or cols 0) carries none. */
+ elements; an empty matrix (rows or cols 0) carries none. `data` and `block`
+ together: data is the whole block, to be verified, kept under its name and used
+ from there. */
 typedef struct _tessera_matmul_v1_Matrix {
     uint32_t rows;
     uint32_t cols;
@@ -70,6 +98,10 @@ typedef struct _tessera_matmul_v1_Tile {
     uint32_t col;
     uint32_t rows;
     uint32_t cols;
+    /* A part of the inner dimension: k .. k + depth - 1. depth 0: all of it. The
+ parts of one rectangle are added up by whoever asked for them. */
+    uint32_t k;
+    uint32_t depth;
 } tessera_matmul_v1_Tile;
 
 /* C := alpha * op(A) * op(B) + beta * C, op(X) = X or its transpose. */
@@ -91,6 +123,8 @@ typedef struct _tessera_matmul_v1_MatmulRequest {
     tessera_matmul_v1_Tile tile;
     /* Caller's name for the product, echoed in logs and results. */
     char product_id[128];
+    /* For a controller; a worker ignores it. */
+    tessera_matmul_v1_Check check;
 } tessera_matmul_v1_MatmulRequest;
 
 /* What a worker, or the controller itself, did for one product. */
@@ -103,6 +137,18 @@ typedef struct _tessera_matmul_v1_WorkerStats {
     double compute_ms;
     uint64_t bytes_sent;
     uint64_t bytes_received;
+    /* Second copies of tiles that were late elsewhere. */
+    uint32_t backups;
+    /* Operands that were named and not sent, and their bytes. */
+    uint32_t cache_hits;
+    uint64_t cache_bytes;
+    /* Tiles that were checked, and those refused: wrong. */
+    uint32_t checked;
+    uint32_t rejected;
+    /* From start to answer, without the kernel: transfer and waiting. */
+    double wait_ms;
+    /* While it computed. */
+    double gflops;
 } tessera_matmul_v1_WorkerStats;
 
 /* How a product was computed. */
@@ -118,6 +164,17 @@ typedef struct _tessera_matmul_v1_ProductStats {
     /* What a person should know: "no worker answered: computed locally". */
     pb_size_t notes_count;
     char **notes;
+    uint32_t backups;
+    uint32_t checked;
+    uint32_t rejected;
+    /* Elements between the controller and its workers. */
+    uint64_t bytes_sent;
+    uint64_t bytes_received;
+    /* Operands that workers held already. */
+    uint64_t cache_bytes;
+    /* Memory of the product, as it was computed beforehand. */
+    uint64_t peak_bytes;
+    double gflops;
 } tessera_matmul_v1_ProductStats;
 
 typedef struct _tessera_matmul_v1_TileResult {
@@ -152,7 +209,31 @@ typedef struct _tessera_matmul_v1_WorkerInfo {
     bool available;
     uint32_t tiles;
     uint32_t failures;
+    uint32_t in_flight;
+    /* Gave a wrong answer: it gets no tiles until quarantine ends. */
+    bool quarantined;
+    /* Estimates from what was seen; 0: none yet. */
+    double gflops;
+    double megabytes_per_second;
+    uint64_t bytes_sent;
+    uint64_t bytes_received;
+    uint32_t backups;
+    uint32_t rejected;
+    uint64_t cache_bytes;
+    double compute_ms;
+    double wait_ms;
 } tessera_matmul_v1_WorkerInfo;
+
+/* A product under way. */
+typedef struct _tessera_matmul_v1_ProductInfo {
+    char product_id[128];
+    uint32_t m;
+    uint32_t n;
+    uint32_t k;
+    uint32_t tiles_done;
+    uint32_t tiles;
+    double elapsed_ms;
+} tessera_matmul_v1_ProductInfo;
 
 typedef struct _tessera_matmul_v1_DescribeResponse {
     /* "tessera-worker" or "tessera-server". */
@@ -172,7 +253,62 @@ typedef struct _tessera_matmul_v1_DescribeResponse {
     struct _tessera_matmul_v1_WorkerInfo *workers;
     /* What computes: "native", "jsc", "wasm2c", "browser", "node". */
     char engine[32];
+    /* Measured at start, with all threads; 0: not measured. */
+    double gflops;
+    /* Blocks held by name. */
+    uint64_t block_bytes;
+    uint64_t block_capacity_bytes;
+    pb_size_t products_count;
+    struct _tessera_matmul_v1_ProductInfo *products;
+    /* What its operator should know: "OPENBLAS_CORETYPE halves the speed". */
+    pb_size_t notes_count;
+    char **notes;
 } tessera_matmul_v1_DescribeResponse;
+
+typedef struct _tessera_matmul_v1_PutBlockRequest {
+    /* data or values. Shape and type are kept for those who ask; the name depends
+ on the elements alone. */
+    bool has_matrix;
+    tessera_matmul_v1_Matrix matrix;
+    /* Verified where it is given. */
+    pb_byte_t sha256[32];
+} tessera_matmul_v1_PutBlockRequest;
+
+typedef struct _tessera_matmul_v1_PutBlockResponse {
+    pb_byte_t sha256[32];
+    /* Held already. */
+    bool known;
+} tessera_matmul_v1_PutBlockResponse;
+
+typedef struct _tessera_matmul_v1_BlockInfo {
+    pb_byte_t sha256[32];
+    uint32_t rows;
+    uint32_t cols;
+    tessera_matmul_v1_DType dtype;
+    uint64_t bytes;
+} tessera_matmul_v1_BlockInfo;
+
+typedef struct _tessera_matmul_v1_ListBlocksRequest {
+    /* Only these; empty: all. */
+    pb_size_t sha256_count;
+    pb_byte_t sha256[64][32];
+} tessera_matmul_v1_ListBlocksRequest;
+
+typedef struct _tessera_matmul_v1_ListBlocksResponse {
+    /* Those that are held, last used first; at most 1024. */
+    pb_size_t blocks_count;
+    struct _tessera_matmul_v1_BlockInfo *blocks;
+    uint64_t used_bytes;
+    uint64_t capacity_bytes;
+} tessera_matmul_v1_ListBlocksResponse;
+
+typedef struct _tessera_matmul_v1_DropBlockRequest {
+    pb_byte_t sha256[32];
+} tessera_matmul_v1_DropBlockRequest;
+
+typedef struct _tessera_matmul_v1_DropBlockResponse {
+    bool dropped;
+} tessera_matmul_v1_DropBlockResponse;
 
 typedef struct _tessera_matmul_v1_GetModeRequest {
     char dummy_field;
@@ -193,6 +329,19 @@ typedef struct _tessera_matmul_v1_SetModeResponse {
     tessera_matmul_v1_Mode previous;
 } tessera_matmul_v1_SetModeResponse;
 
+typedef struct _tessera_matmul_v1_SetWorkersRequest {
+    /* The whole list. Those that are not in it leave: their tiles are computed
+ elsewhere. */
+    pb_size_t urls_count;
+    char **urls;
+} tessera_matmul_v1_SetWorkersRequest;
+
+typedef struct _tessera_matmul_v1_SetWorkersResponse {
+    uint32_t joined;
+    uint32_t left;
+    uint32_t workers;
+} tessera_matmul_v1_SetWorkersResponse;
+
 
 #ifdef __cplusplus
 extern "C" {
@@ -207,11 +356,17 @@ extern "C" {
 #define _tessera_matmul_v1_Mode_MAX tessera_matmul_v1_Mode_MODE_ADAPTIVE
 #define _tessera_matmul_v1_Mode_ARRAYSIZE ((tessera_matmul_v1_Mode)(tessera_matmul_v1_Mode_MODE_ADAPTIVE+1))
 
+#define _tessera_matmul_v1_Check_MIN tessera_matmul_v1_Check_CHECK_UNSPECIFIED
+#define _tessera_matmul_v1_Check_MAX tessera_matmul_v1_Check_CHECK_ADAPTIVE
+#define _tessera_matmul_v1_Check_ARRAYSIZE ((tessera_matmul_v1_Check)(tessera_matmul_v1_Check_CHECK_ADAPTIVE+1))
+
+
 
 #define tessera_matmul_v1_Matrix_dtype_ENUMTYPE tessera_matmul_v1_DType
 
 
 
+#define tessera_matmul_v1_MatmulRequest_check_ENUMTYPE tessera_matmul_v1_Check
 
 
 #define tessera_matmul_v1_ProductStats_mode_ENUMTYPE tessera_matmul_v1_Mode
@@ -221,7 +376,16 @@ extern "C" {
 #define tessera_matmul_v1_KernelInfo_dtypes_ENUMTYPE tessera_matmul_v1_DType
 
 
+
 #define tessera_matmul_v1_DescribeResponse_mode_ENUMTYPE tessera_matmul_v1_Mode
+
+
+
+#define tessera_matmul_v1_BlockInfo_dtype_ENUMTYPE tessera_matmul_v1_DType
+
+
+
+
 
 
 #define tessera_matmul_v1_GetModeResponse_mode_ENUMTYPE tessera_matmul_v1_Mode
@@ -232,42 +396,71 @@ extern "C" {
 #define tessera_matmul_v1_SetModeResponse_previous_ENUMTYPE tessera_matmul_v1_Mode
 
 
+
+
 /* Initializer values for message structs */
-#define tessera_matmul_v1_BlockRef_init_default  {{0}}
+#define tessera_matmul_v1_BlockRef_init_default  {{0}, 0, 0, 0, 0}
+#define tessera_matmul_v1_MissingBlocks_init_default {0, {{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}}}
 #define tessera_matmul_v1_Matrix_init_default    {0, 0, _tessera_matmul_v1_DType_MIN, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, tessera_matmul_v1_BlockRef_init_default}
 #define tessera_matmul_v1_Scaling_init_default   {0, 0}
-#define tessera_matmul_v1_Tile_init_default      {0, 0, 0, 0}
-#define tessera_matmul_v1_MatmulRequest_init_default {false, tessera_matmul_v1_Matrix_init_default, false, tessera_matmul_v1_Matrix_init_default, false, tessera_matmul_v1_Matrix_init_default, false, tessera_matmul_v1_Scaling_init_default, 0, 0, false, tessera_matmul_v1_Tile_init_default, ""}
-#define tessera_matmul_v1_WorkerStats_init_default {"", 0, 0, 0, 0, 0}
-#define tessera_matmul_v1_ProductStats_init_default {_tessera_matmul_v1_Mode_MIN, 0, 0, 0, 0, 0, 0, NULL, 0, NULL}
+#define tessera_matmul_v1_Tile_init_default      {0, 0, 0, 0, 0, 0}
+#define tessera_matmul_v1_MatmulRequest_init_default {false, tessera_matmul_v1_Matrix_init_default, false, tessera_matmul_v1_Matrix_init_default, false, tessera_matmul_v1_Matrix_init_default, false, tessera_matmul_v1_Scaling_init_default, 0, 0, false, tessera_matmul_v1_Tile_init_default, "", _tessera_matmul_v1_Check_MIN}
+#define tessera_matmul_v1_WorkerStats_init_default {"", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define tessera_matmul_v1_ProductStats_init_default {_tessera_matmul_v1_Mode_MIN, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0}
 #define tessera_matmul_v1_TileResult_init_default {false, tessera_matmul_v1_Tile_init_default, false, tessera_matmul_v1_Matrix_init_default, "", "", 0, "", false, tessera_matmul_v1_ProductStats_init_default}
 #define tessera_matmul_v1_DescribeRequest_init_default {0}
 #define tessera_matmul_v1_KernelInfo_init_default {"", 0, {_tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN}}
-#define tessera_matmul_v1_WorkerInfo_init_default {"", 0, 0, 0}
-#define tessera_matmul_v1_DescribeResponse_init_default {"", "", 0, {tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default}, 0, 0, 0, 0, _tessera_matmul_v1_Mode_MIN, 0, NULL, ""}
+#define tessera_matmul_v1_WorkerInfo_init_default {"", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define tessera_matmul_v1_ProductInfo_init_default {"", 0, 0, 0, 0, 0, 0}
+#define tessera_matmul_v1_DescribeResponse_init_default {"", "", 0, {tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default, tessera_matmul_v1_KernelInfo_init_default}, 0, 0, 0, 0, _tessera_matmul_v1_Mode_MIN, 0, NULL, "", 0, 0, 0, 0, NULL, 0, NULL}
+#define tessera_matmul_v1_PutBlockRequest_init_default {false, tessera_matmul_v1_Matrix_init_default, {0}}
+#define tessera_matmul_v1_PutBlockResponse_init_default {{0}, 0}
+#define tessera_matmul_v1_BlockInfo_init_default {{0}, 0, 0, _tessera_matmul_v1_DType_MIN, 0}
+#define tessera_matmul_v1_ListBlocksRequest_init_default {0, {{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}}}
+#define tessera_matmul_v1_ListBlocksResponse_init_default {0, NULL, 0, 0}
+#define tessera_matmul_v1_DropBlockRequest_init_default {{0}}
+#define tessera_matmul_v1_DropBlockResponse_init_default {0}
 #define tessera_matmul_v1_GetModeRequest_init_default {0}
 #define tessera_matmul_v1_GetModeResponse_init_default {_tessera_matmul_v1_Mode_MIN, _tessera_matmul_v1_Mode_MIN}
 #define tessera_matmul_v1_SetModeRequest_init_default {_tessera_matmul_v1_Mode_MIN}
 #define tessera_matmul_v1_SetModeResponse_init_default {_tessera_matmul_v1_Mode_MIN}
-#define tessera_matmul_v1_BlockRef_init_zero     {{0}}
+#define tessera_matmul_v1_SetWorkersRequest_init_default {0, NULL}
+#define tessera_matmul_v1_SetWorkersResponse_init_default {0, 0, 0}
+#define tessera_matmul_v1_BlockRef_init_zero     {{0}, 0, 0, 0, 0}
+#define tessera_matmul_v1_MissingBlocks_init_zero {0, {{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}}}
 #define tessera_matmul_v1_Matrix_init_zero       {0, 0, _tessera_matmul_v1_DType_MIN, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, tessera_matmul_v1_BlockRef_init_zero}
 #define tessera_matmul_v1_Scaling_init_zero      {0, 0}
-#define tessera_matmul_v1_Tile_init_zero         {0, 0, 0, 0}
-#define tessera_matmul_v1_MatmulRequest_init_zero {false, tessera_matmul_v1_Matrix_init_zero, false, tessera_matmul_v1_Matrix_init_zero, false, tessera_matmul_v1_Matrix_init_zero, false, tessera_matmul_v1_Scaling_init_zero, 0, 0, false, tessera_matmul_v1_Tile_init_zero, ""}
-#define tessera_matmul_v1_WorkerStats_init_zero  {"", 0, 0, 0, 0, 0}
-#define tessera_matmul_v1_ProductStats_init_zero {_tessera_matmul_v1_Mode_MIN, 0, 0, 0, 0, 0, 0, NULL, 0, NULL}
+#define tessera_matmul_v1_Tile_init_zero         {0, 0, 0, 0, 0, 0}
+#define tessera_matmul_v1_MatmulRequest_init_zero {false, tessera_matmul_v1_Matrix_init_zero, false, tessera_matmul_v1_Matrix_init_zero, false, tessera_matmul_v1_Matrix_init_zero, false, tessera_matmul_v1_Scaling_init_zero, 0, 0, false, tessera_matmul_v1_Tile_init_zero, "", _tessera_matmul_v1_Check_MIN}
+#define tessera_matmul_v1_WorkerStats_init_zero  {"", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define tessera_matmul_v1_ProductStats_init_zero {_tessera_matmul_v1_Mode_MIN, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0}
 #define tessera_matmul_v1_TileResult_init_zero   {false, tessera_matmul_v1_Tile_init_zero, false, tessera_matmul_v1_Matrix_init_zero, "", "", 0, "", false, tessera_matmul_v1_ProductStats_init_zero}
 #define tessera_matmul_v1_DescribeRequest_init_zero {0}
 #define tessera_matmul_v1_KernelInfo_init_zero   {"", 0, {_tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN, _tessera_matmul_v1_DType_MIN}}
-#define tessera_matmul_v1_WorkerInfo_init_zero   {"", 0, 0, 0}
-#define tessera_matmul_v1_DescribeResponse_init_zero {"", "", 0, {tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero}, 0, 0, 0, 0, _tessera_matmul_v1_Mode_MIN, 0, NULL, ""}
+#define tessera_matmul_v1_WorkerInfo_init_zero   {"", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define tessera_matmul_v1_ProductInfo_init_zero  {"", 0, 0, 0, 0, 0, 0}
+#define tessera_matmul_v1_DescribeResponse_init_zero {"", "", 0, {tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero, tessera_matmul_v1_KernelInfo_init_zero}, 0, 0, 0, 0, _tessera_matmul_v1_Mode_MIN, 0, NULL, "", 0, 0, 0, 0, NULL, 0, NULL}
+#define tessera_matmul_v1_PutBlockRequest_init_zero {false, tessera_matmul_v1_Matrix_init_zero, {0}}
+#define tessera_matmul_v1_PutBlockResponse_init_zero {{0}, 0}
+#define tessera_matmul_v1_BlockInfo_init_zero    {{0}, 0, 0, _tessera_matmul_v1_DType_MIN, 0}
+#define tessera_matmul_v1_ListBlocksRequest_init_zero {0, {{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}}}
+#define tessera_matmul_v1_ListBlocksResponse_init_zero {0, NULL, 0, 0}
+#define tessera_matmul_v1_DropBlockRequest_init_zero {{0}}
+#define tessera_matmul_v1_DropBlockResponse_init_zero {0}
 #define tessera_matmul_v1_GetModeRequest_init_zero {0}
 #define tessera_matmul_v1_GetModeResponse_init_zero {_tessera_matmul_v1_Mode_MIN, _tessera_matmul_v1_Mode_MIN}
 #define tessera_matmul_v1_SetModeRequest_init_zero {_tessera_matmul_v1_Mode_MIN}
 #define tessera_matmul_v1_SetModeResponse_init_zero {_tessera_matmul_v1_Mode_MIN}
+#define tessera_matmul_v1_SetWorkersRequest_init_zero {0, NULL}
+#define tessera_matmul_v1_SetWorkersResponse_init_zero {0, 0, 0}
 
 /* Field tags (for use in manual encoding/decoding) */
 #define tessera_matmul_v1_BlockRef_sha256_tag    1
+#define tessera_matmul_v1_BlockRef_rows_tag      2
+#define tessera_matmul_v1_BlockRef_cols_tag      3
+#define tessera_matmul_v1_BlockRef_row_tag       4
+#define tessera_matmul_v1_BlockRef_col_tag       5
+#define tessera_matmul_v1_MissingBlocks_sha256_tag 1
 #define tessera_matmul_v1_Matrix_rows_tag        1
 #define tessera_matmul_v1_Matrix_cols_tag        2
 #define tessera_matmul_v1_Matrix_dtype_tag       3
@@ -281,6 +474,8 @@ extern "C" {
 #define tessera_matmul_v1_Tile_col_tag           2
 #define tessera_matmul_v1_Tile_rows_tag          3
 #define tessera_matmul_v1_Tile_cols_tag          4
+#define tessera_matmul_v1_Tile_k_tag             5
+#define tessera_matmul_v1_Tile_depth_tag         6
 #define tessera_matmul_v1_MatmulRequest_a_tag    1
 #define tessera_matmul_v1_MatmulRequest_b_tag    2
 #define tessera_matmul_v1_MatmulRequest_c_tag    3
@@ -289,12 +484,20 @@ extern "C" {
 #define tessera_matmul_v1_MatmulRequest_transpose_b_tag 6
 #define tessera_matmul_v1_MatmulRequest_tile_tag 7
 #define tessera_matmul_v1_MatmulRequest_product_id_tag 8
+#define tessera_matmul_v1_MatmulRequest_check_tag 9
 #define tessera_matmul_v1_WorkerStats_worker_tag 1
 #define tessera_matmul_v1_WorkerStats_tiles_tag  2
 #define tessera_matmul_v1_WorkerStats_failures_tag 3
 #define tessera_matmul_v1_WorkerStats_compute_ms_tag 4
 #define tessera_matmul_v1_WorkerStats_bytes_sent_tag 5
 #define tessera_matmul_v1_WorkerStats_bytes_received_tag 6
+#define tessera_matmul_v1_WorkerStats_backups_tag 7
+#define tessera_matmul_v1_WorkerStats_cache_hits_tag 8
+#define tessera_matmul_v1_WorkerStats_cache_bytes_tag 9
+#define tessera_matmul_v1_WorkerStats_checked_tag 10
+#define tessera_matmul_v1_WorkerStats_rejected_tag 11
+#define tessera_matmul_v1_WorkerStats_wait_ms_tag 12
+#define tessera_matmul_v1_WorkerStats_gflops_tag 13
 #define tessera_matmul_v1_ProductStats_mode_tag  1
 #define tessera_matmul_v1_ProductStats_tiles_tag 2
 #define tessera_matmul_v1_ProductStats_local_tiles_tag 3
@@ -303,6 +506,14 @@ extern "C" {
 #define tessera_matmul_v1_ProductStats_elapsed_ms_tag 6
 #define tessera_matmul_v1_ProductStats_workers_tag 7
 #define tessera_matmul_v1_ProductStats_notes_tag 8
+#define tessera_matmul_v1_ProductStats_backups_tag 9
+#define tessera_matmul_v1_ProductStats_checked_tag 10
+#define tessera_matmul_v1_ProductStats_rejected_tag 11
+#define tessera_matmul_v1_ProductStats_bytes_sent_tag 12
+#define tessera_matmul_v1_ProductStats_bytes_received_tag 13
+#define tessera_matmul_v1_ProductStats_cache_bytes_tag 14
+#define tessera_matmul_v1_ProductStats_peak_bytes_tag 15
+#define tessera_matmul_v1_ProductStats_gflops_tag 16
 #define tessera_matmul_v1_TileResult_tile_tag    1
 #define tessera_matmul_v1_TileResult_c_tag       2
 #define tessera_matmul_v1_TileResult_worker_tag  3
@@ -316,6 +527,24 @@ extern "C" {
 #define tessera_matmul_v1_WorkerInfo_available_tag 2
 #define tessera_matmul_v1_WorkerInfo_tiles_tag   3
 #define tessera_matmul_v1_WorkerInfo_failures_tag 4
+#define tessera_matmul_v1_WorkerInfo_in_flight_tag 5
+#define tessera_matmul_v1_WorkerInfo_quarantined_tag 6
+#define tessera_matmul_v1_WorkerInfo_gflops_tag  7
+#define tessera_matmul_v1_WorkerInfo_megabytes_per_second_tag 8
+#define tessera_matmul_v1_WorkerInfo_bytes_sent_tag 9
+#define tessera_matmul_v1_WorkerInfo_bytes_received_tag 10
+#define tessera_matmul_v1_WorkerInfo_backups_tag 11
+#define tessera_matmul_v1_WorkerInfo_rejected_tag 12
+#define tessera_matmul_v1_WorkerInfo_cache_bytes_tag 13
+#define tessera_matmul_v1_WorkerInfo_compute_ms_tag 14
+#define tessera_matmul_v1_WorkerInfo_wait_ms_tag 15
+#define tessera_matmul_v1_ProductInfo_product_id_tag 1
+#define tessera_matmul_v1_ProductInfo_m_tag      2
+#define tessera_matmul_v1_ProductInfo_n_tag      3
+#define tessera_matmul_v1_ProductInfo_k_tag      4
+#define tessera_matmul_v1_ProductInfo_tiles_done_tag 5
+#define tessera_matmul_v1_ProductInfo_tiles_tag  6
+#define tessera_matmul_v1_ProductInfo_elapsed_ms_tag 7
 #define tessera_matmul_v1_DescribeResponse_name_tag 1
 #define tessera_matmul_v1_DescribeResponse_version_tag 2
 #define tessera_matmul_v1_DescribeResponse_kernels_tag 3
@@ -326,16 +555,49 @@ extern "C" {
 #define tessera_matmul_v1_DescribeResponse_mode_tag 8
 #define tessera_matmul_v1_DescribeResponse_workers_tag 9
 #define tessera_matmul_v1_DescribeResponse_engine_tag 10
+#define tessera_matmul_v1_DescribeResponse_gflops_tag 11
+#define tessera_matmul_v1_DescribeResponse_block_bytes_tag 12
+#define tessera_matmul_v1_DescribeResponse_block_capacity_bytes_tag 13
+#define tessera_matmul_v1_DescribeResponse_products_tag 14
+#define tessera_matmul_v1_DescribeResponse_notes_tag 15
+#define tessera_matmul_v1_PutBlockRequest_matrix_tag 1
+#define tessera_matmul_v1_PutBlockRequest_sha256_tag 2
+#define tessera_matmul_v1_PutBlockResponse_sha256_tag 1
+#define tessera_matmul_v1_PutBlockResponse_known_tag 2
+#define tessera_matmul_v1_BlockInfo_sha256_tag   1
+#define tessera_matmul_v1_BlockInfo_rows_tag     2
+#define tessera_matmul_v1_BlockInfo_cols_tag     3
+#define tessera_matmul_v1_BlockInfo_dtype_tag    4
+#define tessera_matmul_v1_BlockInfo_bytes_tag    5
+#define tessera_matmul_v1_ListBlocksRequest_sha256_tag 1
+#define tessera_matmul_v1_ListBlocksResponse_blocks_tag 1
+#define tessera_matmul_v1_ListBlocksResponse_used_bytes_tag 2
+#define tessera_matmul_v1_ListBlocksResponse_capacity_bytes_tag 3
+#define tessera_matmul_v1_DropBlockRequest_sha256_tag 1
+#define tessera_matmul_v1_DropBlockResponse_dropped_tag 1
 #define tessera_matmul_v1_GetModeResponse_mode_tag 1
 #define tessera_matmul_v1_GetModeResponse_effective_tag 2
 #define tessera_matmul_v1_SetModeRequest_mode_tag 1
 #define tessera_matmul_v1_SetModeResponse_previous_tag 1
+#define tessera_matmul_v1_SetWorkersRequest_urls_tag 1
+#define tessera_matmul_v1_SetWorkersResponse_joined_tag 1
+#define tessera_matmul_v1_SetWorkersResponse_left_tag 2
+#define tessera_matmul_v1_SetWorkersResponse_workers_tag 3
 
 /* Struct field encoding specification for nanopb */
 #define tessera_matmul_v1_BlockRef_FIELDLIST(X, a) \
-X(a, STATIC,   SINGULAR, FIXED_LENGTH_BYTES, sha256,            1)
+X(a, STATIC,   SINGULAR, FIXED_LENGTH_BYTES, sha256,            1) \
+X(a, STATIC,   SINGULAR, UINT32,   rows,              2) \
+X(a, STATIC,   SINGULAR, UINT32,   cols,              3) \
+X(a, STATIC,   SINGULAR, UINT32,   row,               4) \
+X(a, STATIC,   SINGULAR, UINT32,   col,               5)
 #define tessera_matmul_v1_BlockRef_CALLBACK NULL
 #define tessera_matmul_v1_BlockRef_DEFAULT NULL
+
+#define tessera_matmul_v1_MissingBlocks_FIELDLIST(X, a) \
+X(a, STATIC,   REPEATED, FIXED_LENGTH_BYTES, sha256,            1)
+#define tessera_matmul_v1_MissingBlocks_CALLBACK NULL
+#define tessera_matmul_v1_MissingBlocks_DEFAULT NULL
 
 #define tessera_matmul_v1_Matrix_FIELDLIST(X, a) \
 X(a, STATIC,   SINGULAR, UINT32,   rows,              1) \
@@ -360,7 +622,9 @@ X(a, STATIC,   SINGULAR, DOUBLE,   beta,              2)
 X(a, STATIC,   SINGULAR, UINT32,   row,               1) \
 X(a, STATIC,   SINGULAR, UINT32,   col,               2) \
 X(a, STATIC,   SINGULAR, UINT32,   rows,              3) \
-X(a, STATIC,   SINGULAR, UINT32,   cols,              4)
+X(a, STATIC,   SINGULAR, UINT32,   cols,              4) \
+X(a, STATIC,   SINGULAR, UINT32,   k,                 5) \
+X(a, STATIC,   SINGULAR, UINT32,   depth,             6)
 #define tessera_matmul_v1_Tile_CALLBACK NULL
 #define tessera_matmul_v1_Tile_DEFAULT NULL
 
@@ -372,7 +636,8 @@ X(a_, STATIC,   OPTIONAL, MESSAGE,  scaling,           4) \
 X(a_, STATIC,   SINGULAR, BOOL,     transpose_a,       5) \
 X(a_, STATIC,   SINGULAR, BOOL,     transpose_b,       6) \
 X(a_, STATIC,   OPTIONAL, MESSAGE,  tile,              7) \
-X(a_, STATIC,   SINGULAR, STRING,   product_id,        8)
+X(a_, STATIC,   SINGULAR, STRING,   product_id,        8) \
+X(a_, STATIC,   SINGULAR, UENUM,    check,             9)
 #define tessera_matmul_v1_MatmulRequest_CALLBACK NULL
 #define tessera_matmul_v1_MatmulRequest_DEFAULT NULL
 #define tessera_matmul_v1_MatmulRequest_a_MSGTYPE tessera_matmul_v1_Matrix
@@ -387,7 +652,14 @@ X(a, STATIC,   SINGULAR, UINT32,   tiles,             2) \
 X(a, STATIC,   SINGULAR, UINT32,   failures,          3) \
 X(a, STATIC,   SINGULAR, DOUBLE,   compute_ms,        4) \
 X(a, STATIC,   SINGULAR, UINT64,   bytes_sent,        5) \
-X(a, STATIC,   SINGULAR, UINT64,   bytes_received,    6)
+X(a, STATIC,   SINGULAR, UINT64,   bytes_received,    6) \
+X(a, STATIC,   SINGULAR, UINT32,   backups,           7) \
+X(a, STATIC,   SINGULAR, UINT32,   cache_hits,        8) \
+X(a, STATIC,   SINGULAR, UINT64,   cache_bytes,       9) \
+X(a, STATIC,   SINGULAR, UINT32,   checked,          10) \
+X(a, STATIC,   SINGULAR, UINT32,   rejected,         11) \
+X(a, STATIC,   SINGULAR, DOUBLE,   wait_ms,          12) \
+X(a, STATIC,   SINGULAR, DOUBLE,   gflops,           13)
 #define tessera_matmul_v1_WorkerStats_CALLBACK NULL
 #define tessera_matmul_v1_WorkerStats_DEFAULT NULL
 
@@ -399,7 +671,15 @@ X(a, STATIC,   SINGULAR, UINT32,   proxied_tiles,     4) \
 X(a, STATIC,   SINGULAR, UINT32,   retries,           5) \
 X(a, STATIC,   SINGULAR, DOUBLE,   elapsed_ms,        6) \
 X(a, POINTER,  REPEATED, MESSAGE,  workers,           7) \
-X(a, POINTER,  REPEATED, STRING,   notes,             8)
+X(a, POINTER,  REPEATED, STRING,   notes,             8) \
+X(a, STATIC,   SINGULAR, UINT32,   backups,           9) \
+X(a, STATIC,   SINGULAR, UINT32,   checked,          10) \
+X(a, STATIC,   SINGULAR, UINT32,   rejected,         11) \
+X(a, STATIC,   SINGULAR, UINT64,   bytes_sent,       12) \
+X(a, STATIC,   SINGULAR, UINT64,   bytes_received,   13) \
+X(a, STATIC,   SINGULAR, UINT64,   cache_bytes,      14) \
+X(a, STATIC,   SINGULAR, UINT64,   peak_bytes,       15) \
+X(a, STATIC,   SINGULAR, DOUBLE,   gflops,           16)
 #define tessera_matmul_v1_ProductStats_CALLBACK NULL
 #define tessera_matmul_v1_ProductStats_DEFAULT NULL
 #define tessera_matmul_v1_ProductStats_workers_MSGTYPE tessera_matmul_v1_WorkerStats
@@ -433,9 +713,31 @@ X(a, STATIC,   REPEATED, UENUM,    dtypes,            2)
 X(a, STATIC,   SINGULAR, STRING,   url,               1) \
 X(a, STATIC,   SINGULAR, BOOL,     available,         2) \
 X(a, STATIC,   SINGULAR, UINT32,   tiles,             3) \
-X(a, STATIC,   SINGULAR, UINT32,   failures,          4)
+X(a, STATIC,   SINGULAR, UINT32,   failures,          4) \
+X(a, STATIC,   SINGULAR, UINT32,   in_flight,         5) \
+X(a, STATIC,   SINGULAR, BOOL,     quarantined,       6) \
+X(a, STATIC,   SINGULAR, DOUBLE,   gflops,            7) \
+X(a, STATIC,   SINGULAR, DOUBLE,   megabytes_per_second,   8) \
+X(a, STATIC,   SINGULAR, UINT64,   bytes_sent,        9) \
+X(a, STATIC,   SINGULAR, UINT64,   bytes_received,   10) \
+X(a, STATIC,   SINGULAR, UINT32,   backups,          11) \
+X(a, STATIC,   SINGULAR, UINT32,   rejected,         12) \
+X(a, STATIC,   SINGULAR, UINT64,   cache_bytes,      13) \
+X(a, STATIC,   SINGULAR, DOUBLE,   compute_ms,       14) \
+X(a, STATIC,   SINGULAR, DOUBLE,   wait_ms,          15)
 #define tessera_matmul_v1_WorkerInfo_CALLBACK NULL
 #define tessera_matmul_v1_WorkerInfo_DEFAULT NULL
+
+#define tessera_matmul_v1_ProductInfo_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, STRING,   product_id,        1) \
+X(a, STATIC,   SINGULAR, UINT32,   m,                 2) \
+X(a, STATIC,   SINGULAR, UINT32,   n,                 3) \
+X(a, STATIC,   SINGULAR, UINT32,   k,                 4) \
+X(a, STATIC,   SINGULAR, UINT32,   tiles_done,        5) \
+X(a, STATIC,   SINGULAR, UINT32,   tiles,             6) \
+X(a, STATIC,   SINGULAR, DOUBLE,   elapsed_ms,        7)
+#define tessera_matmul_v1_ProductInfo_CALLBACK NULL
+#define tessera_matmul_v1_ProductInfo_DEFAULT NULL
 
 #define tessera_matmul_v1_DescribeResponse_FIELDLIST(X, a) \
 X(a, STATIC,   SINGULAR, STRING,   name,              1) \
@@ -447,11 +749,62 @@ X(a, STATIC,   SINGULAR, UINT64,   max_message_bytes,   6) \
 X(a, STATIC,   SINGULAR, UINT64,   memory_limit_bytes,   7) \
 X(a, STATIC,   SINGULAR, UENUM,    mode,              8) \
 X(a, POINTER,  REPEATED, MESSAGE,  workers,           9) \
-X(a, STATIC,   SINGULAR, STRING,   engine,           10)
+X(a, STATIC,   SINGULAR, STRING,   engine,           10) \
+X(a, STATIC,   SINGULAR, DOUBLE,   gflops,           11) \
+X(a, STATIC,   SINGULAR, UINT64,   block_bytes,      12) \
+X(a, STATIC,   SINGULAR, UINT64,   block_capacity_bytes,  13) \
+X(a, POINTER,  REPEATED, MESSAGE,  products,         14) \
+X(a, POINTER,  REPEATED, STRING,   notes,            15)
 #define tessera_matmul_v1_DescribeResponse_CALLBACK NULL
 #define tessera_matmul_v1_DescribeResponse_DEFAULT NULL
 #define tessera_matmul_v1_DescribeResponse_kernels_MSGTYPE tessera_matmul_v1_KernelInfo
 #define tessera_matmul_v1_DescribeResponse_workers_MSGTYPE tessera_matmul_v1_WorkerInfo
+#define tessera_matmul_v1_DescribeResponse_products_MSGTYPE tessera_matmul_v1_ProductInfo
+
+#define tessera_matmul_v1_PutBlockRequest_FIELDLIST(X, a) \
+X(a, STATIC,   OPTIONAL, MESSAGE,  matrix,            1) \
+X(a, STATIC,   SINGULAR, FIXED_LENGTH_BYTES, sha256,            2)
+#define tessera_matmul_v1_PutBlockRequest_CALLBACK NULL
+#define tessera_matmul_v1_PutBlockRequest_DEFAULT NULL
+#define tessera_matmul_v1_PutBlockRequest_matrix_MSGTYPE tessera_matmul_v1_Matrix
+
+#define tessera_matmul_v1_PutBlockResponse_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, FIXED_LENGTH_BYTES, sha256,            1) \
+X(a, STATIC,   SINGULAR, BOOL,     known,             2)
+#define tessera_matmul_v1_PutBlockResponse_CALLBACK NULL
+#define tessera_matmul_v1_PutBlockResponse_DEFAULT NULL
+
+#define tessera_matmul_v1_BlockInfo_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, FIXED_LENGTH_BYTES, sha256,            1) \
+X(a, STATIC,   SINGULAR, UINT32,   rows,              2) \
+X(a, STATIC,   SINGULAR, UINT32,   cols,              3) \
+X(a, STATIC,   SINGULAR, UENUM,    dtype,             4) \
+X(a, STATIC,   SINGULAR, UINT64,   bytes,             5)
+#define tessera_matmul_v1_BlockInfo_CALLBACK NULL
+#define tessera_matmul_v1_BlockInfo_DEFAULT NULL
+
+#define tessera_matmul_v1_ListBlocksRequest_FIELDLIST(X, a) \
+X(a, STATIC,   REPEATED, FIXED_LENGTH_BYTES, sha256,            1)
+#define tessera_matmul_v1_ListBlocksRequest_CALLBACK NULL
+#define tessera_matmul_v1_ListBlocksRequest_DEFAULT NULL
+
+#define tessera_matmul_v1_ListBlocksResponse_FIELDLIST(X, a) \
+X(a, POINTER,  REPEATED, MESSAGE,  blocks,            1) \
+X(a, STATIC,   SINGULAR, UINT64,   used_bytes,        2) \
+X(a, STATIC,   SINGULAR, UINT64,   capacity_bytes,    3)
+#define tessera_matmul_v1_ListBlocksResponse_CALLBACK NULL
+#define tessera_matmul_v1_ListBlocksResponse_DEFAULT NULL
+#define tessera_matmul_v1_ListBlocksResponse_blocks_MSGTYPE tessera_matmul_v1_BlockInfo
+
+#define tessera_matmul_v1_DropBlockRequest_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, FIXED_LENGTH_BYTES, sha256,            1)
+#define tessera_matmul_v1_DropBlockRequest_CALLBACK NULL
+#define tessera_matmul_v1_DropBlockRequest_DEFAULT NULL
+
+#define tessera_matmul_v1_DropBlockResponse_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, BOOL,     dropped,           1)
+#define tessera_matmul_v1_DropBlockResponse_CALLBACK NULL
+#define tessera_matmul_v1_DropBlockResponse_DEFAULT NULL
 
 #define tessera_matmul_v1_GetModeRequest_FIELDLIST(X, a) \
 
@@ -474,7 +827,20 @@ X(a, STATIC,   SINGULAR, UENUM,    previous,          1)
 #define tessera_matmul_v1_SetModeResponse_CALLBACK NULL
 #define tessera_matmul_v1_SetModeResponse_DEFAULT NULL
 
+#define tessera_matmul_v1_SetWorkersRequest_FIELDLIST(X, a) \
+X(a, POINTER,  REPEATED, STRING,   urls,              1)
+#define tessera_matmul_v1_SetWorkersRequest_CALLBACK NULL
+#define tessera_matmul_v1_SetWorkersRequest_DEFAULT NULL
+
+#define tessera_matmul_v1_SetWorkersResponse_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, UINT32,   joined,            1) \
+X(a, STATIC,   SINGULAR, UINT32,   left,              2) \
+X(a, STATIC,   SINGULAR, UINT32,   workers,           3)
+#define tessera_matmul_v1_SetWorkersResponse_CALLBACK NULL
+#define tessera_matmul_v1_SetWorkersResponse_DEFAULT NULL
+
 extern const pb_msgdesc_t tessera_matmul_v1_BlockRef_msg;
+extern const pb_msgdesc_t tessera_matmul_v1_MissingBlocks_msg;
 extern const pb_msgdesc_t tessera_matmul_v1_Matrix_msg;
 extern const pb_msgdesc_t tessera_matmul_v1_Scaling_msg;
 extern const pb_msgdesc_t tessera_matmul_v1_Tile_msg;
@@ -485,14 +851,25 @@ extern const pb_msgdesc_t tessera_matmul_v1_TileResult_msg;
 extern const pb_msgdesc_t tessera_matmul_v1_DescribeRequest_msg;
 extern const pb_msgdesc_t tessera_matmul_v1_KernelInfo_msg;
 extern const pb_msgdesc_t tessera_matmul_v1_WorkerInfo_msg;
+extern const pb_msgdesc_t tessera_matmul_v1_ProductInfo_msg;
 extern const pb_msgdesc_t tessera_matmul_v1_DescribeResponse_msg;
+extern const pb_msgdesc_t tessera_matmul_v1_PutBlockRequest_msg;
+extern const pb_msgdesc_t tessera_matmul_v1_PutBlockResponse_msg;
+extern const pb_msgdesc_t tessera_matmul_v1_BlockInfo_msg;
+extern const pb_msgdesc_t tessera_matmul_v1_ListBlocksRequest_msg;
+extern const pb_msgdesc_t tessera_matmul_v1_ListBlocksResponse_msg;
+extern const pb_msgdesc_t tessera_matmul_v1_DropBlockRequest_msg;
+extern const pb_msgdesc_t tessera_matmul_v1_DropBlockResponse_msg;
 extern const pb_msgdesc_t tessera_matmul_v1_GetModeRequest_msg;
 extern const pb_msgdesc_t tessera_matmul_v1_GetModeResponse_msg;
 extern const pb_msgdesc_t tessera_matmul_v1_SetModeRequest_msg;
 extern const pb_msgdesc_t tessera_matmul_v1_SetModeResponse_msg;
+extern const pb_msgdesc_t tessera_matmul_v1_SetWorkersRequest_msg;
+extern const pb_msgdesc_t tessera_matmul_v1_SetWorkersResponse_msg;
 
 /* Defines for backwards compatibility with code written before nanopb-0.4.0 */
 #define tessera_matmul_v1_BlockRef_fields &tessera_matmul_v1_BlockRef_msg
+#define tessera_matmul_v1_MissingBlocks_fields &tessera_matmul_v1_MissingBlocks_msg
 #define tessera_matmul_v1_Matrix_fields &tessera_matmul_v1_Matrix_msg
 #define tessera_matmul_v1_Scaling_fields &tessera_matmul_v1_Scaling_msg
 #define tessera_matmul_v1_Tile_fields &tessera_matmul_v1_Tile_msg
@@ -503,11 +880,21 @@ extern const pb_msgdesc_t tessera_matmul_v1_SetModeResponse_msg;
 #define tessera_matmul_v1_DescribeRequest_fields &tessera_matmul_v1_DescribeRequest_msg
 #define tessera_matmul_v1_KernelInfo_fields &tessera_matmul_v1_KernelInfo_msg
 #define tessera_matmul_v1_WorkerInfo_fields &tessera_matmul_v1_WorkerInfo_msg
+#define tessera_matmul_v1_ProductInfo_fields &tessera_matmul_v1_ProductInfo_msg
 #define tessera_matmul_v1_DescribeResponse_fields &tessera_matmul_v1_DescribeResponse_msg
+#define tessera_matmul_v1_PutBlockRequest_fields &tessera_matmul_v1_PutBlockRequest_msg
+#define tessera_matmul_v1_PutBlockResponse_fields &tessera_matmul_v1_PutBlockResponse_msg
+#define tessera_matmul_v1_BlockInfo_fields &tessera_matmul_v1_BlockInfo_msg
+#define tessera_matmul_v1_ListBlocksRequest_fields &tessera_matmul_v1_ListBlocksRequest_msg
+#define tessera_matmul_v1_ListBlocksResponse_fields &tessera_matmul_v1_ListBlocksResponse_msg
+#define tessera_matmul_v1_DropBlockRequest_fields &tessera_matmul_v1_DropBlockRequest_msg
+#define tessera_matmul_v1_DropBlockResponse_fields &tessera_matmul_v1_DropBlockResponse_msg
 #define tessera_matmul_v1_GetModeRequest_fields &tessera_matmul_v1_GetModeRequest_msg
 #define tessera_matmul_v1_GetModeResponse_fields &tessera_matmul_v1_GetModeResponse_msg
 #define tessera_matmul_v1_SetModeRequest_fields &tessera_matmul_v1_SetModeRequest_msg
 #define tessera_matmul_v1_SetModeResponse_fields &tessera_matmul_v1_SetModeResponse_msg
+#define tessera_matmul_v1_SetWorkersRequest_fields &tessera_matmul_v1_SetWorkersRequest_msg
+#define tessera_matmul_v1_SetWorkersResponse_fields &tessera_matmul_v1_SetWorkersResponse_msg
 
 /* Maximum encoded size of messages (where known) */
 /* tessera_matmul_v1_Matrix_size depends on runtime parameters */
@@ -515,17 +902,28 @@ extern const pb_msgdesc_t tessera_matmul_v1_SetModeResponse_msg;
 /* tessera_matmul_v1_ProductStats_size depends on runtime parameters */
 /* tessera_matmul_v1_TileResult_size depends on runtime parameters */
 /* tessera_matmul_v1_DescribeResponse_size depends on runtime parameters */
-#define tessera_matmul_v1_BlockRef_size          34
+/* tessera_matmul_v1_PutBlockRequest_size depends on runtime parameters */
+/* tessera_matmul_v1_ListBlocksResponse_size depends on runtime parameters */
+/* tessera_matmul_v1_SetWorkersRequest_size depends on runtime parameters */
+#define tessera_matmul_v1_BlockInfo_size         59
+#define tessera_matmul_v1_BlockRef_size          58
 #define tessera_matmul_v1_DescribeRequest_size   0
+#define tessera_matmul_v1_DropBlockRequest_size  34
+#define tessera_matmul_v1_DropBlockResponse_size 2
 #define tessera_matmul_v1_GetModeRequest_size    0
 #define tessera_matmul_v1_GetModeResponse_size   4
 #define tessera_matmul_v1_KernelInfo_size        81
+#define tessera_matmul_v1_ListBlocksRequest_size 2176
+#define tessera_matmul_v1_MissingBlocks_size     272
+#define tessera_matmul_v1_ProductInfo_size       169
+#define tessera_matmul_v1_PutBlockResponse_size  36
 #define tessera_matmul_v1_Scaling_size           18
 #define tessera_matmul_v1_SetModeRequest_size    2
 #define tessera_matmul_v1_SetModeResponse_size   2
-#define tessera_matmul_v1_Tile_size              24
-#define tessera_matmul_v1_WorkerInfo_size        272
-#define tessera_matmul_v1_WorkerStats_size       301
+#define tessera_matmul_v1_SetWorkersResponse_size 18
+#define tessera_matmul_v1_Tile_size              36
+#define tessera_matmul_v1_WorkerInfo_size        361
+#define tessera_matmul_v1_WorkerStats_size       354
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -52,6 +52,51 @@ void   tessera__matmul__v1__block_ref__free_unpacked
   assert(message->base.descriptor == &tessera__matmul__v1__block_ref__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tessera__matmul__v1__missing_blocks__init
+                     (Tessera__Matmul__V1__MissingBlocks         *message)
+{
+  static const Tessera__Matmul__V1__MissingBlocks init_value = TESSERA__MATMUL__V1__MISSING_BLOCKS__INIT;
+  *message = init_value;
+}
+size_t tessera__matmul__v1__missing_blocks__get_packed_size
+                     (const Tessera__Matmul__V1__MissingBlocks *message)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__missing_blocks__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tessera__matmul__v1__missing_blocks__pack
+                     (const Tessera__Matmul__V1__MissingBlocks *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__missing_blocks__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tessera__matmul__v1__missing_blocks__pack_to_buffer
+                     (const Tessera__Matmul__V1__MissingBlocks *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__missing_blocks__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tessera__Matmul__V1__MissingBlocks *
+       tessera__matmul__v1__missing_blocks__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tessera__Matmul__V1__MissingBlocks *)
+     protobuf_c_message_unpack (&tessera__matmul__v1__missing_blocks__descriptor,
+                                allocator, len, data);
+}
+void   tessera__matmul__v1__missing_blocks__free_unpacked
+                     (Tessera__Matmul__V1__MissingBlocks *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tessera__matmul__v1__missing_blocks__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tessera__matmul__v1__matrix__init
                      (Tessera__Matmul__V1__Matrix         *message)
 {
@@ -502,6 +547,51 @@ void   tessera__matmul__v1__worker_info__free_unpacked
   assert(message->base.descriptor == &tessera__matmul__v1__worker_info__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   tessera__matmul__v1__product_info__init
+                     (Tessera__Matmul__V1__ProductInfo         *message)
+{
+  static const Tessera__Matmul__V1__ProductInfo init_value = TESSERA__MATMUL__V1__PRODUCT_INFO__INIT;
+  *message = init_value;
+}
+size_t tessera__matmul__v1__product_info__get_packed_size
+                     (const Tessera__Matmul__V1__ProductInfo *message)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__product_info__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tessera__matmul__v1__product_info__pack
+                     (const Tessera__Matmul__V1__ProductInfo *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__product_info__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tessera__matmul__v1__product_info__pack_to_buffer
+                     (const Tessera__Matmul__V1__ProductInfo *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__product_info__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tessera__Matmul__V1__ProductInfo *
+       tessera__matmul__v1__product_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tessera__Matmul__V1__ProductInfo *)
+     protobuf_c_message_unpack (&tessera__matmul__v1__product_info__descriptor,
+                                allocator, len, data);
+}
+void   tessera__matmul__v1__product_info__free_unpacked
+                     (Tessera__Matmul__V1__ProductInfo *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tessera__matmul__v1__product_info__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   tessera__matmul__v1__describe_response__init
                      (Tessera__Matmul__V1__DescribeResponse         *message)
 {
@@ -545,6 +635,321 @@ void   tessera__matmul__v1__describe_response__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &tessera__matmul__v1__describe_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tessera__matmul__v1__put_block_request__init
+                     (Tessera__Matmul__V1__PutBlockRequest         *message)
+{
+  static const Tessera__Matmul__V1__PutBlockRequest init_value = TESSERA__MATMUL__V1__PUT_BLOCK_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tessera__matmul__v1__put_block_request__get_packed_size
+                     (const Tessera__Matmul__V1__PutBlockRequest *message)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__put_block_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tessera__matmul__v1__put_block_request__pack
+                     (const Tessera__Matmul__V1__PutBlockRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__put_block_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tessera__matmul__v1__put_block_request__pack_to_buffer
+                     (const Tessera__Matmul__V1__PutBlockRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__put_block_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tessera__Matmul__V1__PutBlockRequest *
+       tessera__matmul__v1__put_block_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tessera__Matmul__V1__PutBlockRequest *)
+     protobuf_c_message_unpack (&tessera__matmul__v1__put_block_request__descriptor,
+                                allocator, len, data);
+}
+void   tessera__matmul__v1__put_block_request__free_unpacked
+                     (Tessera__Matmul__V1__PutBlockRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tessera__matmul__v1__put_block_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tessera__matmul__v1__put_block_response__init
+                     (Tessera__Matmul__V1__PutBlockResponse         *message)
+{
+  static const Tessera__Matmul__V1__PutBlockResponse init_value = TESSERA__MATMUL__V1__PUT_BLOCK_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tessera__matmul__v1__put_block_response__get_packed_size
+                     (const Tessera__Matmul__V1__PutBlockResponse *message)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__put_block_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tessera__matmul__v1__put_block_response__pack
+                     (const Tessera__Matmul__V1__PutBlockResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__put_block_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tessera__matmul__v1__put_block_response__pack_to_buffer
+                     (const Tessera__Matmul__V1__PutBlockResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__put_block_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tessera__Matmul__V1__PutBlockResponse *
+       tessera__matmul__v1__put_block_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tessera__Matmul__V1__PutBlockResponse *)
+     protobuf_c_message_unpack (&tessera__matmul__v1__put_block_response__descriptor,
+                                allocator, len, data);
+}
+void   tessera__matmul__v1__put_block_response__free_unpacked
+                     (Tessera__Matmul__V1__PutBlockResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tessera__matmul__v1__put_block_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tessera__matmul__v1__block_info__init
+                     (Tessera__Matmul__V1__BlockInfo         *message)
+{
+  static const Tessera__Matmul__V1__BlockInfo init_value = TESSERA__MATMUL__V1__BLOCK_INFO__INIT;
+  *message = init_value;
+}
+size_t tessera__matmul__v1__block_info__get_packed_size
+                     (const Tessera__Matmul__V1__BlockInfo *message)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__block_info__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tessera__matmul__v1__block_info__pack
+                     (const Tessera__Matmul__V1__BlockInfo *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__block_info__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tessera__matmul__v1__block_info__pack_to_buffer
+                     (const Tessera__Matmul__V1__BlockInfo *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__block_info__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tessera__Matmul__V1__BlockInfo *
+       tessera__matmul__v1__block_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tessera__Matmul__V1__BlockInfo *)
+     protobuf_c_message_unpack (&tessera__matmul__v1__block_info__descriptor,
+                                allocator, len, data);
+}
+void   tessera__matmul__v1__block_info__free_unpacked
+                     (Tessera__Matmul__V1__BlockInfo *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tessera__matmul__v1__block_info__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tessera__matmul__v1__list_blocks_request__init
+                     (Tessera__Matmul__V1__ListBlocksRequest         *message)
+{
+  static const Tessera__Matmul__V1__ListBlocksRequest init_value = TESSERA__MATMUL__V1__LIST_BLOCKS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tessera__matmul__v1__list_blocks_request__get_packed_size
+                     (const Tessera__Matmul__V1__ListBlocksRequest *message)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__list_blocks_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tessera__matmul__v1__list_blocks_request__pack
+                     (const Tessera__Matmul__V1__ListBlocksRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__list_blocks_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tessera__matmul__v1__list_blocks_request__pack_to_buffer
+                     (const Tessera__Matmul__V1__ListBlocksRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__list_blocks_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tessera__Matmul__V1__ListBlocksRequest *
+       tessera__matmul__v1__list_blocks_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tessera__Matmul__V1__ListBlocksRequest *)
+     protobuf_c_message_unpack (&tessera__matmul__v1__list_blocks_request__descriptor,
+                                allocator, len, data);
+}
+void   tessera__matmul__v1__list_blocks_request__free_unpacked
+                     (Tessera__Matmul__V1__ListBlocksRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tessera__matmul__v1__list_blocks_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tessera__matmul__v1__list_blocks_response__init
+                     (Tessera__Matmul__V1__ListBlocksResponse         *message)
+{
+  static const Tessera__Matmul__V1__ListBlocksResponse init_value = TESSERA__MATMUL__V1__LIST_BLOCKS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tessera__matmul__v1__list_blocks_response__get_packed_size
+                     (const Tessera__Matmul__V1__ListBlocksResponse *message)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__list_blocks_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tessera__matmul__v1__list_blocks_response__pack
+                     (const Tessera__Matmul__V1__ListBlocksResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__list_blocks_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tessera__matmul__v1__list_blocks_response__pack_to_buffer
+                     (const Tessera__Matmul__V1__ListBlocksResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__list_blocks_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tessera__Matmul__V1__ListBlocksResponse *
+       tessera__matmul__v1__list_blocks_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tessera__Matmul__V1__ListBlocksResponse *)
+     protobuf_c_message_unpack (&tessera__matmul__v1__list_blocks_response__descriptor,
+                                allocator, len, data);
+}
+void   tessera__matmul__v1__list_blocks_response__free_unpacked
+                     (Tessera__Matmul__V1__ListBlocksResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tessera__matmul__v1__list_blocks_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tessera__matmul__v1__drop_block_request__init
+                     (Tessera__Matmul__V1__DropBlockRequest         *message)
+{
+  static const Tessera__Matmul__V1__DropBlockRequest init_value = TESSERA__MATMUL__V1__DROP_BLOCK_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tessera__matmul__v1__drop_block_request__get_packed_size
+                     (const Tessera__Matmul__V1__DropBlockRequest *message)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__drop_block_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tessera__matmul__v1__drop_block_request__pack
+                     (const Tessera__Matmul__V1__DropBlockRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__drop_block_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tessera__matmul__v1__drop_block_request__pack_to_buffer
+                     (const Tessera__Matmul__V1__DropBlockRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__drop_block_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tessera__Matmul__V1__DropBlockRequest *
+       tessera__matmul__v1__drop_block_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tessera__Matmul__V1__DropBlockRequest *)
+     protobuf_c_message_unpack (&tessera__matmul__v1__drop_block_request__descriptor,
+                                allocator, len, data);
+}
+void   tessera__matmul__v1__drop_block_request__free_unpacked
+                     (Tessera__Matmul__V1__DropBlockRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tessera__matmul__v1__drop_block_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tessera__matmul__v1__drop_block_response__init
+                     (Tessera__Matmul__V1__DropBlockResponse         *message)
+{
+  static const Tessera__Matmul__V1__DropBlockResponse init_value = TESSERA__MATMUL__V1__DROP_BLOCK_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tessera__matmul__v1__drop_block_response__get_packed_size
+                     (const Tessera__Matmul__V1__DropBlockResponse *message)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__drop_block_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tessera__matmul__v1__drop_block_response__pack
+                     (const Tessera__Matmul__V1__DropBlockResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__drop_block_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tessera__matmul__v1__drop_block_response__pack_to_buffer
+                     (const Tessera__Matmul__V1__DropBlockResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__drop_block_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tessera__Matmul__V1__DropBlockResponse *
+       tessera__matmul__v1__drop_block_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tessera__Matmul__V1__DropBlockResponse *)
+     protobuf_c_message_unpack (&tessera__matmul__v1__drop_block_response__descriptor,
+                                allocator, len, data);
+}
+void   tessera__matmul__v1__drop_block_response__free_unpacked
+                     (Tessera__Matmul__V1__DropBlockResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tessera__matmul__v1__drop_block_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   tessera__matmul__v1__get_mode_request__init
@@ -727,7 +1132,97 @@ void   tessera__matmul__v1__set_mode_response__free_unpacked
   assert(message->base.descriptor == &tessera__matmul__v1__set_mode_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor tessera__matmul__v1__block_ref__field_descriptors[1] =
+void   tessera__matmul__v1__set_workers_request__init
+                     (Tessera__Matmul__V1__SetWorkersRequest         *message)
+{
+  static const Tessera__Matmul__V1__SetWorkersRequest init_value = TESSERA__MATMUL__V1__SET_WORKERS_REQUEST__INIT;
+  *message = init_value;
+}
+size_t tessera__matmul__v1__set_workers_request__get_packed_size
+                     (const Tessera__Matmul__V1__SetWorkersRequest *message)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__set_workers_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tessera__matmul__v1__set_workers_request__pack
+                     (const Tessera__Matmul__V1__SetWorkersRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__set_workers_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tessera__matmul__v1__set_workers_request__pack_to_buffer
+                     (const Tessera__Matmul__V1__SetWorkersRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__set_workers_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tessera__Matmul__V1__SetWorkersRequest *
+       tessera__matmul__v1__set_workers_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tessera__Matmul__V1__SetWorkersRequest *)
+     protobuf_c_message_unpack (&tessera__matmul__v1__set_workers_request__descriptor,
+                                allocator, len, data);
+}
+void   tessera__matmul__v1__set_workers_request__free_unpacked
+                     (Tessera__Matmul__V1__SetWorkersRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tessera__matmul__v1__set_workers_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   tessera__matmul__v1__set_workers_response__init
+                     (Tessera__Matmul__V1__SetWorkersResponse         *message)
+{
+  static const Tessera__Matmul__V1__SetWorkersResponse init_value = TESSERA__MATMUL__V1__SET_WORKERS_RESPONSE__INIT;
+  *message = init_value;
+}
+size_t tessera__matmul__v1__set_workers_response__get_packed_size
+                     (const Tessera__Matmul__V1__SetWorkersResponse *message)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__set_workers_response__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t tessera__matmul__v1__set_workers_response__pack
+                     (const Tessera__Matmul__V1__SetWorkersResponse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__set_workers_response__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t tessera__matmul__v1__set_workers_response__pack_to_buffer
+                     (const Tessera__Matmul__V1__SetWorkersResponse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &tessera__matmul__v1__set_workers_response__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Tessera__Matmul__V1__SetWorkersResponse *
+       tessera__matmul__v1__set_workers_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Tessera__Matmul__V1__SetWorkersResponse *)
+     protobuf_c_message_unpack (&tessera__matmul__v1__set_workers_response__descriptor,
+                                allocator, len, data);
+}
+void   tessera__matmul__v1__set_workers_response__free_unpacked
+                     (Tessera__Matmul__V1__SetWorkersResponse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &tessera__matmul__v1__set_workers_response__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+static const ProtobufCFieldDescriptor tessera__matmul__v1__block_ref__field_descriptors[5] =
 {
   {
     "sha256",
@@ -741,14 +1236,66 @@ static const ProtobufCFieldDescriptor tessera__matmul__v1__block_ref__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "rows",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__BlockRef, rows),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cols",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__BlockRef, cols),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "row",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__BlockRef, row),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "col",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__BlockRef, col),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tessera__matmul__v1__block_ref__field_indices_by_name[] = {
+  4,   /* field[4] = col */
+  2,   /* field[2] = cols */
+  3,   /* field[3] = row */
+  1,   /* field[1] = rows */
   0,   /* field[0] = sha256 */
 };
 static const ProtobufCIntRange tessera__matmul__v1__block_ref__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor tessera__matmul__v1__block_ref__descriptor =
 {
@@ -758,11 +1305,49 @@ const ProtobufCMessageDescriptor tessera__matmul__v1__block_ref__descriptor =
   "Tessera__Matmul__V1__BlockRef",
   "tessera.matmul.v1",
   sizeof(Tessera__Matmul__V1__BlockRef),
-  1,
+  5,
   tessera__matmul__v1__block_ref__field_descriptors,
   tessera__matmul__v1__block_ref__field_indices_by_name,
   1,  tessera__matmul__v1__block_ref__number_ranges,
   (ProtobufCMessageInit) tessera__matmul__v1__block_ref__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tessera__matmul__v1__missing_blocks__field_descriptors[1] =
+{
+  {
+    "sha256",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tessera__Matmul__V1__MissingBlocks, n_sha256),
+    offsetof(Tessera__Matmul__V1__MissingBlocks, sha256),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tessera__matmul__v1__missing_blocks__field_indices_by_name[] = {
+  0,   /* field[0] = sha256 */
+};
+static const ProtobufCIntRange tessera__matmul__v1__missing_blocks__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tessera__matmul__v1__missing_blocks__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tessera.matmul.v1.MissingBlocks",
+  "MissingBlocks",
+  "Tessera__Matmul__V1__MissingBlocks",
+  "tessera.matmul.v1",
+  sizeof(Tessera__Matmul__V1__MissingBlocks),
+  1,
+  tessera__matmul__v1__missing_blocks__field_descriptors,
+  tessera__matmul__v1__missing_blocks__field_indices_by_name,
+  1,  tessera__matmul__v1__missing_blocks__number_ranges,
+  (ProtobufCMessageInit) tessera__matmul__v1__missing_blocks__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor tessera__matmul__v1__matrix__field_descriptors[7] =
@@ -932,7 +1517,7 @@ const ProtobufCMessageDescriptor tessera__matmul__v1__scaling__descriptor =
   (ProtobufCMessageInit) tessera__matmul__v1__scaling__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tessera__matmul__v1__tile__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tessera__matmul__v1__tile__field_descriptors[6] =
 {
   {
     "row",
@@ -982,17 +1567,43 @@ static const ProtobufCFieldDescriptor tessera__matmul__v1__tile__field_descripto
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "k",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__Tile, k),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "depth",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__Tile, depth),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tessera__matmul__v1__tile__field_indices_by_name[] = {
   1,   /* field[1] = col */
   3,   /* field[3] = cols */
+  5,   /* field[5] = depth */
+  4,   /* field[4] = k */
   0,   /* field[0] = row */
   2,   /* field[2] = rows */
 };
 static const ProtobufCIntRange tessera__matmul__v1__tile__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor tessera__matmul__v1__tile__descriptor =
 {
@@ -1002,14 +1613,14 @@ const ProtobufCMessageDescriptor tessera__matmul__v1__tile__descriptor =
   "Tessera__Matmul__V1__Tile",
   "tessera.matmul.v1",
   sizeof(Tessera__Matmul__V1__Tile),
-  4,
+  6,
   tessera__matmul__v1__tile__field_descriptors,
   tessera__matmul__v1__tile__field_indices_by_name,
   1,  tessera__matmul__v1__tile__number_ranges,
   (ProtobufCMessageInit) tessera__matmul__v1__tile__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tessera__matmul__v1__matmul_request__field_descriptors[8] =
+static const ProtobufCFieldDescriptor tessera__matmul__v1__matmul_request__field_descriptors[9] =
 {
   {
     "a",
@@ -1107,11 +1718,24 @@ static const ProtobufCFieldDescriptor tessera__matmul__v1__matmul_request__field
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "check",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__MatmulRequest, check),
+    &tessera__matmul__v1__check__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tessera__matmul__v1__matmul_request__field_indices_by_name[] = {
   0,   /* field[0] = a */
   1,   /* field[1] = b */
   2,   /* field[2] = c */
+  8,   /* field[8] = check */
   7,   /* field[7] = product_id */
   3,   /* field[3] = scaling */
   6,   /* field[6] = tile */
@@ -1121,7 +1745,7 @@ static const unsigned tessera__matmul__v1__matmul_request__field_indices_by_name
 static const ProtobufCIntRange tessera__matmul__v1__matmul_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor tessera__matmul__v1__matmul_request__descriptor =
 {
@@ -1131,14 +1755,14 @@ const ProtobufCMessageDescriptor tessera__matmul__v1__matmul_request__descriptor
   "Tessera__Matmul__V1__MatmulRequest",
   "tessera.matmul.v1",
   sizeof(Tessera__Matmul__V1__MatmulRequest),
-  8,
+  9,
   tessera__matmul__v1__matmul_request__field_descriptors,
   tessera__matmul__v1__matmul_request__field_indices_by_name,
   1,  tessera__matmul__v1__matmul_request__number_ranges,
   (ProtobufCMessageInit) tessera__matmul__v1__matmul_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tessera__matmul__v1__worker_stats__field_descriptors[6] =
+static const ProtobufCFieldDescriptor tessera__matmul__v1__worker_stats__field_descriptors[13] =
 {
   {
     "worker",
@@ -1212,19 +1836,110 @@ static const ProtobufCFieldDescriptor tessera__matmul__v1__worker_stats__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "backups",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerStats, backups),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cache_hits",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerStats, cache_hits),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cache_bytes",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerStats, cache_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "checked",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerStats, checked),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rejected",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerStats, rejected),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "wait_ms",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerStats, wait_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "gflops",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerStats, gflops),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tessera__matmul__v1__worker_stats__field_indices_by_name[] = {
+  6,   /* field[6] = backups */
   5,   /* field[5] = bytes_received */
   4,   /* field[4] = bytes_sent */
+  8,   /* field[8] = cache_bytes */
+  7,   /* field[7] = cache_hits */
+  9,   /* field[9] = checked */
   3,   /* field[3] = compute_ms */
   2,   /* field[2] = failures */
+  12,   /* field[12] = gflops */
+  10,   /* field[10] = rejected */
   1,   /* field[1] = tiles */
+  11,   /* field[11] = wait_ms */
   0,   /* field[0] = worker */
 };
 static const ProtobufCIntRange tessera__matmul__v1__worker_stats__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor tessera__matmul__v1__worker_stats__descriptor =
 {
@@ -1234,14 +1949,14 @@ const ProtobufCMessageDescriptor tessera__matmul__v1__worker_stats__descriptor =
   "Tessera__Matmul__V1__WorkerStats",
   "tessera.matmul.v1",
   sizeof(Tessera__Matmul__V1__WorkerStats),
-  6,
+  13,
   tessera__matmul__v1__worker_stats__field_descriptors,
   tessera__matmul__v1__worker_stats__field_indices_by_name,
   1,  tessera__matmul__v1__worker_stats__number_ranges,
   (ProtobufCMessageInit) tessera__matmul__v1__worker_stats__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tessera__matmul__v1__product_stats__field_descriptors[8] =
+static const ProtobufCFieldDescriptor tessera__matmul__v1__product_stats__field_descriptors[16] =
 {
   {
     "mode",
@@ -1339,13 +2054,117 @@ static const ProtobufCFieldDescriptor tessera__matmul__v1__product_stats__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "backups",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductStats, backups),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "checked",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductStats, checked),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rejected",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductStats, rejected),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bytes_sent",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductStats, bytes_sent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bytes_received",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductStats, bytes_received),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cache_bytes",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductStats, cache_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "peak_bytes",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductStats, peak_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "gflops",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductStats, gflops),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tessera__matmul__v1__product_stats__field_indices_by_name[] = {
+  8,   /* field[8] = backups */
+  12,   /* field[12] = bytes_received */
+  11,   /* field[11] = bytes_sent */
+  13,   /* field[13] = cache_bytes */
+  9,   /* field[9] = checked */
   5,   /* field[5] = elapsed_ms */
+  15,   /* field[15] = gflops */
   2,   /* field[2] = local_tiles */
   0,   /* field[0] = mode */
   7,   /* field[7] = notes */
+  14,   /* field[14] = peak_bytes */
   3,   /* field[3] = proxied_tiles */
+  10,   /* field[10] = rejected */
   4,   /* field[4] = retries */
   1,   /* field[1] = tiles */
   6,   /* field[6] = workers */
@@ -1353,7 +2172,7 @@ static const unsigned tessera__matmul__v1__product_stats__field_indices_by_name[
 static const ProtobufCIntRange tessera__matmul__v1__product_stats__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 16 }
 };
 const ProtobufCMessageDescriptor tessera__matmul__v1__product_stats__descriptor =
 {
@@ -1363,7 +2182,7 @@ const ProtobufCMessageDescriptor tessera__matmul__v1__product_stats__descriptor 
   "Tessera__Matmul__V1__ProductStats",
   "tessera.matmul.v1",
   sizeof(Tessera__Matmul__V1__ProductStats),
-  8,
+  16,
   tessera__matmul__v1__product_stats__field_descriptors,
   tessera__matmul__v1__product_stats__field_indices_by_name,
   1,  tessera__matmul__v1__product_stats__number_ranges,
@@ -1555,7 +2374,7 @@ const ProtobufCMessageDescriptor tessera__matmul__v1__kernel_info__descriptor =
   (ProtobufCMessageInit) tessera__matmul__v1__kernel_info__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tessera__matmul__v1__worker_info__field_descriptors[4] =
+static const ProtobufCFieldDescriptor tessera__matmul__v1__worker_info__field_descriptors[15] =
 {
   {
     "url",
@@ -1605,17 +2424,160 @@ static const ProtobufCFieldDescriptor tessera__matmul__v1__worker_info__field_de
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "in_flight",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerInfo, in_flight),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "quarantined",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerInfo, quarantined),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "gflops",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerInfo, gflops),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "megabytes_per_second",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerInfo, megabytes_per_second),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bytes_sent",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerInfo, bytes_sent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bytes_received",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerInfo, bytes_received),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "backups",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerInfo, backups),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rejected",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerInfo, rejected),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cache_bytes",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerInfo, cache_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "compute_ms",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerInfo, compute_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "wait_ms",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__WorkerInfo, wait_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tessera__matmul__v1__worker_info__field_indices_by_name[] = {
   1,   /* field[1] = available */
+  10,   /* field[10] = backups */
+  9,   /* field[9] = bytes_received */
+  8,   /* field[8] = bytes_sent */
+  12,   /* field[12] = cache_bytes */
+  13,   /* field[13] = compute_ms */
   3,   /* field[3] = failures */
+  6,   /* field[6] = gflops */
+  4,   /* field[4] = in_flight */
+  7,   /* field[7] = megabytes_per_second */
+  5,   /* field[5] = quarantined */
+  11,   /* field[11] = rejected */
   2,   /* field[2] = tiles */
   0,   /* field[0] = url */
+  14,   /* field[14] = wait_ms */
 };
 static const ProtobufCIntRange tessera__matmul__v1__worker_info__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 15 }
 };
 const ProtobufCMessageDescriptor tessera__matmul__v1__worker_info__descriptor =
 {
@@ -1625,14 +2587,130 @@ const ProtobufCMessageDescriptor tessera__matmul__v1__worker_info__descriptor =
   "Tessera__Matmul__V1__WorkerInfo",
   "tessera.matmul.v1",
   sizeof(Tessera__Matmul__V1__WorkerInfo),
-  4,
+  15,
   tessera__matmul__v1__worker_info__field_descriptors,
   tessera__matmul__v1__worker_info__field_indices_by_name,
   1,  tessera__matmul__v1__worker_info__number_ranges,
   (ProtobufCMessageInit) tessera__matmul__v1__worker_info__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tessera__matmul__v1__describe_response__field_descriptors[10] =
+static const ProtobufCFieldDescriptor tessera__matmul__v1__product_info__field_descriptors[7] =
+{
+  {
+    "product_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductInfo, product_id),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "m",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductInfo, m),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "n",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductInfo, n),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "k",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductInfo, k),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tiles_done",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductInfo, tiles_done),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tiles",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductInfo, tiles),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "elapsed_ms",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ProductInfo, elapsed_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tessera__matmul__v1__product_info__field_indices_by_name[] = {
+  6,   /* field[6] = elapsed_ms */
+  3,   /* field[3] = k */
+  1,   /* field[1] = m */
+  2,   /* field[2] = n */
+  0,   /* field[0] = product_id */
+  5,   /* field[5] = tiles */
+  4,   /* field[4] = tiles_done */
+};
+static const ProtobufCIntRange tessera__matmul__v1__product_info__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 7 }
+};
+const ProtobufCMessageDescriptor tessera__matmul__v1__product_info__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tessera.matmul.v1.ProductInfo",
+  "ProductInfo",
+  "Tessera__Matmul__V1__ProductInfo",
+  "tessera.matmul.v1",
+  sizeof(Tessera__Matmul__V1__ProductInfo),
+  7,
+  tessera__matmul__v1__product_info__field_descriptors,
+  tessera__matmul__v1__product_info__field_indices_by_name,
+  1,  tessera__matmul__v1__product_info__number_ranges,
+  (ProtobufCMessageInit) tessera__matmul__v1__product_info__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tessera__matmul__v1__describe_response__field_descriptors[15] =
 {
   {
     "name",
@@ -1754,23 +2832,88 @@ static const ProtobufCFieldDescriptor tessera__matmul__v1__describe_response__fi
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "gflops",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__DescribeResponse, gflops),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "block_bytes",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__DescribeResponse, block_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "block_capacity_bytes",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__DescribeResponse, block_capacity_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "products",
+    14,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tessera__Matmul__V1__DescribeResponse, n_products),
+    offsetof(Tessera__Matmul__V1__DescribeResponse, products),
+    &tessera__matmul__v1__product_info__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "notes",
+    15,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Tessera__Matmul__V1__DescribeResponse, n_notes),
+    offsetof(Tessera__Matmul__V1__DescribeResponse, notes),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tessera__matmul__v1__describe_response__field_indices_by_name[] = {
+  11,   /* field[11] = block_bytes */
+  12,   /* field[12] = block_capacity_bytes */
   3,   /* field[3] = cores */
   9,   /* field[9] = engine */
+  10,   /* field[10] = gflops */
   2,   /* field[2] = kernels */
   4,   /* field[4] = max_concurrent_products */
   5,   /* field[5] = max_message_bytes */
   6,   /* field[6] = memory_limit_bytes */
   7,   /* field[7] = mode */
   0,   /* field[0] = name */
+  14,   /* field[14] = notes */
+  13,   /* field[13] = products */
   1,   /* field[1] = version */
   8,   /* field[8] = workers */
 };
 static const ProtobufCIntRange tessera__matmul__v1__describe_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 15 }
 };
 const ProtobufCMessageDescriptor tessera__matmul__v1__describe_response__descriptor =
 {
@@ -1780,11 +2923,381 @@ const ProtobufCMessageDescriptor tessera__matmul__v1__describe_response__descrip
   "Tessera__Matmul__V1__DescribeResponse",
   "tessera.matmul.v1",
   sizeof(Tessera__Matmul__V1__DescribeResponse),
-  10,
+  15,
   tessera__matmul__v1__describe_response__field_descriptors,
   tessera__matmul__v1__describe_response__field_indices_by_name,
   1,  tessera__matmul__v1__describe_response__number_ranges,
   (ProtobufCMessageInit) tessera__matmul__v1__describe_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tessera__matmul__v1__put_block_request__field_descriptors[2] =
+{
+  {
+    "matrix",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__PutBlockRequest, matrix),
+    &tessera__matmul__v1__matrix__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sha256",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__PutBlockRequest, sha256),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tessera__matmul__v1__put_block_request__field_indices_by_name[] = {
+  0,   /* field[0] = matrix */
+  1,   /* field[1] = sha256 */
+};
+static const ProtobufCIntRange tessera__matmul__v1__put_block_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tessera__matmul__v1__put_block_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tessera.matmul.v1.PutBlockRequest",
+  "PutBlockRequest",
+  "Tessera__Matmul__V1__PutBlockRequest",
+  "tessera.matmul.v1",
+  sizeof(Tessera__Matmul__V1__PutBlockRequest),
+  2,
+  tessera__matmul__v1__put_block_request__field_descriptors,
+  tessera__matmul__v1__put_block_request__field_indices_by_name,
+  1,  tessera__matmul__v1__put_block_request__number_ranges,
+  (ProtobufCMessageInit) tessera__matmul__v1__put_block_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tessera__matmul__v1__put_block_response__field_descriptors[2] =
+{
+  {
+    "sha256",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__PutBlockResponse, sha256),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "known",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__PutBlockResponse, known),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tessera__matmul__v1__put_block_response__field_indices_by_name[] = {
+  1,   /* field[1] = known */
+  0,   /* field[0] = sha256 */
+};
+static const ProtobufCIntRange tessera__matmul__v1__put_block_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor tessera__matmul__v1__put_block_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tessera.matmul.v1.PutBlockResponse",
+  "PutBlockResponse",
+  "Tessera__Matmul__V1__PutBlockResponse",
+  "tessera.matmul.v1",
+  sizeof(Tessera__Matmul__V1__PutBlockResponse),
+  2,
+  tessera__matmul__v1__put_block_response__field_descriptors,
+  tessera__matmul__v1__put_block_response__field_indices_by_name,
+  1,  tessera__matmul__v1__put_block_response__number_ranges,
+  (ProtobufCMessageInit) tessera__matmul__v1__put_block_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tessera__matmul__v1__block_info__field_descriptors[5] =
+{
+  {
+    "sha256",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__BlockInfo, sha256),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rows",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__BlockInfo, rows),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cols",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__BlockInfo, cols),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "dtype",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__BlockInfo, dtype),
+    &tessera__matmul__v1__dtype__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bytes",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__BlockInfo, bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tessera__matmul__v1__block_info__field_indices_by_name[] = {
+  4,   /* field[4] = bytes */
+  2,   /* field[2] = cols */
+  3,   /* field[3] = dtype */
+  1,   /* field[1] = rows */
+  0,   /* field[0] = sha256 */
+};
+static const ProtobufCIntRange tessera__matmul__v1__block_info__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor tessera__matmul__v1__block_info__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tessera.matmul.v1.BlockInfo",
+  "BlockInfo",
+  "Tessera__Matmul__V1__BlockInfo",
+  "tessera.matmul.v1",
+  sizeof(Tessera__Matmul__V1__BlockInfo),
+  5,
+  tessera__matmul__v1__block_info__field_descriptors,
+  tessera__matmul__v1__block_info__field_indices_by_name,
+  1,  tessera__matmul__v1__block_info__number_ranges,
+  (ProtobufCMessageInit) tessera__matmul__v1__block_info__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tessera__matmul__v1__list_blocks_request__field_descriptors[1] =
+{
+  {
+    "sha256",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Tessera__Matmul__V1__ListBlocksRequest, n_sha256),
+    offsetof(Tessera__Matmul__V1__ListBlocksRequest, sha256),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tessera__matmul__v1__list_blocks_request__field_indices_by_name[] = {
+  0,   /* field[0] = sha256 */
+};
+static const ProtobufCIntRange tessera__matmul__v1__list_blocks_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tessera__matmul__v1__list_blocks_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tessera.matmul.v1.ListBlocksRequest",
+  "ListBlocksRequest",
+  "Tessera__Matmul__V1__ListBlocksRequest",
+  "tessera.matmul.v1",
+  sizeof(Tessera__Matmul__V1__ListBlocksRequest),
+  1,
+  tessera__matmul__v1__list_blocks_request__field_descriptors,
+  tessera__matmul__v1__list_blocks_request__field_indices_by_name,
+  1,  tessera__matmul__v1__list_blocks_request__number_ranges,
+  (ProtobufCMessageInit) tessera__matmul__v1__list_blocks_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tessera__matmul__v1__list_blocks_response__field_descriptors[3] =
+{
+  {
+    "blocks",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Tessera__Matmul__V1__ListBlocksResponse, n_blocks),
+    offsetof(Tessera__Matmul__V1__ListBlocksResponse, blocks),
+    &tessera__matmul__v1__block_info__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "used_bytes",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ListBlocksResponse, used_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "capacity_bytes",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ListBlocksResponse, capacity_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tessera__matmul__v1__list_blocks_response__field_indices_by_name[] = {
+  0,   /* field[0] = blocks */
+  2,   /* field[2] = capacity_bytes */
+  1,   /* field[1] = used_bytes */
+};
+static const ProtobufCIntRange tessera__matmul__v1__list_blocks_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tessera__matmul__v1__list_blocks_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tessera.matmul.v1.ListBlocksResponse",
+  "ListBlocksResponse",
+  "Tessera__Matmul__V1__ListBlocksResponse",
+  "tessera.matmul.v1",
+  sizeof(Tessera__Matmul__V1__ListBlocksResponse),
+  3,
+  tessera__matmul__v1__list_blocks_response__field_descriptors,
+  tessera__matmul__v1__list_blocks_response__field_indices_by_name,
+  1,  tessera__matmul__v1__list_blocks_response__number_ranges,
+  (ProtobufCMessageInit) tessera__matmul__v1__list_blocks_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tessera__matmul__v1__drop_block_request__field_descriptors[1] =
+{
+  {
+    "sha256",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__DropBlockRequest, sha256),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tessera__matmul__v1__drop_block_request__field_indices_by_name[] = {
+  0,   /* field[0] = sha256 */
+};
+static const ProtobufCIntRange tessera__matmul__v1__drop_block_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tessera__matmul__v1__drop_block_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tessera.matmul.v1.DropBlockRequest",
+  "DropBlockRequest",
+  "Tessera__Matmul__V1__DropBlockRequest",
+  "tessera.matmul.v1",
+  sizeof(Tessera__Matmul__V1__DropBlockRequest),
+  1,
+  tessera__matmul__v1__drop_block_request__field_descriptors,
+  tessera__matmul__v1__drop_block_request__field_indices_by_name,
+  1,  tessera__matmul__v1__drop_block_request__number_ranges,
+  (ProtobufCMessageInit) tessera__matmul__v1__drop_block_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tessera__matmul__v1__drop_block_response__field_descriptors[1] =
+{
+  {
+    "dropped",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__DropBlockResponse, dropped),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tessera__matmul__v1__drop_block_response__field_indices_by_name[] = {
+  0,   /* field[0] = dropped */
+};
+static const ProtobufCIntRange tessera__matmul__v1__drop_block_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tessera__matmul__v1__drop_block_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tessera.matmul.v1.DropBlockResponse",
+  "DropBlockResponse",
+  "Tessera__Matmul__V1__DropBlockResponse",
+  "tessera.matmul.v1",
+  sizeof(Tessera__Matmul__V1__DropBlockResponse),
+  1,
+  tessera__matmul__v1__drop_block_response__field_descriptors,
+  tessera__matmul__v1__drop_block_response__field_indices_by_name,
+  1,  tessera__matmul__v1__drop_block_response__number_ranges,
+  (ProtobufCMessageInit) tessera__matmul__v1__drop_block_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 #define tessera__matmul__v1__get_mode_request__field_descriptors NULL
@@ -1932,6 +3445,108 @@ const ProtobufCMessageDescriptor tessera__matmul__v1__set_mode_response__descrip
   (ProtobufCMessageInit) tessera__matmul__v1__set_mode_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor tessera__matmul__v1__set_workers_request__field_descriptors[1] =
+{
+  {
+    "urls",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Tessera__Matmul__V1__SetWorkersRequest, n_urls),
+    offsetof(Tessera__Matmul__V1__SetWorkersRequest, urls),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tessera__matmul__v1__set_workers_request__field_indices_by_name[] = {
+  0,   /* field[0] = urls */
+};
+static const ProtobufCIntRange tessera__matmul__v1__set_workers_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor tessera__matmul__v1__set_workers_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tessera.matmul.v1.SetWorkersRequest",
+  "SetWorkersRequest",
+  "Tessera__Matmul__V1__SetWorkersRequest",
+  "tessera.matmul.v1",
+  sizeof(Tessera__Matmul__V1__SetWorkersRequest),
+  1,
+  tessera__matmul__v1__set_workers_request__field_descriptors,
+  tessera__matmul__v1__set_workers_request__field_indices_by_name,
+  1,  tessera__matmul__v1__set_workers_request__number_ranges,
+  (ProtobufCMessageInit) tessera__matmul__v1__set_workers_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor tessera__matmul__v1__set_workers_response__field_descriptors[3] =
+{
+  {
+    "joined",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__SetWorkersResponse, joined),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "left",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__SetWorkersResponse, left),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "workers",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__SetWorkersResponse, workers),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned tessera__matmul__v1__set_workers_response__field_indices_by_name[] = {
+  0,   /* field[0] = joined */
+  1,   /* field[1] = left */
+  2,   /* field[2] = workers */
+};
+static const ProtobufCIntRange tessera__matmul__v1__set_workers_response__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor tessera__matmul__v1__set_workers_response__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "tessera.matmul.v1.SetWorkersResponse",
+  "SetWorkersResponse",
+  "Tessera__Matmul__V1__SetWorkersResponse",
+  "tessera.matmul.v1",
+  sizeof(Tessera__Matmul__V1__SetWorkersResponse),
+  3,
+  tessera__matmul__v1__set_workers_response__field_descriptors,
+  tessera__matmul__v1__set_workers_response__field_indices_by_name,
+  1,  tessera__matmul__v1__set_workers_response__number_ranges,
+  (ProtobufCMessageInit) tessera__matmul__v1__set_workers_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue tessera__matmul__v1__dtype__enum_values_by_number[7] =
 {
   { "DTYPE_UNSPECIFIED", "TESSERA__MATMUL__V1__DTYPE__DTYPE_UNSPECIFIED", 0 },
@@ -2000,5 +3615,37 @@ const ProtobufCEnumDescriptor tessera__matmul__v1__mode__descriptor =
   tessera__matmul__v1__mode__enum_values_by_name,
   1,
   tessera__matmul__v1__mode__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue tessera__matmul__v1__check__enum_values_by_number[4] =
+{
+  { "CHECK_UNSPECIFIED", "TESSERA__MATMUL__V1__CHECK__CHECK_UNSPECIFIED", 0 },
+  { "CHECK_NEVER", "TESSERA__MATMUL__V1__CHECK__CHECK_NEVER", 1 },
+  { "CHECK_ALWAYS", "TESSERA__MATMUL__V1__CHECK__CHECK_ALWAYS", 2 },
+  { "CHECK_ADAPTIVE", "TESSERA__MATMUL__V1__CHECK__CHECK_ADAPTIVE", 3 },
+};
+static const ProtobufCIntRange tessera__matmul__v1__check__value_ranges[] = {
+{0, 0},{0, 4}
+};
+static const ProtobufCEnumValueIndex tessera__matmul__v1__check__enum_values_by_name[4] =
+{
+  { "CHECK_ADAPTIVE", 3 },
+  { "CHECK_ALWAYS", 2 },
+  { "CHECK_NEVER", 1 },
+  { "CHECK_UNSPECIFIED", 0 },
+};
+const ProtobufCEnumDescriptor tessera__matmul__v1__check__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "tessera.matmul.v1.Check",
+  "Check",
+  "Tessera__Matmul__V1__Check",
+  "tessera.matmul.v1",
+  4,
+  tessera__matmul__v1__check__enum_values_by_number,
+  4,
+  tessera__matmul__v1__check__enum_values_by_name,
+  1,
+  tessera__matmul__v1__check__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };

@@ -16,6 +16,7 @@ PROTOBUF_C__BEGIN_DECLS
 
 
 typedef struct Tessera__Matmul__V1__BlockRef Tessera__Matmul__V1__BlockRef;
+typedef struct Tessera__Matmul__V1__MissingBlocks Tessera__Matmul__V1__MissingBlocks;
 typedef struct Tessera__Matmul__V1__Matrix Tessera__Matmul__V1__Matrix;
 typedef struct Tessera__Matmul__V1__Scaling Tessera__Matmul__V1__Scaling;
 typedef struct Tessera__Matmul__V1__Tile Tessera__Matmul__V1__Tile;
@@ -26,11 +27,21 @@ typedef struct Tessera__Matmul__V1__TileResult Tessera__Matmul__V1__TileResult;
 typedef struct Tessera__Matmul__V1__DescribeRequest Tessera__Matmul__V1__DescribeRequest;
 typedef struct Tessera__Matmul__V1__KernelInfo Tessera__Matmul__V1__KernelInfo;
 typedef struct Tessera__Matmul__V1__WorkerInfo Tessera__Matmul__V1__WorkerInfo;
+typedef struct Tessera__Matmul__V1__ProductInfo Tessera__Matmul__V1__ProductInfo;
 typedef struct Tessera__Matmul__V1__DescribeResponse Tessera__Matmul__V1__DescribeResponse;
+typedef struct Tessera__Matmul__V1__PutBlockRequest Tessera__Matmul__V1__PutBlockRequest;
+typedef struct Tessera__Matmul__V1__PutBlockResponse Tessera__Matmul__V1__PutBlockResponse;
+typedef struct Tessera__Matmul__V1__BlockInfo Tessera__Matmul__V1__BlockInfo;
+typedef struct Tessera__Matmul__V1__ListBlocksRequest Tessera__Matmul__V1__ListBlocksRequest;
+typedef struct Tessera__Matmul__V1__ListBlocksResponse Tessera__Matmul__V1__ListBlocksResponse;
+typedef struct Tessera__Matmul__V1__DropBlockRequest Tessera__Matmul__V1__DropBlockRequest;
+typedef struct Tessera__Matmul__V1__DropBlockResponse Tessera__Matmul__V1__DropBlockResponse;
 typedef struct Tessera__Matmul__V1__GetModeRequest Tessera__Matmul__V1__GetModeRequest;
 typedef struct Tessera__Matmul__V1__GetModeResponse Tessera__Matmul__V1__GetModeResponse;
 typedef struct Tessera__Matmul__V1__SetModeRequest Tessera__Matmul__V1__SetModeRequest;
 typedef struct Tessera__Matmul__V1__SetModeResponse Tessera__Matmul__V1__SetModeResponse;
+typedef struct Tessera__Matmul__V1__SetWorkersRequest Tessera__Matmul__V1__SetWorkersRequest;
+typedef struct Tessera__Matmul__V1__SetWorkersResponse Tessera__Matmul__V1__SetWorkersResponse;
 
 
 /* --- enums --- */
@@ -68,28 +79,76 @@ typedef enum _Tessera__Matmul__V1__Mode {
   TESSERA__MATMUL__V1__MODE__MODE_ADAPTIVE = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TESSERA__MATMUL__V1__MODE)
 } Tessera__Matmul__V1__Mode;
+/*
+ * How far a controller trusts the tiles that workers return.
+ */
+typedef enum _Tessera__Matmul__V1__Check {
+  /*
+   * As the controller is configured.
+   */
+  TESSERA__MATMUL__V1__CHECK__CHECK_UNSPECIFIED = 0,
+  TESSERA__MATMUL__V1__CHECK__CHECK_NEVER = 1,
+  /*
+   * Freivalds' test on every tile.
+   */
+  TESSERA__MATMUL__V1__CHECK__CHECK_ALWAYS = 2,
+  /*
+   * Every tile of a worker that has not earned trust yet; then a falling share;
+   * all of them again after a failure.
+   */
+  TESSERA__MATMUL__V1__CHECK__CHECK_ADAPTIVE = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(TESSERA__MATMUL__V1__CHECK)
+} Tessera__Matmul__V1__Check;
 
 /* --- messages --- */
 
 /*
- * A block of bytes that the worker already holds, named by its content.
+ * A rectangle of a block that the receiver holds, named by its content. The
+ * rectangle's own size is that of the Matrix it stands in.
  */
 struct  Tessera__Matmul__V1__BlockRef
 {
   ProtobufCMessage base;
   /*
-   * SHA-256 of the block's bytes (32 bytes).
+   * SHA-256 of the block's elements as they lie in `data` (32 bytes).
    */
   ProtobufCBinaryData sha256;
+  /*
+   * Shape of the whole block, row-major. Both 0: the block is the matrix.
+   */
+  uint32_t rows;
+  uint32_t cols;
+  /*
+   * Where the matrix begins in the block.
+   */
+  uint32_t row;
+  uint32_t col;
 };
 #define TESSERA__MATMUL__V1__BLOCK_REF__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__block_ref__descriptor) \
-    , {0,NULL} }
+    , {0,NULL}, 0, 0, 0, 0 }
+
+
+/*
+ * Detail of the error not_found: blocks that were named and are not held. Ask
+ * again with their data.
+ */
+struct  Tessera__Matmul__V1__MissingBlocks
+{
+  ProtobufCMessage base;
+  size_t n_sha256;
+  ProtobufCBinaryData *sha256;
+};
+#define TESSERA__MATMUL__V1__MISSING_BLOCKS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__missing_blocks__descriptor) \
+    , 0,NULL }
 
 
 /*
  * A dense matrix. Exactly one of `data`, `values` and `block` carries the
- * elements; an empty matrix (rows or cols 0) carries none.
+ * elements; an empty matrix (rows or cols 0) carries none. `data` and `block`
+ * together: data is the whole block, to be verified, kept under its name and used
+ * from there.
  */
 struct  Tessera__Matmul__V1__Matrix
 {
@@ -142,10 +201,16 @@ struct  Tessera__Matmul__V1__Tile
   uint32_t col;
   uint32_t rows;
   uint32_t cols;
+  /*
+   * A part of the inner dimension: k .. k + depth - 1. depth 0: all of it. The
+   * parts of one rectangle are added up by whoever asked for them.
+   */
+  uint32_t k;
+  uint32_t depth;
 };
 #define TESSERA__MATMUL__V1__TILE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__tile__descriptor) \
-    , 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0 }
 
 
 /*
@@ -172,10 +237,14 @@ struct  Tessera__Matmul__V1__MatmulRequest
    * Caller's name for the product, echoed in logs and results.
    */
   char *product_id;
+  /*
+   * For a controller; a worker ignores it.
+   */
+  Tessera__Matmul__V1__Check check;
 };
 #define TESSERA__MATMUL__V1__MATMUL_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__matmul_request__descriptor) \
-    , NULL, NULL, NULL, NULL, 0, 0, NULL, (char *)protobuf_c_empty_string }
+    , NULL, NULL, NULL, NULL, 0, 0, NULL, (char *)protobuf_c_empty_string, TESSERA__MATMUL__V1__CHECK__CHECK_UNSPECIFIED }
 
 
 /*
@@ -196,10 +265,32 @@ struct  Tessera__Matmul__V1__WorkerStats
   double compute_ms;
   uint64_t bytes_sent;
   uint64_t bytes_received;
+  /*
+   * Second copies of tiles that were late elsewhere.
+   */
+  uint32_t backups;
+  /*
+   * Operands that were named and not sent, and their bytes.
+   */
+  uint32_t cache_hits;
+  uint64_t cache_bytes;
+  /*
+   * Tiles that were checked, and those refused: wrong.
+   */
+  uint32_t checked;
+  uint32_t rejected;
+  /*
+   * From start to answer, without the kernel: transfer and waiting.
+   */
+  double wait_ms;
+  /*
+   * While it computed.
+   */
+  double gflops;
 };
 #define TESSERA__MATMUL__V1__WORKER_STATS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__worker_stats__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0 }
+    , (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 /*
@@ -221,10 +312,27 @@ struct  Tessera__Matmul__V1__ProductStats
    */
   size_t n_notes;
   char **notes;
+  uint32_t backups;
+  uint32_t checked;
+  uint32_t rejected;
+  /*
+   * Elements between the controller and its workers.
+   */
+  uint64_t bytes_sent;
+  uint64_t bytes_received;
+  /*
+   * Operands that workers held already.
+   */
+  uint64_t cache_bytes;
+  /*
+   * Memory of the product, as it was computed beforehand.
+   */
+  uint64_t peak_bytes;
+  double gflops;
 };
 #define TESSERA__MATMUL__V1__PRODUCT_STATS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__product_stats__descriptor) \
-    , TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED, 0, 0, 0, 0, 0, 0,NULL, 0,NULL }
+    , TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED, 0, 0, 0, 0, 0, 0,NULL, 0,NULL, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 struct  Tessera__Matmul__V1__TileResult
@@ -283,10 +391,46 @@ struct  Tessera__Matmul__V1__WorkerInfo
   protobuf_c_boolean available;
   uint32_t tiles;
   uint32_t failures;
+  uint32_t in_flight;
+  /*
+   * Gave a wrong answer: it gets no tiles until quarantine ends.
+   */
+  protobuf_c_boolean quarantined;
+  /*
+   * Estimates from what was seen; 0: none yet.
+   */
+  double gflops;
+  double megabytes_per_second;
+  uint64_t bytes_sent;
+  uint64_t bytes_received;
+  uint32_t backups;
+  uint32_t rejected;
+  uint64_t cache_bytes;
+  double compute_ms;
+  double wait_ms;
 };
 #define TESSERA__MATMUL__V1__WORKER_INFO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__worker_info__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, 0, 0 }
+    , (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+
+/*
+ * A product under way.
+ */
+struct  Tessera__Matmul__V1__ProductInfo
+{
+  ProtobufCMessage base;
+  char *product_id;
+  uint32_t m;
+  uint32_t n;
+  uint32_t k;
+  uint32_t tiles_done;
+  uint32_t tiles;
+  double elapsed_ms;
+};
+#define TESSERA__MATMUL__V1__PRODUCT_INFO__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__product_info__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0 }
 
 
 struct  Tessera__Matmul__V1__DescribeResponse
@@ -319,10 +463,122 @@ struct  Tessera__Matmul__V1__DescribeResponse
    * What computes: "native", "jsc", "wasm2c", "browser", "node".
    */
   char *engine;
+  /*
+   * Measured at start, with all threads; 0: not measured.
+   */
+  double gflops;
+  /*
+   * Blocks held by name.
+   */
+  uint64_t block_bytes;
+  uint64_t block_capacity_bytes;
+  size_t n_products;
+  Tessera__Matmul__V1__ProductInfo **products;
+  /*
+   * What its operator should know: "OPENBLAS_CORETYPE halves the speed".
+   */
+  size_t n_notes;
+  char **notes;
 };
 #define TESSERA__MATMUL__V1__DESCRIBE_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__describe_response__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0, 0, 0, 0, TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED, 0,NULL, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, 0, 0, 0, 0, TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED, 0,NULL, (char *)protobuf_c_empty_string, 0, 0, 0, 0,NULL, 0,NULL }
+
+
+struct  Tessera__Matmul__V1__PutBlockRequest
+{
+  ProtobufCMessage base;
+  /*
+   * data or values. Shape and type are kept for those who ask; the name depends
+   * on the elements alone.
+   */
+  Tessera__Matmul__V1__Matrix *matrix;
+  /*
+   * Verified where it is given.
+   */
+  ProtobufCBinaryData sha256;
+};
+#define TESSERA__MATMUL__V1__PUT_BLOCK_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__put_block_request__descriptor) \
+    , NULL, {0,NULL} }
+
+
+struct  Tessera__Matmul__V1__PutBlockResponse
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData sha256;
+  /*
+   * Held already.
+   */
+  protobuf_c_boolean known;
+};
+#define TESSERA__MATMUL__V1__PUT_BLOCK_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__put_block_response__descriptor) \
+    , {0,NULL}, 0 }
+
+
+struct  Tessera__Matmul__V1__BlockInfo
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData sha256;
+  uint32_t rows;
+  uint32_t cols;
+  Tessera__Matmul__V1__DType dtype;
+  uint64_t bytes;
+};
+#define TESSERA__MATMUL__V1__BLOCK_INFO__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__block_info__descriptor) \
+    , {0,NULL}, 0, 0, TESSERA__MATMUL__V1__DTYPE__DTYPE_UNSPECIFIED, 0 }
+
+
+struct  Tessera__Matmul__V1__ListBlocksRequest
+{
+  ProtobufCMessage base;
+  /*
+   * Only these; empty: all.
+   */
+  size_t n_sha256;
+  ProtobufCBinaryData *sha256;
+};
+#define TESSERA__MATMUL__V1__LIST_BLOCKS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__list_blocks_request__descriptor) \
+    , 0,NULL }
+
+
+struct  Tessera__Matmul__V1__ListBlocksResponse
+{
+  ProtobufCMessage base;
+  /*
+   * Those that are held, last used first; at most 1024.
+   */
+  size_t n_blocks;
+  Tessera__Matmul__V1__BlockInfo **blocks;
+  uint64_t used_bytes;
+  uint64_t capacity_bytes;
+};
+#define TESSERA__MATMUL__V1__LIST_BLOCKS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__list_blocks_response__descriptor) \
+    , 0,NULL, 0, 0 }
+
+
+struct  Tessera__Matmul__V1__DropBlockRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData sha256;
+};
+#define TESSERA__MATMUL__V1__DROP_BLOCK_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__drop_block_request__descriptor) \
+    , {0,NULL} }
+
+
+struct  Tessera__Matmul__V1__DropBlockResponse
+{
+  ProtobufCMessage base;
+  protobuf_c_boolean dropped;
+};
+#define TESSERA__MATMUL__V1__DROP_BLOCK_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__drop_block_response__descriptor) \
+    , 0 }
 
 
 struct  Tessera__Matmul__V1__GetModeRequest
@@ -371,6 +627,33 @@ struct  Tessera__Matmul__V1__SetModeResponse
     , TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED }
 
 
+struct  Tessera__Matmul__V1__SetWorkersRequest
+{
+  ProtobufCMessage base;
+  /*
+   * The whole list. Those that are not in it leave: their tiles are computed
+   * elsewhere.
+   */
+  size_t n_urls;
+  char **urls;
+};
+#define TESSERA__MATMUL__V1__SET_WORKERS_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__set_workers_request__descriptor) \
+    , 0,NULL }
+
+
+struct  Tessera__Matmul__V1__SetWorkersResponse
+{
+  ProtobufCMessage base;
+  uint32_t joined;
+  uint32_t left;
+  uint32_t workers;
+};
+#define TESSERA__MATMUL__V1__SET_WORKERS_RESPONSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__set_workers_response__descriptor) \
+    , 0, 0, 0 }
+
+
 /* Tessera__Matmul__V1__BlockRef methods */
 void   tessera__matmul__v1__block_ref__init
                      (Tessera__Matmul__V1__BlockRef         *message);
@@ -389,6 +672,25 @@ Tessera__Matmul__V1__BlockRef *
                       const uint8_t       *data);
 void   tessera__matmul__v1__block_ref__free_unpacked
                      (Tessera__Matmul__V1__BlockRef *message,
+                      ProtobufCAllocator *allocator);
+/* Tessera__Matmul__V1__MissingBlocks methods */
+void   tessera__matmul__v1__missing_blocks__init
+                     (Tessera__Matmul__V1__MissingBlocks         *message);
+size_t tessera__matmul__v1__missing_blocks__get_packed_size
+                     (const Tessera__Matmul__V1__MissingBlocks   *message);
+size_t tessera__matmul__v1__missing_blocks__pack
+                     (const Tessera__Matmul__V1__MissingBlocks   *message,
+                      uint8_t             *out);
+size_t tessera__matmul__v1__missing_blocks__pack_to_buffer
+                     (const Tessera__Matmul__V1__MissingBlocks   *message,
+                      ProtobufCBuffer     *buffer);
+Tessera__Matmul__V1__MissingBlocks *
+       tessera__matmul__v1__missing_blocks__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tessera__matmul__v1__missing_blocks__free_unpacked
+                     (Tessera__Matmul__V1__MissingBlocks *message,
                       ProtobufCAllocator *allocator);
 /* Tessera__Matmul__V1__Matrix methods */
 void   tessera__matmul__v1__matrix__init
@@ -580,6 +882,25 @@ Tessera__Matmul__V1__WorkerInfo *
 void   tessera__matmul__v1__worker_info__free_unpacked
                      (Tessera__Matmul__V1__WorkerInfo *message,
                       ProtobufCAllocator *allocator);
+/* Tessera__Matmul__V1__ProductInfo methods */
+void   tessera__matmul__v1__product_info__init
+                     (Tessera__Matmul__V1__ProductInfo         *message);
+size_t tessera__matmul__v1__product_info__get_packed_size
+                     (const Tessera__Matmul__V1__ProductInfo   *message);
+size_t tessera__matmul__v1__product_info__pack
+                     (const Tessera__Matmul__V1__ProductInfo   *message,
+                      uint8_t             *out);
+size_t tessera__matmul__v1__product_info__pack_to_buffer
+                     (const Tessera__Matmul__V1__ProductInfo   *message,
+                      ProtobufCBuffer     *buffer);
+Tessera__Matmul__V1__ProductInfo *
+       tessera__matmul__v1__product_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tessera__matmul__v1__product_info__free_unpacked
+                     (Tessera__Matmul__V1__ProductInfo *message,
+                      ProtobufCAllocator *allocator);
 /* Tessera__Matmul__V1__DescribeResponse methods */
 void   tessera__matmul__v1__describe_response__init
                      (Tessera__Matmul__V1__DescribeResponse         *message);
@@ -598,6 +919,139 @@ Tessera__Matmul__V1__DescribeResponse *
                       const uint8_t       *data);
 void   tessera__matmul__v1__describe_response__free_unpacked
                      (Tessera__Matmul__V1__DescribeResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tessera__Matmul__V1__PutBlockRequest methods */
+void   tessera__matmul__v1__put_block_request__init
+                     (Tessera__Matmul__V1__PutBlockRequest         *message);
+size_t tessera__matmul__v1__put_block_request__get_packed_size
+                     (const Tessera__Matmul__V1__PutBlockRequest   *message);
+size_t tessera__matmul__v1__put_block_request__pack
+                     (const Tessera__Matmul__V1__PutBlockRequest   *message,
+                      uint8_t             *out);
+size_t tessera__matmul__v1__put_block_request__pack_to_buffer
+                     (const Tessera__Matmul__V1__PutBlockRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tessera__Matmul__V1__PutBlockRequest *
+       tessera__matmul__v1__put_block_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tessera__matmul__v1__put_block_request__free_unpacked
+                     (Tessera__Matmul__V1__PutBlockRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tessera__Matmul__V1__PutBlockResponse methods */
+void   tessera__matmul__v1__put_block_response__init
+                     (Tessera__Matmul__V1__PutBlockResponse         *message);
+size_t tessera__matmul__v1__put_block_response__get_packed_size
+                     (const Tessera__Matmul__V1__PutBlockResponse   *message);
+size_t tessera__matmul__v1__put_block_response__pack
+                     (const Tessera__Matmul__V1__PutBlockResponse   *message,
+                      uint8_t             *out);
+size_t tessera__matmul__v1__put_block_response__pack_to_buffer
+                     (const Tessera__Matmul__V1__PutBlockResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tessera__Matmul__V1__PutBlockResponse *
+       tessera__matmul__v1__put_block_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tessera__matmul__v1__put_block_response__free_unpacked
+                     (Tessera__Matmul__V1__PutBlockResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tessera__Matmul__V1__BlockInfo methods */
+void   tessera__matmul__v1__block_info__init
+                     (Tessera__Matmul__V1__BlockInfo         *message);
+size_t tessera__matmul__v1__block_info__get_packed_size
+                     (const Tessera__Matmul__V1__BlockInfo   *message);
+size_t tessera__matmul__v1__block_info__pack
+                     (const Tessera__Matmul__V1__BlockInfo   *message,
+                      uint8_t             *out);
+size_t tessera__matmul__v1__block_info__pack_to_buffer
+                     (const Tessera__Matmul__V1__BlockInfo   *message,
+                      ProtobufCBuffer     *buffer);
+Tessera__Matmul__V1__BlockInfo *
+       tessera__matmul__v1__block_info__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tessera__matmul__v1__block_info__free_unpacked
+                     (Tessera__Matmul__V1__BlockInfo *message,
+                      ProtobufCAllocator *allocator);
+/* Tessera__Matmul__V1__ListBlocksRequest methods */
+void   tessera__matmul__v1__list_blocks_request__init
+                     (Tessera__Matmul__V1__ListBlocksRequest         *message);
+size_t tessera__matmul__v1__list_blocks_request__get_packed_size
+                     (const Tessera__Matmul__V1__ListBlocksRequest   *message);
+size_t tessera__matmul__v1__list_blocks_request__pack
+                     (const Tessera__Matmul__V1__ListBlocksRequest   *message,
+                      uint8_t             *out);
+size_t tessera__matmul__v1__list_blocks_request__pack_to_buffer
+                     (const Tessera__Matmul__V1__ListBlocksRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tessera__Matmul__V1__ListBlocksRequest *
+       tessera__matmul__v1__list_blocks_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tessera__matmul__v1__list_blocks_request__free_unpacked
+                     (Tessera__Matmul__V1__ListBlocksRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tessera__Matmul__V1__ListBlocksResponse methods */
+void   tessera__matmul__v1__list_blocks_response__init
+                     (Tessera__Matmul__V1__ListBlocksResponse         *message);
+size_t tessera__matmul__v1__list_blocks_response__get_packed_size
+                     (const Tessera__Matmul__V1__ListBlocksResponse   *message);
+size_t tessera__matmul__v1__list_blocks_response__pack
+                     (const Tessera__Matmul__V1__ListBlocksResponse   *message,
+                      uint8_t             *out);
+size_t tessera__matmul__v1__list_blocks_response__pack_to_buffer
+                     (const Tessera__Matmul__V1__ListBlocksResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tessera__Matmul__V1__ListBlocksResponse *
+       tessera__matmul__v1__list_blocks_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tessera__matmul__v1__list_blocks_response__free_unpacked
+                     (Tessera__Matmul__V1__ListBlocksResponse *message,
+                      ProtobufCAllocator *allocator);
+/* Tessera__Matmul__V1__DropBlockRequest methods */
+void   tessera__matmul__v1__drop_block_request__init
+                     (Tessera__Matmul__V1__DropBlockRequest         *message);
+size_t tessera__matmul__v1__drop_block_request__get_packed_size
+                     (const Tessera__Matmul__V1__DropBlockRequest   *message);
+size_t tessera__matmul__v1__drop_block_request__pack
+                     (const Tessera__Matmul__V1__DropBlockRequest   *message,
+                      uint8_t             *out);
+size_t tessera__matmul__v1__drop_block_request__pack_to_buffer
+                     (const Tessera__Matmul__V1__DropBlockRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tessera__Matmul__V1__DropBlockRequest *
+       tessera__matmul__v1__drop_block_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tessera__matmul__v1__drop_block_request__free_unpacked
+                     (Tessera__Matmul__V1__DropBlockRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tessera__Matmul__V1__DropBlockResponse methods */
+void   tessera__matmul__v1__drop_block_response__init
+                     (Tessera__Matmul__V1__DropBlockResponse         *message);
+size_t tessera__matmul__v1__drop_block_response__get_packed_size
+                     (const Tessera__Matmul__V1__DropBlockResponse   *message);
+size_t tessera__matmul__v1__drop_block_response__pack
+                     (const Tessera__Matmul__V1__DropBlockResponse   *message,
+                      uint8_t             *out);
+size_t tessera__matmul__v1__drop_block_response__pack_to_buffer
+                     (const Tessera__Matmul__V1__DropBlockResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tessera__Matmul__V1__DropBlockResponse *
+       tessera__matmul__v1__drop_block_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tessera__matmul__v1__drop_block_response__free_unpacked
+                     (Tessera__Matmul__V1__DropBlockResponse *message,
                       ProtobufCAllocator *allocator);
 /* Tessera__Matmul__V1__GetModeRequest methods */
 void   tessera__matmul__v1__get_mode_request__init
@@ -675,10 +1129,51 @@ Tessera__Matmul__V1__SetModeResponse *
 void   tessera__matmul__v1__set_mode_response__free_unpacked
                      (Tessera__Matmul__V1__SetModeResponse *message,
                       ProtobufCAllocator *allocator);
+/* Tessera__Matmul__V1__SetWorkersRequest methods */
+void   tessera__matmul__v1__set_workers_request__init
+                     (Tessera__Matmul__V1__SetWorkersRequest         *message);
+size_t tessera__matmul__v1__set_workers_request__get_packed_size
+                     (const Tessera__Matmul__V1__SetWorkersRequest   *message);
+size_t tessera__matmul__v1__set_workers_request__pack
+                     (const Tessera__Matmul__V1__SetWorkersRequest   *message,
+                      uint8_t             *out);
+size_t tessera__matmul__v1__set_workers_request__pack_to_buffer
+                     (const Tessera__Matmul__V1__SetWorkersRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Tessera__Matmul__V1__SetWorkersRequest *
+       tessera__matmul__v1__set_workers_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tessera__matmul__v1__set_workers_request__free_unpacked
+                     (Tessera__Matmul__V1__SetWorkersRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Tessera__Matmul__V1__SetWorkersResponse methods */
+void   tessera__matmul__v1__set_workers_response__init
+                     (Tessera__Matmul__V1__SetWorkersResponse         *message);
+size_t tessera__matmul__v1__set_workers_response__get_packed_size
+                     (const Tessera__Matmul__V1__SetWorkersResponse   *message);
+size_t tessera__matmul__v1__set_workers_response__pack
+                     (const Tessera__Matmul__V1__SetWorkersResponse   *message,
+                      uint8_t             *out);
+size_t tessera__matmul__v1__set_workers_response__pack_to_buffer
+                     (const Tessera__Matmul__V1__SetWorkersResponse   *message,
+                      ProtobufCBuffer     *buffer);
+Tessera__Matmul__V1__SetWorkersResponse *
+       tessera__matmul__v1__set_workers_response__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   tessera__matmul__v1__set_workers_response__free_unpacked
+                     (Tessera__Matmul__V1__SetWorkersResponse *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Tessera__Matmul__V1__BlockRef_Closure)
                  (const Tessera__Matmul__V1__BlockRef *message,
+                  void *closure_data);
+typedef void (*Tessera__Matmul__V1__MissingBlocks_Closure)
+                 (const Tessera__Matmul__V1__MissingBlocks *message,
                   void *closure_data);
 typedef void (*Tessera__Matmul__V1__Matrix_Closure)
                  (const Tessera__Matmul__V1__Matrix *message,
@@ -710,8 +1205,32 @@ typedef void (*Tessera__Matmul__V1__KernelInfo_Closure)
 typedef void (*Tessera__Matmul__V1__WorkerInfo_Closure)
                  (const Tessera__Matmul__V1__WorkerInfo *message,
                   void *closure_data);
+typedef void (*Tessera__Matmul__V1__ProductInfo_Closure)
+                 (const Tessera__Matmul__V1__ProductInfo *message,
+                  void *closure_data);
 typedef void (*Tessera__Matmul__V1__DescribeResponse_Closure)
                  (const Tessera__Matmul__V1__DescribeResponse *message,
+                  void *closure_data);
+typedef void (*Tessera__Matmul__V1__PutBlockRequest_Closure)
+                 (const Tessera__Matmul__V1__PutBlockRequest *message,
+                  void *closure_data);
+typedef void (*Tessera__Matmul__V1__PutBlockResponse_Closure)
+                 (const Tessera__Matmul__V1__PutBlockResponse *message,
+                  void *closure_data);
+typedef void (*Tessera__Matmul__V1__BlockInfo_Closure)
+                 (const Tessera__Matmul__V1__BlockInfo *message,
+                  void *closure_data);
+typedef void (*Tessera__Matmul__V1__ListBlocksRequest_Closure)
+                 (const Tessera__Matmul__V1__ListBlocksRequest *message,
+                  void *closure_data);
+typedef void (*Tessera__Matmul__V1__ListBlocksResponse_Closure)
+                 (const Tessera__Matmul__V1__ListBlocksResponse *message,
+                  void *closure_data);
+typedef void (*Tessera__Matmul__V1__DropBlockRequest_Closure)
+                 (const Tessera__Matmul__V1__DropBlockRequest *message,
+                  void *closure_data);
+typedef void (*Tessera__Matmul__V1__DropBlockResponse_Closure)
+                 (const Tessera__Matmul__V1__DropBlockResponse *message,
                   void *closure_data);
 typedef void (*Tessera__Matmul__V1__GetModeRequest_Closure)
                  (const Tessera__Matmul__V1__GetModeRequest *message,
@@ -725,6 +1244,12 @@ typedef void (*Tessera__Matmul__V1__SetModeRequest_Closure)
 typedef void (*Tessera__Matmul__V1__SetModeResponse_Closure)
                  (const Tessera__Matmul__V1__SetModeResponse *message,
                   void *closure_data);
+typedef void (*Tessera__Matmul__V1__SetWorkersRequest_Closure)
+                 (const Tessera__Matmul__V1__SetWorkersRequest *message,
+                  void *closure_data);
+typedef void (*Tessera__Matmul__V1__SetWorkersResponse_Closure)
+                 (const Tessera__Matmul__V1__SetWorkersResponse *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -733,7 +1258,9 @@ typedef void (*Tessera__Matmul__V1__SetModeResponse_Closure)
 
 extern const ProtobufCEnumDescriptor    tessera__matmul__v1__dtype__descriptor;
 extern const ProtobufCEnumDescriptor    tessera__matmul__v1__mode__descriptor;
+extern const ProtobufCEnumDescriptor    tessera__matmul__v1__check__descriptor;
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__block_ref__descriptor;
+extern const ProtobufCMessageDescriptor tessera__matmul__v1__missing_blocks__descriptor;
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__matrix__descriptor;
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__scaling__descriptor;
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__tile__descriptor;
@@ -744,11 +1271,21 @@ extern const ProtobufCMessageDescriptor tessera__matmul__v1__tile_result__descri
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__describe_request__descriptor;
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__kernel_info__descriptor;
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__worker_info__descriptor;
+extern const ProtobufCMessageDescriptor tessera__matmul__v1__product_info__descriptor;
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__describe_response__descriptor;
+extern const ProtobufCMessageDescriptor tessera__matmul__v1__put_block_request__descriptor;
+extern const ProtobufCMessageDescriptor tessera__matmul__v1__put_block_response__descriptor;
+extern const ProtobufCMessageDescriptor tessera__matmul__v1__block_info__descriptor;
+extern const ProtobufCMessageDescriptor tessera__matmul__v1__list_blocks_request__descriptor;
+extern const ProtobufCMessageDescriptor tessera__matmul__v1__list_blocks_response__descriptor;
+extern const ProtobufCMessageDescriptor tessera__matmul__v1__drop_block_request__descriptor;
+extern const ProtobufCMessageDescriptor tessera__matmul__v1__drop_block_response__descriptor;
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__get_mode_request__descriptor;
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__get_mode_response__descriptor;
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__set_mode_request__descriptor;
 extern const ProtobufCMessageDescriptor tessera__matmul__v1__set_mode_response__descriptor;
+extern const ProtobufCMessageDescriptor tessera__matmul__v1__set_workers_request__descriptor;
+extern const ProtobufCMessageDescriptor tessera__matmul__v1__set_workers_response__descriptor;
 
 PROTOBUF_C__END_DECLS
 

@@ -11,6 +11,13 @@ const tess_message_type tessera_matmul_v1_BlockRef_type_pb_c = {
     &tess_runtime_protobuf_c,
     &tess_schema_tessera_matmul_v1_BlockRef};
 
+const tess_message_type tessera_matmul_v1_MissingBlocks_type_pb_c = {
+    "tessera.matmul.v1.MissingBlocks",
+    sizeof(Tessera__Matmul__V1__MissingBlocks),
+    &tessera__matmul__v1__missing_blocks__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_tessera_matmul_v1_MissingBlocks};
+
 const tess_message_type tessera_matmul_v1_Matrix_type_pb_c = {
     "tessera.matmul.v1.Matrix",
     sizeof(Tessera__Matmul__V1__Matrix),
@@ -81,12 +88,68 @@ const tess_message_type tessera_matmul_v1_WorkerInfo_type_pb_c = {
     &tess_runtime_protobuf_c,
     &tess_schema_tessera_matmul_v1_WorkerInfo};
 
+const tess_message_type tessera_matmul_v1_ProductInfo_type_pb_c = {
+    "tessera.matmul.v1.ProductInfo",
+    sizeof(Tessera__Matmul__V1__ProductInfo),
+    &tessera__matmul__v1__product_info__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_tessera_matmul_v1_ProductInfo};
+
 const tess_message_type tessera_matmul_v1_DescribeResponse_type_pb_c = {
     "tessera.matmul.v1.DescribeResponse",
     sizeof(Tessera__Matmul__V1__DescribeResponse),
     &tessera__matmul__v1__describe_response__descriptor,
     &tess_runtime_protobuf_c,
     &tess_schema_tessera_matmul_v1_DescribeResponse};
+
+const tess_message_type tessera_matmul_v1_PutBlockRequest_type_pb_c = {
+    "tessera.matmul.v1.PutBlockRequest",
+    sizeof(Tessera__Matmul__V1__PutBlockRequest),
+    &tessera__matmul__v1__put_block_request__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_tessera_matmul_v1_PutBlockRequest};
+
+const tess_message_type tessera_matmul_v1_PutBlockResponse_type_pb_c = {
+    "tessera.matmul.v1.PutBlockResponse",
+    sizeof(Tessera__Matmul__V1__PutBlockResponse),
+    &tessera__matmul__v1__put_block_response__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_tessera_matmul_v1_PutBlockResponse};
+
+const tess_message_type tessera_matmul_v1_BlockInfo_type_pb_c = {
+    "tessera.matmul.v1.BlockInfo",
+    sizeof(Tessera__Matmul__V1__BlockInfo),
+    &tessera__matmul__v1__block_info__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_tessera_matmul_v1_BlockInfo};
+
+const tess_message_type tessera_matmul_v1_ListBlocksRequest_type_pb_c = {
+    "tessera.matmul.v1.ListBlocksRequest",
+    sizeof(Tessera__Matmul__V1__ListBlocksRequest),
+    &tessera__matmul__v1__list_blocks_request__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_tessera_matmul_v1_ListBlocksRequest};
+
+const tess_message_type tessera_matmul_v1_ListBlocksResponse_type_pb_c = {
+    "tessera.matmul.v1.ListBlocksResponse",
+    sizeof(Tessera__Matmul__V1__ListBlocksResponse),
+    &tessera__matmul__v1__list_blocks_response__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_tessera_matmul_v1_ListBlocksResponse};
+
+const tess_message_type tessera_matmul_v1_DropBlockRequest_type_pb_c = {
+    "tessera.matmul.v1.DropBlockRequest",
+    sizeof(Tessera__Matmul__V1__DropBlockRequest),
+    &tessera__matmul__v1__drop_block_request__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_tessera_matmul_v1_DropBlockRequest};
+
+const tess_message_type tessera_matmul_v1_DropBlockResponse_type_pb_c = {
+    "tessera.matmul.v1.DropBlockResponse",
+    sizeof(Tessera__Matmul__V1__DropBlockResponse),
+    &tessera__matmul__v1__drop_block_response__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_tessera_matmul_v1_DropBlockResponse};
 
 const tess_message_type tessera_matmul_v1_GetModeRequest_type_pb_c = {
     "tessera.matmul.v1.GetModeRequest",
@@ -115,6 +178,20 @@ const tess_message_type tessera_matmul_v1_SetModeResponse_type_pb_c = {
     &tessera__matmul__v1__set_mode_response__descriptor,
     &tess_runtime_protobuf_c,
     &tess_schema_tessera_matmul_v1_SetModeResponse};
+
+const tess_message_type tessera_matmul_v1_SetWorkersRequest_type_pb_c = {
+    "tessera.matmul.v1.SetWorkersRequest",
+    sizeof(Tessera__Matmul__V1__SetWorkersRequest),
+    &tessera__matmul__v1__set_workers_request__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_tessera_matmul_v1_SetWorkersRequest};
+
+const tess_message_type tessera_matmul_v1_SetWorkersResponse_type_pb_c = {
+    "tessera.matmul.v1.SetWorkersResponse",
+    sizeof(Tessera__Matmul__V1__SetWorkersResponse),
+    &tessera__matmul__v1__set_workers_response__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_tessera_matmul_v1_SetWorkersResponse};
 
 const tess_method tessera_matmul_v1_matmul_service_methods_pb_c[3] = {
     {"Multiply", "/tessera.matmul.v1.MatmulService/Multiply",
@@ -167,7 +244,58 @@ const tess_method_handler tessera_matmul_v1_matmul_service_thunks_pb_c[3] = {
 const tess_service tessera_matmul_v1_matmul_service_pb_c = {
     "tessera.matmul.v1.MatmulService", tessera_matmul_v1_matmul_service_methods_pb_c, 3, &tess_file_tessera_matmul_v1_matmul};
 
-const tess_method tessera_matmul_v1_controller_service_methods_pb_c[2] = {
+const tess_method tessera_matmul_v1_block_service_methods_pb_c[3] = {
+    {"PutBlock", "/tessera.matmul.v1.BlockService/PutBlock",
+     TESS_UNARY, TESS_IDEMPOTENT,
+     &tessera_matmul_v1_PutBlockRequest_type_pb_c,
+     &tessera_matmul_v1_PutBlockResponse_type_pb_c},
+    {"ListBlocks", "/tessera.matmul.v1.BlockService/ListBlocks",
+     TESS_UNARY, TESS_NO_SIDE_EFFECTS,
+     &tessera_matmul_v1_ListBlocksRequest_type_pb_c,
+     &tessera_matmul_v1_ListBlocksResponse_type_pb_c},
+    {"DropBlock", "/tessera.matmul.v1.BlockService/DropBlock",
+     TESS_UNARY, TESS_IDEMPOTENT,
+     &tessera_matmul_v1_DropBlockRequest_type_pb_c,
+     &tessera_matmul_v1_DropBlockResponse_type_pb_c},
+};
+
+static tess_code tessera_matmul_v1_block_service_put_block_thunk(const void *handlers, void *ctx, tess_call *call,
+                          const void *request, void *response) {
+  const tessera_matmul_v1_block_service_handlers *typed = handlers;
+  if (!typed->put_block)
+    return tess_status_set(tess_call_status(call), TESS_UNIMPLEMENTED,
+                           "tessera.matmul.v1.BlockService.PutBlock is not implemented");
+  return (typed->put_block)(ctx, call, request, response);
+}
+
+static tess_code tessera_matmul_v1_block_service_list_blocks_thunk(const void *handlers, void *ctx, tess_call *call,
+                          const void *request, void *response) {
+  const tessera_matmul_v1_block_service_handlers *typed = handlers;
+  if (!typed->list_blocks)
+    return tess_status_set(tess_call_status(call), TESS_UNIMPLEMENTED,
+                           "tessera.matmul.v1.BlockService.ListBlocks is not implemented");
+  return (typed->list_blocks)(ctx, call, request, response);
+}
+
+static tess_code tessera_matmul_v1_block_service_drop_block_thunk(const void *handlers, void *ctx, tess_call *call,
+                          const void *request, void *response) {
+  const tessera_matmul_v1_block_service_handlers *typed = handlers;
+  if (!typed->drop_block)
+    return tess_status_set(tess_call_status(call), TESS_UNIMPLEMENTED,
+                           "tessera.matmul.v1.BlockService.DropBlock is not implemented");
+  return (typed->drop_block)(ctx, call, request, response);
+}
+
+const tess_method_handler tessera_matmul_v1_block_service_thunks_pb_c[3] = {
+    {tessera_matmul_v1_block_service_put_block_thunk, NULL},
+    {tessera_matmul_v1_block_service_list_blocks_thunk, NULL},
+    {tessera_matmul_v1_block_service_drop_block_thunk, NULL},
+};
+
+const tess_service tessera_matmul_v1_block_service_pb_c = {
+    "tessera.matmul.v1.BlockService", tessera_matmul_v1_block_service_methods_pb_c, 3, &tess_file_tessera_matmul_v1_matmul};
+
+const tess_method tessera_matmul_v1_controller_service_methods_pb_c[3] = {
     {"GetMode", "/tessera.matmul.v1.ControllerService/GetMode",
      TESS_UNARY, TESS_NO_SIDE_EFFECTS,
      &tessera_matmul_v1_GetModeRequest_type_pb_c,
@@ -176,6 +304,10 @@ const tess_method tessera_matmul_v1_controller_service_methods_pb_c[2] = {
      TESS_UNARY, TESS_IDEMPOTENT,
      &tessera_matmul_v1_SetModeRequest_type_pb_c,
      &tessera_matmul_v1_SetModeResponse_type_pb_c},
+    {"SetWorkers", "/tessera.matmul.v1.ControllerService/SetWorkers",
+     TESS_UNARY, TESS_IDEMPOTENT,
+     &tessera_matmul_v1_SetWorkersRequest_type_pb_c,
+     &tessera_matmul_v1_SetWorkersResponse_type_pb_c},
 };
 
 static tess_code tessera_matmul_v1_controller_service_get_mode_thunk(const void *handlers, void *ctx, tess_call *call,
@@ -196,11 +328,21 @@ static tess_code tessera_matmul_v1_controller_service_set_mode_thunk(const void 
   return (typed->set_mode)(ctx, call, request, response);
 }
 
-const tess_method_handler tessera_matmul_v1_controller_service_thunks_pb_c[2] = {
+static tess_code tessera_matmul_v1_controller_service_set_workers_thunk(const void *handlers, void *ctx, tess_call *call,
+                          const void *request, void *response) {
+  const tessera_matmul_v1_controller_service_handlers *typed = handlers;
+  if (!typed->set_workers)
+    return tess_status_set(tess_call_status(call), TESS_UNIMPLEMENTED,
+                           "tessera.matmul.v1.ControllerService.SetWorkers is not implemented");
+  return (typed->set_workers)(ctx, call, request, response);
+}
+
+const tess_method_handler tessera_matmul_v1_controller_service_thunks_pb_c[3] = {
     {tessera_matmul_v1_controller_service_get_mode_thunk, NULL},
     {tessera_matmul_v1_controller_service_set_mode_thunk, NULL},
+    {tessera_matmul_v1_controller_service_set_workers_thunk, NULL},
 };
 
 const tess_service tessera_matmul_v1_controller_service_pb_c = {
-    "tessera.matmul.v1.ControllerService", tessera_matmul_v1_controller_service_methods_pb_c, 2, &tess_file_tessera_matmul_v1_matmul};
+    "tessera.matmul.v1.ControllerService", tessera_matmul_v1_controller_service_methods_pb_c, 3, &tess_file_tessera_matmul_v1_matmul};
 

@@ -19,6 +19,7 @@ extern "C" {
 
 /* For functions that take any message (<tessera/codec.h>). */
 extern const tess_message_type tessera_matmul_v1_BlockRef_type_pb_c;
+extern const tess_message_type tessera_matmul_v1_MissingBlocks_type_pb_c;
 extern const tess_message_type tessera_matmul_v1_Matrix_type_pb_c;
 extern const tess_message_type tessera_matmul_v1_Scaling_type_pb_c;
 extern const tess_message_type tessera_matmul_v1_Tile_type_pb_c;
@@ -29,11 +30,21 @@ extern const tess_message_type tessera_matmul_v1_TileResult_type_pb_c;
 extern const tess_message_type tessera_matmul_v1_DescribeRequest_type_pb_c;
 extern const tess_message_type tessera_matmul_v1_KernelInfo_type_pb_c;
 extern const tess_message_type tessera_matmul_v1_WorkerInfo_type_pb_c;
+extern const tess_message_type tessera_matmul_v1_ProductInfo_type_pb_c;
 extern const tess_message_type tessera_matmul_v1_DescribeResponse_type_pb_c;
+extern const tess_message_type tessera_matmul_v1_PutBlockRequest_type_pb_c;
+extern const tess_message_type tessera_matmul_v1_PutBlockResponse_type_pb_c;
+extern const tess_message_type tessera_matmul_v1_BlockInfo_type_pb_c;
+extern const tess_message_type tessera_matmul_v1_ListBlocksRequest_type_pb_c;
+extern const tess_message_type tessera_matmul_v1_ListBlocksResponse_type_pb_c;
+extern const tess_message_type tessera_matmul_v1_DropBlockRequest_type_pb_c;
+extern const tess_message_type tessera_matmul_v1_DropBlockResponse_type_pb_c;
 extern const tess_message_type tessera_matmul_v1_GetModeRequest_type_pb_c;
 extern const tess_message_type tessera_matmul_v1_GetModeResponse_type_pb_c;
 extern const tess_message_type tessera_matmul_v1_SetModeRequest_type_pb_c;
 extern const tess_message_type tessera_matmul_v1_SetModeResponse_type_pb_c;
+extern const tess_message_type tessera_matmul_v1_SetWorkersRequest_type_pb_c;
+extern const tess_message_type tessera_matmul_v1_SetWorkersResponse_type_pb_c;
 
 /* ======== tessera.matmul.v1.MatmulService ======== */
 
@@ -42,7 +53,7 @@ extern const tess_method tessera_matmul_v1_matmul_service_methods_pb_c[3];
 extern const tess_method_handler tessera_matmul_v1_matmul_service_thunks_pb_c[3];
 
 /* Multiplies matrices. Errors: invalid_argument (shapes, lengths, dtypes that
- * disagree), unimplemented (a dtype without a kernel), resource_exhausted (over
+ * disagree), not_found with MissingBlocks, unimplemented (a dtype without a kernel), resource_exhausted (over
  * a message or memory limit, or too many products at once: try later),
  * deadline_exceeded, canceled.
  *
@@ -193,11 +204,144 @@ static inline void tessera_matmul_v1_matmul_service_describe_reply(
   tess_call_reply(call, response);
 }
 
+/* ======== tessera.matmul.v1.BlockService ======== */
+
+extern const tess_service tessera_matmul_v1_block_service_pb_c;
+extern const tess_method tessera_matmul_v1_block_service_methods_pb_c[3];
+extern const tess_method_handler tessera_matmul_v1_block_service_thunks_pb_c[3];
+
+/* Blocks kept by content, within a budget of bytes, the least recently used
+ * dropped first. A block that a running product uses stays until that ends.
+ *
+ * Handlers: one per method, see <tessera/server.h>; NULL answers unimplemented. */
+typedef struct tessera_matmul_v1_block_service_handlers {
+  /* Errors: invalid_argument (a name that is not the content's), resource_exhausted
+   * (larger than the budget, or everything held is in use). */
+  tess_code (*put_block)(void *ctx, tess_call *call,
+      const Tessera__Matmul__V1__PutBlockRequest *request,
+      Tessera__Matmul__V1__PutBlockResponse *response);
+  tess_code (*list_blocks)(void *ctx, tess_call *call,
+      const Tessera__Matmul__V1__ListBlocksRequest *request,
+      Tessera__Matmul__V1__ListBlocksResponse *response);
+  tess_code (*drop_block)(void *ctx, tess_call *call,
+      const Tessera__Matmul__V1__DropBlockRequest *request,
+      Tessera__Matmul__V1__DropBlockResponse *response);
+} tessera_matmul_v1_block_service_handlers;
+
+/* Before serving. handlers and ctx stay in place as long as the server. */
+static inline tess_code tessera_matmul_v1_block_service_register(
+    tess_server *server, const tessera_matmul_v1_block_service_handlers *handlers,
+    void *ctx) {
+  return tess_server_add(server, &tessera_matmul_v1_block_service_pb_c,
+                         tessera_matmul_v1_block_service_thunks_pb_c, handlers, ctx);
+}
+
+/* ---- PutBlock (unary) ---- */
+
+/* Errors: invalid_argument (a name that is not the content's), resource_exhausted
+ * (larger than the budget, or everything held is in use). */
+static inline tess_code tessera_matmul_v1_block_service_put_block(
+    tess_client *client, const tess_call_options *options,
+    const Tessera__Matmul__V1__PutBlockRequest *request,
+    Tessera__Matmul__V1__PutBlockResponse *response, tess_status *status) {
+  return tess_client_unary(client, &tessera_matmul_v1_block_service_methods_pb_c[0],
+                           options, request, response, status);
+}
+
+/* Without waiting: request and response stay in place until done(ctx, status). */
+static inline tess_code tessera_matmul_v1_block_service_put_block_start(
+    tess_client *client, const tess_call_options *options,
+    const Tessera__Matmul__V1__PutBlockRequest *request,
+    Tessera__Matmul__V1__PutBlockResponse *response,
+    void (*done)(void *ctx, const tess_status *status), void *ctx,
+    tess_client_call **call, tess_status *status) {
+  return tess_client_unary_start(client, &tessera_matmul_v1_block_service_methods_pb_c[0],
+                                 options, request, response, done, ctx, call, status);
+}
+
+/* Frees what a response that was decoded without an arena points to. */
+static inline void tessera_matmul_v1_block_service_put_block_response_clear(
+    tess_client *client, Tessera__Matmul__V1__PutBlockResponse *response) {
+  tess_client_clear_response(client, &tessera_matmul_v1_block_service_methods_pb_c[0], response);
+}
+
+/* The reply of a handler that returned TESS_LATER; the call ends. */
+static inline void tessera_matmul_v1_block_service_put_block_reply(
+    tess_call *call, const Tessera__Matmul__V1__PutBlockResponse *response) {
+  tess_call_reply(call, response);
+}
+
+/* ---- ListBlocks (unary) ---- */
+
+static inline tess_code tessera_matmul_v1_block_service_list_blocks(
+    tess_client *client, const tess_call_options *options,
+    const Tessera__Matmul__V1__ListBlocksRequest *request,
+    Tessera__Matmul__V1__ListBlocksResponse *response, tess_status *status) {
+  return tess_client_unary(client, &tessera_matmul_v1_block_service_methods_pb_c[1],
+                           options, request, response, status);
+}
+
+/* Without waiting: request and response stay in place until done(ctx, status). */
+static inline tess_code tessera_matmul_v1_block_service_list_blocks_start(
+    tess_client *client, const tess_call_options *options,
+    const Tessera__Matmul__V1__ListBlocksRequest *request,
+    Tessera__Matmul__V1__ListBlocksResponse *response,
+    void (*done)(void *ctx, const tess_status *status), void *ctx,
+    tess_client_call **call, tess_status *status) {
+  return tess_client_unary_start(client, &tessera_matmul_v1_block_service_methods_pb_c[1],
+                                 options, request, response, done, ctx, call, status);
+}
+
+/* Frees what a response that was decoded without an arena points to. */
+static inline void tessera_matmul_v1_block_service_list_blocks_response_clear(
+    tess_client *client, Tessera__Matmul__V1__ListBlocksResponse *response) {
+  tess_client_clear_response(client, &tessera_matmul_v1_block_service_methods_pb_c[1], response);
+}
+
+/* The reply of a handler that returned TESS_LATER; the call ends. */
+static inline void tessera_matmul_v1_block_service_list_blocks_reply(
+    tess_call *call, const Tessera__Matmul__V1__ListBlocksResponse *response) {
+  tess_call_reply(call, response);
+}
+
+/* ---- DropBlock (unary) ---- */
+
+static inline tess_code tessera_matmul_v1_block_service_drop_block(
+    tess_client *client, const tess_call_options *options,
+    const Tessera__Matmul__V1__DropBlockRequest *request,
+    Tessera__Matmul__V1__DropBlockResponse *response, tess_status *status) {
+  return tess_client_unary(client, &tessera_matmul_v1_block_service_methods_pb_c[2],
+                           options, request, response, status);
+}
+
+/* Without waiting: request and response stay in place until done(ctx, status). */
+static inline tess_code tessera_matmul_v1_block_service_drop_block_start(
+    tess_client *client, const tess_call_options *options,
+    const Tessera__Matmul__V1__DropBlockRequest *request,
+    Tessera__Matmul__V1__DropBlockResponse *response,
+    void (*done)(void *ctx, const tess_status *status), void *ctx,
+    tess_client_call **call, tess_status *status) {
+  return tess_client_unary_start(client, &tessera_matmul_v1_block_service_methods_pb_c[2],
+                                 options, request, response, done, ctx, call, status);
+}
+
+/* Frees what a response that was decoded without an arena points to. */
+static inline void tessera_matmul_v1_block_service_drop_block_response_clear(
+    tess_client *client, Tessera__Matmul__V1__DropBlockResponse *response) {
+  tess_client_clear_response(client, &tessera_matmul_v1_block_service_methods_pb_c[2], response);
+}
+
+/* The reply of a handler that returned TESS_LATER; the call ends. */
+static inline void tessera_matmul_v1_block_service_drop_block_reply(
+    tess_call *call, const Tessera__Matmul__V1__DropBlockResponse *response) {
+  tess_call_reply(call, response);
+}
+
 /* ======== tessera.matmul.v1.ControllerService ======== */
 
 extern const tess_service tessera_matmul_v1_controller_service_pb_c;
-extern const tess_method tessera_matmul_v1_controller_service_methods_pb_c[2];
-extern const tess_method_handler tessera_matmul_v1_controller_service_thunks_pb_c[2];
+extern const tess_method tessera_matmul_v1_controller_service_methods_pb_c[3];
+extern const tess_method_handler tessera_matmul_v1_controller_service_thunks_pb_c[3];
 
 /* Steers a controller while it runs. Products in flight go on and lose nothing.
  *
@@ -209,6 +353,11 @@ typedef struct tessera_matmul_v1_controller_service_handlers {
   tess_code (*set_mode)(void *ctx, tess_call *call,
       const Tessera__Matmul__V1__SetModeRequest *request,
       Tessera__Matmul__V1__SetModeResponse *response);
+  /* Errors: invalid_argument (a URL), permission_denied (the host does not allow
+   * this worker), resource_exhausted (too many). */
+  tess_code (*set_workers)(void *ctx, tess_call *call,
+      const Tessera__Matmul__V1__SetWorkersRequest *request,
+      Tessera__Matmul__V1__SetWorkersResponse *response);
 } tessera_matmul_v1_controller_service_handlers;
 
 /* Before serving. handlers and ctx stay in place as long as the server. */
@@ -282,6 +431,41 @@ static inline void tessera_matmul_v1_controller_service_set_mode_response_clear(
 /* The reply of a handler that returned TESS_LATER; the call ends. */
 static inline void tessera_matmul_v1_controller_service_set_mode_reply(
     tess_call *call, const Tessera__Matmul__V1__SetModeResponse *response) {
+  tess_call_reply(call, response);
+}
+
+/* ---- SetWorkers (unary) ---- */
+
+/* Errors: invalid_argument (a URL), permission_denied (the host does not allow
+ * this worker), resource_exhausted (too many). */
+static inline tess_code tessera_matmul_v1_controller_service_set_workers(
+    tess_client *client, const tess_call_options *options,
+    const Tessera__Matmul__V1__SetWorkersRequest *request,
+    Tessera__Matmul__V1__SetWorkersResponse *response, tess_status *status) {
+  return tess_client_unary(client, &tessera_matmul_v1_controller_service_methods_pb_c[2],
+                           options, request, response, status);
+}
+
+/* Without waiting: request and response stay in place until done(ctx, status). */
+static inline tess_code tessera_matmul_v1_controller_service_set_workers_start(
+    tess_client *client, const tess_call_options *options,
+    const Tessera__Matmul__V1__SetWorkersRequest *request,
+    Tessera__Matmul__V1__SetWorkersResponse *response,
+    void (*done)(void *ctx, const tess_status *status), void *ctx,
+    tess_client_call **call, tess_status *status) {
+  return tess_client_unary_start(client, &tessera_matmul_v1_controller_service_methods_pb_c[2],
+                                 options, request, response, done, ctx, call, status);
+}
+
+/* Frees what a response that was decoded without an arena points to. */
+static inline void tessera_matmul_v1_controller_service_set_workers_response_clear(
+    tess_client *client, Tessera__Matmul__V1__SetWorkersResponse *response) {
+  tess_client_clear_response(client, &tessera_matmul_v1_controller_service_methods_pb_c[2], response);
+}
+
+/* The reply of a handler that returned TESS_LATER; the call ends. */
+static inline void tessera_matmul_v1_controller_service_set_workers_reply(
+    tess_call *call, const Tessera__Matmul__V1__SetWorkersResponse *response) {
   tess_call_reply(call, response);
 }
 

@@ -11,6 +11,13 @@ const tess_message_type tessera_matmul_v1_BlockRef_type_nanopb = {
     &tess_runtime_nanopb,
     &tess_schema_tessera_matmul_v1_BlockRef};
 
+const tess_message_type tessera_matmul_v1_MissingBlocks_type_nanopb = {
+    "tessera.matmul.v1.MissingBlocks",
+    sizeof(tessera_matmul_v1_MissingBlocks),
+    tessera_matmul_v1_MissingBlocks_fields,
+    &tess_runtime_nanopb,
+    &tess_schema_tessera_matmul_v1_MissingBlocks};
+
 const tess_message_type tessera_matmul_v1_Matrix_type_nanopb = {
     "tessera.matmul.v1.Matrix",
     sizeof(tessera_matmul_v1_Matrix),
@@ -81,12 +88,68 @@ const tess_message_type tessera_matmul_v1_WorkerInfo_type_nanopb = {
     &tess_runtime_nanopb,
     &tess_schema_tessera_matmul_v1_WorkerInfo};
 
+const tess_message_type tessera_matmul_v1_ProductInfo_type_nanopb = {
+    "tessera.matmul.v1.ProductInfo",
+    sizeof(tessera_matmul_v1_ProductInfo),
+    tessera_matmul_v1_ProductInfo_fields,
+    &tess_runtime_nanopb,
+    &tess_schema_tessera_matmul_v1_ProductInfo};
+
 const tess_message_type tessera_matmul_v1_DescribeResponse_type_nanopb = {
     "tessera.matmul.v1.DescribeResponse",
     sizeof(tessera_matmul_v1_DescribeResponse),
     tessera_matmul_v1_DescribeResponse_fields,
     &tess_runtime_nanopb,
     &tess_schema_tessera_matmul_v1_DescribeResponse};
+
+const tess_message_type tessera_matmul_v1_PutBlockRequest_type_nanopb = {
+    "tessera.matmul.v1.PutBlockRequest",
+    sizeof(tessera_matmul_v1_PutBlockRequest),
+    tessera_matmul_v1_PutBlockRequest_fields,
+    &tess_runtime_nanopb,
+    &tess_schema_tessera_matmul_v1_PutBlockRequest};
+
+const tess_message_type tessera_matmul_v1_PutBlockResponse_type_nanopb = {
+    "tessera.matmul.v1.PutBlockResponse",
+    sizeof(tessera_matmul_v1_PutBlockResponse),
+    tessera_matmul_v1_PutBlockResponse_fields,
+    &tess_runtime_nanopb,
+    &tess_schema_tessera_matmul_v1_PutBlockResponse};
+
+const tess_message_type tessera_matmul_v1_BlockInfo_type_nanopb = {
+    "tessera.matmul.v1.BlockInfo",
+    sizeof(tessera_matmul_v1_BlockInfo),
+    tessera_matmul_v1_BlockInfo_fields,
+    &tess_runtime_nanopb,
+    &tess_schema_tessera_matmul_v1_BlockInfo};
+
+const tess_message_type tessera_matmul_v1_ListBlocksRequest_type_nanopb = {
+    "tessera.matmul.v1.ListBlocksRequest",
+    sizeof(tessera_matmul_v1_ListBlocksRequest),
+    tessera_matmul_v1_ListBlocksRequest_fields,
+    &tess_runtime_nanopb,
+    &tess_schema_tessera_matmul_v1_ListBlocksRequest};
+
+const tess_message_type tessera_matmul_v1_ListBlocksResponse_type_nanopb = {
+    "tessera.matmul.v1.ListBlocksResponse",
+    sizeof(tessera_matmul_v1_ListBlocksResponse),
+    tessera_matmul_v1_ListBlocksResponse_fields,
+    &tess_runtime_nanopb,
+    &tess_schema_tessera_matmul_v1_ListBlocksResponse};
+
+const tess_message_type tessera_matmul_v1_DropBlockRequest_type_nanopb = {
+    "tessera.matmul.v1.DropBlockRequest",
+    sizeof(tessera_matmul_v1_DropBlockRequest),
+    tessera_matmul_v1_DropBlockRequest_fields,
+    &tess_runtime_nanopb,
+    &tess_schema_tessera_matmul_v1_DropBlockRequest};
+
+const tess_message_type tessera_matmul_v1_DropBlockResponse_type_nanopb = {
+    "tessera.matmul.v1.DropBlockResponse",
+    sizeof(tessera_matmul_v1_DropBlockResponse),
+    tessera_matmul_v1_DropBlockResponse_fields,
+    &tess_runtime_nanopb,
+    &tess_schema_tessera_matmul_v1_DropBlockResponse};
 
 const tess_message_type tessera_matmul_v1_GetModeRequest_type_nanopb = {
     "tessera.matmul.v1.GetModeRequest",
@@ -115,6 +178,20 @@ const tess_message_type tessera_matmul_v1_SetModeResponse_type_nanopb = {
     tessera_matmul_v1_SetModeResponse_fields,
     &tess_runtime_nanopb,
     &tess_schema_tessera_matmul_v1_SetModeResponse};
+
+const tess_message_type tessera_matmul_v1_SetWorkersRequest_type_nanopb = {
+    "tessera.matmul.v1.SetWorkersRequest",
+    sizeof(tessera_matmul_v1_SetWorkersRequest),
+    tessera_matmul_v1_SetWorkersRequest_fields,
+    &tess_runtime_nanopb,
+    &tess_schema_tessera_matmul_v1_SetWorkersRequest};
+
+const tess_message_type tessera_matmul_v1_SetWorkersResponse_type_nanopb = {
+    "tessera.matmul.v1.SetWorkersResponse",
+    sizeof(tessera_matmul_v1_SetWorkersResponse),
+    tessera_matmul_v1_SetWorkersResponse_fields,
+    &tess_runtime_nanopb,
+    &tess_schema_tessera_matmul_v1_SetWorkersResponse};
 
 const tess_method tessera_matmul_v1_matmul_service_methods_nanopb[3] = {
     {"Multiply", "/tessera.matmul.v1.MatmulService/Multiply",
@@ -167,7 +244,58 @@ const tess_method_handler tessera_matmul_v1_matmul_service_thunks_nanopb[3] = {
 const tess_service tessera_matmul_v1_matmul_service_nanopb = {
     "tessera.matmul.v1.MatmulService", tessera_matmul_v1_matmul_service_methods_nanopb, 3, &tess_file_tessera_matmul_v1_matmul};
 
-const tess_method tessera_matmul_v1_controller_service_methods_nanopb[2] = {
+const tess_method tessera_matmul_v1_block_service_methods_nanopb[3] = {
+    {"PutBlock", "/tessera.matmul.v1.BlockService/PutBlock",
+     TESS_UNARY, TESS_IDEMPOTENT,
+     &tessera_matmul_v1_PutBlockRequest_type_nanopb,
+     &tessera_matmul_v1_PutBlockResponse_type_nanopb},
+    {"ListBlocks", "/tessera.matmul.v1.BlockService/ListBlocks",
+     TESS_UNARY, TESS_NO_SIDE_EFFECTS,
+     &tessera_matmul_v1_ListBlocksRequest_type_nanopb,
+     &tessera_matmul_v1_ListBlocksResponse_type_nanopb},
+    {"DropBlock", "/tessera.matmul.v1.BlockService/DropBlock",
+     TESS_UNARY, TESS_IDEMPOTENT,
+     &tessera_matmul_v1_DropBlockRequest_type_nanopb,
+     &tessera_matmul_v1_DropBlockResponse_type_nanopb},
+};
+
+static tess_code tessera_matmul_v1_block_service_put_block_thunk(const void *handlers, void *ctx, tess_call *call,
+                          const void *request, void *response) {
+  const tessera_matmul_v1_block_service_handlers *typed = handlers;
+  if (!typed->put_block)
+    return tess_status_set(tess_call_status(call), TESS_UNIMPLEMENTED,
+                           "tessera.matmul.v1.BlockService.PutBlock is not implemented");
+  return (typed->put_block)(ctx, call, request, response);
+}
+
+static tess_code tessera_matmul_v1_block_service_list_blocks_thunk(const void *handlers, void *ctx, tess_call *call,
+                          const void *request, void *response) {
+  const tessera_matmul_v1_block_service_handlers *typed = handlers;
+  if (!typed->list_blocks)
+    return tess_status_set(tess_call_status(call), TESS_UNIMPLEMENTED,
+                           "tessera.matmul.v1.BlockService.ListBlocks is not implemented");
+  return (typed->list_blocks)(ctx, call, request, response);
+}
+
+static tess_code tessera_matmul_v1_block_service_drop_block_thunk(const void *handlers, void *ctx, tess_call *call,
+                          const void *request, void *response) {
+  const tessera_matmul_v1_block_service_handlers *typed = handlers;
+  if (!typed->drop_block)
+    return tess_status_set(tess_call_status(call), TESS_UNIMPLEMENTED,
+                           "tessera.matmul.v1.BlockService.DropBlock is not implemented");
+  return (typed->drop_block)(ctx, call, request, response);
+}
+
+const tess_method_handler tessera_matmul_v1_block_service_thunks_nanopb[3] = {
+    {tessera_matmul_v1_block_service_put_block_thunk, NULL},
+    {tessera_matmul_v1_block_service_list_blocks_thunk, NULL},
+    {tessera_matmul_v1_block_service_drop_block_thunk, NULL},
+};
+
+const tess_service tessera_matmul_v1_block_service_nanopb = {
+    "tessera.matmul.v1.BlockService", tessera_matmul_v1_block_service_methods_nanopb, 3, &tess_file_tessera_matmul_v1_matmul};
+
+const tess_method tessera_matmul_v1_controller_service_methods_nanopb[3] = {
     {"GetMode", "/tessera.matmul.v1.ControllerService/GetMode",
      TESS_UNARY, TESS_NO_SIDE_EFFECTS,
      &tessera_matmul_v1_GetModeRequest_type_nanopb,
@@ -176,6 +304,10 @@ const tess_method tessera_matmul_v1_controller_service_methods_nanopb[2] = {
      TESS_UNARY, TESS_IDEMPOTENT,
      &tessera_matmul_v1_SetModeRequest_type_nanopb,
      &tessera_matmul_v1_SetModeResponse_type_nanopb},
+    {"SetWorkers", "/tessera.matmul.v1.ControllerService/SetWorkers",
+     TESS_UNARY, TESS_IDEMPOTENT,
+     &tessera_matmul_v1_SetWorkersRequest_type_nanopb,
+     &tessera_matmul_v1_SetWorkersResponse_type_nanopb},
 };
 
 static tess_code tessera_matmul_v1_controller_service_get_mode_thunk(const void *handlers, void *ctx, tess_call *call,
@@ -196,11 +328,21 @@ static tess_code tessera_matmul_v1_controller_service_set_mode_thunk(const void 
   return (typed->set_mode)(ctx, call, request, response);
 }
 
-const tess_method_handler tessera_matmul_v1_controller_service_thunks_nanopb[2] = {
+static tess_code tessera_matmul_v1_controller_service_set_workers_thunk(const void *handlers, void *ctx, tess_call *call,
+                          const void *request, void *response) {
+  const tessera_matmul_v1_controller_service_handlers *typed = handlers;
+  if (!typed->set_workers)
+    return tess_status_set(tess_call_status(call), TESS_UNIMPLEMENTED,
+                           "tessera.matmul.v1.ControllerService.SetWorkers is not implemented");
+  return (typed->set_workers)(ctx, call, request, response);
+}
+
+const tess_method_handler tessera_matmul_v1_controller_service_thunks_nanopb[3] = {
     {tessera_matmul_v1_controller_service_get_mode_thunk, NULL},
     {tessera_matmul_v1_controller_service_set_mode_thunk, NULL},
+    {tessera_matmul_v1_controller_service_set_workers_thunk, NULL},
 };
 
 const tess_service tessera_matmul_v1_controller_service_nanopb = {
-    "tessera.matmul.v1.ControllerService", tessera_matmul_v1_controller_service_methods_nanopb, 2, &tess_file_tessera_matmul_v1_matmul};
+    "tessera.matmul.v1.ControllerService", tessera_matmul_v1_controller_service_methods_nanopb, 3, &tess_file_tessera_matmul_v1_matmul};
 
