@@ -24,8 +24,7 @@ static const tess_service *const nasty[] = {
 
 static const tess_service *const own[] = {
     &tessera_matmul_v1_matmul_service_nanopb, &tessera_matmul_v1_controller_service_nanopb,
-    tessera_matmul_v1_controller_service_nanopb, &tessera_matmul_v1_block_service_nanopb,
-    &grpc_health_v1_health_nanopb};
+    &tessera_matmul_v1_block_service_nanopb, &grpc_health_v1_health_nanopb};
 
 const tess_service *const *nasty_services_nanopb(size_t *count) {
   *count = sizeof nasty / sizeof *nasty;
