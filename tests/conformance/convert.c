@@ -1,31 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/conformance/convert.h"
 
-#include <tessera/compressors.h>
-
-#include "connectrpc/conformance/v1/service.schema.h"
-
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char any_prefix[] = "type.googleapis.com/";
-
-void *conf_alloc(tess_arena *arena, size_t size) {
-  void *memory = tess_arena_alloc(arena, size);
-  if (memory == NULL) {
-    fputs("conformance: out of memory\n", stderr);
-    abort();
-  }
-  memset(memory, 0, size);
-  return memory;
-}
-
-char *conf_text(tess_arena *arena, const char *text, size_t size) {
-  char *copy = conf_alloc(arena, size + 1);
-  memcpy(copy, text, size);
-  return copy;
-}
 
 void conf_add_headers(tess_metadata *metadata, conf_header *const *headers, size_t count) {
   for (size_t i = 0; i < count; i++)
@@ -125,52 +104,37 @@ void conf_set_status(tess_status *status, const conf_error *error) {
       fputs("conformance: a detail was lost\n", stderr);
 }
 
-conf_error *conf_make_error(tess_arena *arena, const tess_status *status) {
-  conf_error *error = conf_alloc(arena, sizeof *error);
-  connectrpc__conformance__v1__error__init(error);
-  error->code = (Connectrpc__Conformance__V1__Code)status->code;
-  if (status->message != NULL) {
-    error->_message_case = CONNECTRPC__CONFORMANCE__V1__ERROR___MESSAGE_MESSAGE;
-    error->message = conf_text(arena, status->message, strlen(status->message));
+/* Encodes by one runtime and decodes by another. */
+static void translate(tess_arena *arena, const tess_message_type *from, const void *message,
+                      const tess_message_type *to, void *copy) {
+  tess_segments encoded;
+  tess_segments_init(&encoded, NULL, 0);
+  tess_code code = from->runtime->encode(from, message, &encoded, NULL);
+  uint8_t *bytes = conf_alloc(arena, encoded.total_bytes + 1);
+  size_t size = 0;
+  for (size_t i = 0; i < encoded.count; i++) {
+    if (encoded.items[i].size == 0) continue;
+    memcpy(bytes + size, encoded.items[i].data, encoded.items[i].size);
+    size += encoded.items[i].size;
   }
-  error->details = conf_alloc(arena, (status->detail_count + 1) * sizeof *error->details);
-  for (size_t i = 0; i < status->detail_count; i++) {
-    const tess_status_detail *detail = &status->details[i];
-    conf_any *any = conf_alloc(arena, sizeof *any);
-    google__protobuf__any__init(any);
-    size_t prefix = sizeof any_prefix - 1, size = strlen(detail->type_name);
-    any->type_url = conf_alloc(arena, prefix + size + 1);
-    memcpy(any->type_url, any_prefix, prefix);
-    memcpy(any->type_url + prefix, detail->type_name, size + 1);
-    any->value.data = (uint8_t *)conf_text(arena, (const char *)detail->value, detail->value_size);
-    any->value.len = detail->value_size;
-    error->details[error->n_details++] = any;
-  }
-  return error;
+  tess_segments_cleanup(&encoded);
+  if (code == TESS_OK)
+    code = to->runtime->decode(to, (tess_slice){bytes, size}, arena, NULL, copy, NULL);
+  if (code != TESS_OK) fprintf(stderr, "conformance: %s cannot be translated\n", from->full_name);
 }
 
-const tess_codec *conf_json_codec(void) {
-  static const tess_file_schema *const registry[] = {&tess_file_connectrpc_conformance_v1_service};
-  static tess_json_codec codec;
-  /* Called once before threads start, then only read. */
-  if (codec.codec.name == NULL)
-    tess_json_codec_init(&codec, &(tess_json_options){.registry = registry, .registry_count = 1});
-  return &codec.codec;
+const void *conf_view(tess_arena *arena, const tess_message_type *type,
+                      const tess_message_type *known, const void *message) {
+  if (type->runtime == known->runtime) return message;
+  void *copy = conf_alloc(arena, known->size);
+  translate(arena, type, message, known, copy);
+  return copy;
 }
 
-const tess_compressor *conf_compressor(int compression) {
-  switch (compression) {
-    case CONNECTRPC__CONFORMANCE__V1__COMPRESSION__COMPRESSION_GZIP:
-      return &tess_compressor_gzip;
-    case CONNECTRPC__CONFORMANCE__V1__COMPRESSION__COMPRESSION_BR:
-      return &tess_compressor_br;
-    case CONNECTRPC__CONFORMANCE__V1__COMPRESSION__COMPRESSION_ZSTD:
-      return &tess_compressor_zstd;
-    case CONNECTRPC__CONFORMANCE__V1__COMPRESSION__COMPRESSION_DEFLATE:
-      return &tess_compressor_deflate;
-    case CONNECTRPC__CONFORMANCE__V1__COMPRESSION__COMPRESSION_SNAPPY:
-      return &tess_compressor_snappy;
-    default:
-      return NULL;
-  }
+void conf_fill(tess_arena *arena, const tess_message_type *type, const tess_message_type *known,
+               const void *known_message, void *message) {
+  if (type->runtime == known->runtime)
+    memcpy(message, known_message, known->size);
+  else
+    translate(arena, known, known_message, type, message);
 }

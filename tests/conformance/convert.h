@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Between the suite's messages and the library's types. Everything made here
- * lives in the arena that is given; running out of memory ends the program.
+ * Between the suite's messages (protobuf-c) and the library's types, for the
+ * server. Everything made here lives in the arena that is given; running out of
+ * memory ends the program.
  */
 #ifndef TESSERA_CONFORMANCE_CONVERT_H
 #define TESSERA_CONFORMANCE_CONVERT_H
 
-#include <tessera/compression.h>
-#include <tessera/json.h>
+#include <tessera/codec.h>
 #include <tessera/metadata.h>
 
-#include "connectrpc/conformance/v1/config.pb-c.h"
+#include "tests/conformance/suite.h"
+
 #include "connectrpc/conformance/v1/service.pb-c.h"
 
 typedef Connectrpc__Conformance__V1__Header conf_header;
@@ -18,9 +19,6 @@ typedef Connectrpc__Conformance__V1__Error conf_error;
 typedef Connectrpc__Conformance__V1__ConformancePayload conf_payload;
 typedef Connectrpc__Conformance__V1__ConformancePayload__RequestInfo conf_request_info;
 typedef Google__Protobuf__Any conf_any;
-
-void *conf_alloc(tess_arena *arena, size_t size);
-char *conf_text(tess_arena *arena, const char *text, size_t size);
 
 /* Adds every value of every header. */
 void conf_add_headers(tess_metadata *metadata, conf_header *const *headers, size_t count);
@@ -36,11 +34,13 @@ const char *conf_any_type(const conf_any *any);
 
 /* Code, message and details. */
 void conf_set_status(tess_status *status, const conf_error *error);
-conf_error *conf_make_error(tess_arena *arena, const tess_status *status);
 
-/* The JSON codec that knows the suite's messages. */
-const tess_codec *conf_json_codec(void);
-/* By the suite's number; NULL: identity. */
-const tess_compressor *conf_compressor(int compression);
+/* A message of the runtime under test as protobuf-c has it, and back: the message
+ * itself where that is the runtime, else what its bytes say. `type` is the
+ * message's, `known` the same type of protobuf-c. */
+const void *conf_view(tess_arena *arena, const tess_message_type *type,
+                      const tess_message_type *known, const void *message);
+void conf_fill(tess_arena *arena, const tess_message_type *type, const tess_message_type *known,
+               const void *known_message, void *message);
 
 #endif

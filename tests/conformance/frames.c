@@ -7,40 +7,31 @@
 
 enum { MAX_FRAME_BYTES = 64 * 1024 * 1024 };
 
-void *frame_read(const ProtobufCMessageDescriptor *descriptor) {
+bool frame_read(tess_slice *message) {
   uint8_t head[4];
   size_t got = fread(head, 1, sizeof head, stdin);
-  if (got == 0) return NULL;
+  if (got == 0) return false;
   size_t size = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
-  if (got != sizeof head || size > MAX_FRAME_BYTES) {
+  uint8_t *data = got == sizeof head && size <= MAX_FRAME_BYTES ? malloc(size + 1) : NULL;
+  if (data == NULL || fread(data, 1, size, stdin) != size) {
     fputs("conformance: not a frame on stdin\n", stderr);
-    return NULL;
+    free(data);
+    return false;
   }
-  uint8_t *data = malloc(size + 1);
-  ProtobufCMessage *message = NULL;
-  if (data != NULL && fread(data, 1, size, stdin) == size)
-    message = protobuf_c_message_unpack(descriptor, NULL, size, data);
-  if (message == NULL) fputs("conformance: not the expected message on stdin\n", stderr);
-  free(data);
-  return message;
+  *message = (tess_slice){data, size};
+  return true;
 }
 
-void frame_write(const ProtobufCMessage *message) {
+void frame_write(tess_slice message) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-  size_t size = protobuf_c_message_get_packed_size(message);
-  uint8_t *data = malloc(size + 4);
-  if (data == NULL) {
-    fputs("conformance: out of memory\n", stderr);
-    exit(1);
-  }
+  uint8_t head[4];
   for (int i = 0; i < 4; i++)
-    data[i] = (uint8_t)(size >> (8 * (3 - i)));
-  protobuf_c_message_pack(message, data + 4);
+    head[i] = (uint8_t)(message.size >> (8 * (3 - i)));
   pthread_mutex_lock(&lock);
-  if (fwrite(data, 1, size + 4, stdout) != size + 4 || fflush(stdout) != 0) {
+  if (fwrite(head, 1, sizeof head, stdout) != sizeof head ||
+      fwrite(message.data, 1, message.size, stdout) != message.size || fflush(stdout) != 0) {
     fputs("conformance: cannot write to stdout\n", stderr);
     exit(1);
   }
   pthread_mutex_unlock(&lock);
-  free(data);
 }

@@ -5,12 +5,14 @@
 #ifndef TESSERA_CONFORMANCE_FRAMES_H
 #define TESSERA_CONFORMANCE_FRAMES_H
 
-#include <protobuf-c/protobuf-c.h>
+#include <tessera/memory.h>
 
-/* Reads one message (malloc'ed, free with protobuf_c_message_free_unpacked).
- * NULL: the pipe ended, or (with a line on stderr) what came is no message. */
-void *frame_read(const ProtobufCMessageDescriptor *descriptor);
+#include <stdbool.h>
+
+/* Reads one message; its bytes are malloc'ed. False: the pipe ended, or (with a
+ * line on stderr) what came is no frame. */
+bool frame_read(tess_slice *message);
 /* Writes one message in one go; safe from several threads. */
-void frame_write(const ProtobufCMessage *message);
+void frame_write(tess_slice message);
 
 #endif

@@ -2,7 +2,8 @@
  *
  * ConformanceService. A unary call without a delay is answered on the spot, so
  * that both ways of replying are tested; everything else is answered by a thread
- * of the call's own, which may sleep.
+ * of the call's own, which may sleep. Messages are seen as protobuf-c has them,
+ * whichever runtime carried them.
  */
 #include "tests/conformance/responder.h"
 
@@ -57,6 +58,30 @@ static conf_request_info *request_info(tess_call *call, conf_any **requests, siz
         conf_query(arena, tess_call_query(call), &info->connect_get_info->n_query_params);
   }
   return info;
+}
+
+/* The same method in protobuf-c's table: its types. */
+static const tess_method *known(tess_call *call) {
+  const tess_service *service = &connectrpc_conformance_v1_conformance_service_pb_c;
+  const tess_method *method = tess_call_method(call);
+  for (size_t i = 0; i < service->method_count; i++)
+    if (strcmp(service->methods[i].name, method->name) == 0) return &service->methods[i];
+  return method;
+}
+
+static const void *view_request(tess_call *call, const void *request) {
+  return conf_view(tess_call_arena(call), tess_call_method(call)->request, known(call)->request,
+                   request);
+}
+
+/* The responses of all these methods have the payload as their only field. */
+static void fill_response(tess_call *call, conf_payload *payload, void *response) {
+  Connectrpc__Conformance__V1__UnaryResponse filled;
+  const tess_method *method = known(call);
+  protobuf_c_message_init(method->response->descriptor, &filled);
+  filled.payload = payload;
+  conf_fill(tess_call_arena(call), tess_call_method(call)->response, method->response, &filled,
+            response);
 }
 
 static conf_payload *new_payload(tess_call *call) {
@@ -167,11 +192,8 @@ static void run_unary(job *work) {
     tess_call_finish(call, code, NULL);
     return;
   }
-  /* The responses of all these methods have the payload as their only field. */
-  Connectrpc__Conformance__V1__UnaryResponse *response =
-      conf_alloc(tess_call_arena(call), sizeof *response);
-  protobuf_c_message_init(tess_call_method(call)->response->descriptor, response);
-  response->payload = payload;
+  void *response = conf_alloc(tess_call_arena(call), tess_call_method(call)->response->size);
+  fill_response(call, payload, response);
   if (!work->send_reply)
     tess_call_reply(call, response);
   else if (send_message(work, response))
@@ -185,13 +207,11 @@ static void run_stream(job *work) {
   const stream_definition *definition = work->stream;
   size_t count = definition != NULL ? definition->n_response_data : 0;
   for (size_t i = 0; i < count; i++) {
-    Connectrpc__Conformance__V1__ServerStreamResponse *response =
-        conf_alloc(tess_call_arena(call), sizeof *response);
-    protobuf_c_message_init(tess_call_method(call)->response->descriptor, response);
-    response->payload = new_payload(call);
-    response->payload->data = definition->response_data[i];
-    if (i == 0)
-      response->payload->request_info = request_info(call, work->requests, work->request_count);
+    void *response = conf_alloc(tess_call_arena(call), tess_call_method(call)->response->size);
+    conf_payload *payload = new_payload(call);
+    payload->data = definition->response_data[i];
+    if (i == 0) payload->request_info = request_info(call, work->requests, work->request_count);
+    fill_response(call, payload, response);
     sleep_ms(definition->response_delay_ms);
     if (!send_message(work, response)) {
       tess_call_finish(call, TESS_CANCELED, NULL);
@@ -232,13 +252,19 @@ static void start_thread(job *work, void *(*body)(void *)) {
 static const tess_call_events job_events = {
     .on_writable = on_writable, .on_cancel = on_cancel, .on_end = on_end};
 
-static tess_code handle_unary(tess_call *call, const ProtobufCMessage *request,
-                              const unary_definition *definition, conf_payload **payload) {
+tess_code responder_unary(tess_call *call, const void *carried, void *response) {
+  /* IdempotentUnaryRequest has the same fields. */
+  const Connectrpc__Conformance__V1__UnaryRequest *request = view_request(call, carried);
+  const unary_definition *definition = request->response_definition;
   tess_arena *arena = tess_call_arena(call);
   conf_any **requests = conf_alloc(arena, sizeof *requests);
-  requests[0] = conf_pack_any(arena, tess_call_method(call)->request->full_name, request);
-  if (definition == NULL || definition->response_delay_ms == 0)
-    return answer(call, definition, requests, 1, payload);
+  requests[0] = conf_pack_any(arena, tess_call_method(call)->request->full_name, &request->base);
+  if (definition == NULL || definition->response_delay_ms == 0) {
+    conf_payload *payload = NULL;
+    tess_code code = answer(call, definition, requests, 1, &payload);
+    if (code == TESS_OK) fill_response(call, payload, response);
+    return code;
+  }
   job *work = new_job(call);
   work->unary = definition;
   work->requests = requests;
@@ -246,20 +272,6 @@ static tess_code handle_unary(tess_call *call, const ProtobufCMessage *request,
   tess_call_set_events(call, &job_events, work);
   start_thread(work, run_unary_thread);
   return TESS_LATER;
-}
-
-static tess_code unary(void *ctx, tess_call *call,
-                       const Connectrpc__Conformance__V1__UnaryRequest *request,
-                       Connectrpc__Conformance__V1__UnaryResponse *response) {
-  (void)ctx;
-  return handle_unary(call, &request->base, request->response_definition, &response->payload);
-}
-
-static tess_code idempotent_unary(
-    void *ctx, tess_call *call, const Connectrpc__Conformance__V1__IdempotentUnaryRequest *request,
-    Connectrpc__Conformance__V1__IdempotentUnaryResponse *response) {
-  (void)ctx;
-  return handle_unary(call, &request->base, request->response_definition, &response->payload);
 }
 
 static void add_stream_metadata(tess_call *call, const stream_definition *definition) {
@@ -270,9 +282,8 @@ static void add_stream_metadata(tess_call *call, const stream_definition *defini
                    definition->n_response_trailers);
 }
 
-static tess_code server_stream(void *ctx, tess_call *call,
-                               const Connectrpc__Conformance__V1__ServerStreamRequest *request) {
-  (void)ctx;
+tess_code responder_server_stream(tess_call *call, const void *carried) {
+  const Connectrpc__Conformance__V1__ServerStreamRequest *request = view_request(call, carried);
   tess_arena *arena = tess_call_arena(call);
   job *work = new_job(call);
   work->stream = request->response_definition;
@@ -297,13 +308,14 @@ static void keep_request(job *work, const ProtobufCMessage *message) {
   work->requests = grown;
 }
 
-/* A copy of the first request, whose definition the answer follows. */
-static void *copy_of(tess_call *call, const ProtobufCMessage *message) {
-  const tess_message_type *type = tess_call_method(call)->request;
+/* A copy of a request, which outlives its event. */
+static const void *copy_of(tess_call *call, const void *message) {
+  const tess_message_type *type = known(call)->request;
   tess_arena *arena = tess_call_arena(call);
-  size_t size = protobuf_c_message_get_packed_size(message);
+  const ProtobufCMessage *seen = view_request(call, message);
+  size_t size = protobuf_c_message_get_packed_size(seen);
   uint8_t *bytes = conf_alloc(arena, size + 1);
-  protobuf_c_message_pack(message, bytes);
+  protobuf_c_message_pack(seen, bytes);
   void *copy = conf_alloc(arena, type->size);
   if (type->runtime->decode(type, (tess_slice){bytes, size}, arena, NULL, copy, NULL) != TESS_OK)
     fputs("conformance: a request cannot be copied\n", stderr);
@@ -312,11 +324,9 @@ static void *copy_of(tess_call *call, const ProtobufCMessage *message) {
 
 static void on_client_stream_message(void *state, tess_call *call, const void *message) {
   job *work = state;
-  if (work->request_count == 0) {
-    const Connectrpc__Conformance__V1__ClientStreamRequest *first = copy_of(call, message);
-    work->unary = first->response_definition;
-  }
-  keep_request(work, message);
+  const Connectrpc__Conformance__V1__ClientStreamRequest *request = copy_of(call, message);
+  if (work->request_count == 0) work->unary = request->response_definition;
+  keep_request(work, &request->base);
 }
 
 static void on_client_stream_half_close(void *state, tess_call *call) {
@@ -324,13 +334,12 @@ static void on_client_stream_half_close(void *state, tess_call *call) {
   start_thread(state, run_unary_thread);
 }
 
-static tess_code client_stream(void *ctx, tess_call *call) {
+tess_code responder_client_stream(tess_call *call) {
   static const tess_call_events events = {.on_message = on_client_stream_message,
                                           .on_half_close = on_client_stream_half_close,
                                           .on_writable = on_writable,
                                           .on_cancel = on_cancel,
                                           .on_end = on_end};
-  (void)ctx;
   job *work = new_job(call);
   work->send_reply = true;
   tess_call_set_events(call, &events, work);
@@ -339,12 +348,12 @@ static tess_code client_stream(void *ctx, tess_call *call) {
 
 static void on_bidi_message(void *state, tess_call *call, const void *message) {
   job *work = state;
+  const Connectrpc__Conformance__V1__BidiStreamRequest *request = copy_of(call, message);
   if (work->request_count == 0) {
-    const Connectrpc__Conformance__V1__BidiStreamRequest *first = copy_of(call, message);
-    work->stream = first->response_definition;
+    work->stream = request->response_definition;
     add_stream_metadata(call, work->stream);
   }
-  keep_request(work, message);
+  keep_request(work, &request->base);
 }
 
 static void on_bidi_half_close(void *state, tess_call *call) {
@@ -352,24 +361,12 @@ static void on_bidi_half_close(void *state, tess_call *call) {
   start_thread(state, run_stream_thread);
 }
 
-static tess_code bidi_stream(void *ctx, tess_call *call) {
+tess_code responder_bidi_stream(tess_call *call) {
   static const tess_call_events events = {.on_message = on_bidi_message,
                                           .on_half_close = on_bidi_half_close,
                                           .on_writable = on_writable,
                                           .on_cancel = on_cancel,
                                           .on_end = on_end};
-  (void)ctx;
   tess_call_set_events(call, &events, new_job(call));
   return TESS_LATER;
-}
-
-tess_code responder_register(tess_server *server) {
-  static const connectrpc_conformance_v1_conformance_service_handlers handlers = {
-      .unary = unary,
-      .idempotent_unary = idempotent_unary,
-      .server_stream = server_stream,
-      .client_stream = client_stream,
-      .bidi_stream = bidi_stream,
-  };
-  return connectrpc_conformance_v1_conformance_service_register(server, &handlers, NULL);
 }

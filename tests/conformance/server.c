@@ -6,7 +6,7 @@
 #include <tessera/compressors.h>
 #include <tessera/http_server.h>
 
-#include "tests/conformance/convert.h"
+#include "tests/conformance/codecs.h"
 #include "tests/conformance/frames.h"
 #include "tests/conformance/responder.h"
 
@@ -42,8 +42,11 @@ static char *pem_text(const ProtobufCBinaryData *pem) {
 }
 
 int main(void) {
+  tess_slice frame;
+  if (!frame_read(&frame)) return 2;
   Connectrpc__Conformance__V1__ServerCompatRequest *request =
-      frame_read(&connectrpc__conformance__v1__server_compat_request__descriptor);
+      connectrpc__conformance__v1__server_compat_request__unpack(NULL, frame.size, frame.data);
+  free((void *)(uintptr_t)frame.data);
   if (request == NULL) return 2;
   sigset_t signals;
   sigemptyset(&signals);
@@ -78,7 +81,12 @@ int main(void) {
   response.host = host;
   response.port = (uint32_t)strtoul(strrchr(tess_http_server_url(http), ':') + 1, NULL, 10);
   if (request->use_tls) response.pem_cert = request->server_creds->cert;
-  frame_write(&response.base);
+  size_t size = protobuf_c_message_get_packed_size(&response.base);
+  uint8_t *bytes = malloc(size + 1);
+  if (bytes == NULL) return 1;
+  protobuf_c_message_pack(&response.base, bytes);
+  frame_write((tess_slice){bytes, size});
+  free(bytes);
 
   int number;
   sigwait(&signals, &number);
