@@ -9,11 +9,29 @@ import { ABI_STATUS_TIMEOUT, ABI_STATUS_UNREACHABLE } from './abi.mjs';
 import { headersToText } from './headers.mjs';
 import { noReply } from './transport-fetch.mjs';
 
+/** Every value of a name, as Node takes headers that come more than once.
+ * @param {[string, string][]} headers */
+function gathered(headers) {
+  /** @type {Record<string, string[]>} */
+  const lists = Object.create(null);
+  for (const [name, value] of headers) (lists[name] ??= []).push(value);
+  return lists;
+}
+
+/** Node's list of names and values, in which nothing was merged or dropped.
+ * @param {string[]} raw
+ * @returns {Generator<readonly [string, string]>} */
+function* pairs(raw) {
+  for (let i = 0; i + 1 < raw.length; i += 2) yield [raw[i], raw[i + 1]];
+}
+
 /**
- * @param {{maxSocketsPerHost?: number}} [options]
+ * tls: for https URLs, in PEM. ca: who signs the peers' certificates (default: Node's list);
+ * cert and key: what to show where a peer asks for it.
+ * @param {{maxSocketsPerHost?: number, tls?: {ca?: string | Buffer, cert?: string | Buffer, key?: string | Buffer}}} [options]
  * @returns {import('./transport-fetch.mjs').Transport}
  */
-export function nodeTransport({ maxSocketsPerHost = 64 } = {}) {
+export function nodeTransport({ maxSocketsPerHost = 64, tls: credentials = {} } = {}) {
   const settings = { keepAlive: true, noDelay: true, maxSockets: maxSocketsPerHost, maxFreeSockets: 16, scheduling: /** @type {const} */ ('lifo') };
   const plain = new http.Agent(settings);
   const tls = new https.Agent(settings);
@@ -21,8 +39,8 @@ export function nodeTransport({ maxSocketsPerHost = 64 } = {}) {
   return {
     post(request, done) {
       const secure = request.url.startsWith('https:');
-      const headers = Object.fromEntries(request.headers.filter(([name]) => name !== 'connection' && name !== 'host'));
-      headers['content-length'] = String(request.body.length);
+      const headers = gathered(request.headers.filter(([name]) => name !== 'connection' && name !== 'host'));
+      headers['content-length'] = [String(request.body.length)];
       /** @type {http.ClientRequest} */
       let outgoing;
       let settled = false;
@@ -39,7 +57,7 @@ export function nodeTransport({ maxSocketsPerHost = 64 } = {}) {
 
       const send = (/** @type {boolean} */ retried) => {
         let answered = false;
-        outgoing = (secure ? https : http).request(request.url, { method: 'POST', headers, agent: retried ? false : secure ? tls : plain });
+        outgoing = (secure ? https : http).request(request.url, { ...secure && credentials, method: 'POST', headers, agent: retried ? false : secure ? tls : plain });
         outgoing.on('error', (/** @type {NodeJS.ErrnoException} */ error) => {
           if (settled) return;
           // The peer closed an idle connection just as it was chosen: nothing was heard, so ask again on another.
@@ -63,7 +81,7 @@ export function nodeTransport({ maxSocketsPerHost = 64 } = {}) {
           });
           incoming.on('end', () => {
             const status = incoming.statusCode ?? 0;
-            settle({ status, headers: headersToText(/** @type {any} */ (incoming.headers)), body });
+            settle({ status, headers: headersToText(pairs(incoming.rawHeaders)), body });
           });
           incoming.on('error', (error) => settle(noReply(ABI_STATUS_UNREACHABLE, error.message)));
         });
