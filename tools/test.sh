@@ -9,15 +9,16 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-STAGES=(deps generated format release lint clang asan tsan)
+STAGES=(deps generated format release lint conformance clang asan tsan)
 jobs=$(nproc)
 logs=$PWD/build/test-logs
 mkdir -p "$logs"
-passed=0 failed=0 failures=()
+passed=0 failed=0 failures=() skipped=()
 
 # run NAME COMMAND...: one stage; its output goes to its log, the end of it to
-# the screen when it fails. A ctest summary in the log counts test by test,
-# anything else counts as one test.
+# the screen when it fails. A ctest summary in the log counts test by test, the
+# conformance suite run by run, anything else as one test. Exit code 77 with a line
+# "...: SKIPPED: why": it cannot be done here; counts neither way, and is shown.
 run() {
   local name=$1 log=$logs/$1.log start=$SECONDS rc=0 summary
   shift
@@ -30,6 +31,14 @@ run() {
     printf '%d of %d tests passed' $((all - bad)) "$all"
     if ((rc != 0 && bad == 0)); then failed=$((failed + 1)) bad=1; fi
     ((bad == 0)) || failures+=("$name")
+  elif [[ $(tail -n 1 "$log") =~ ^conformance:\ ([0-9]+)\ runs\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ cases ]]; then
+    passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2]))
+    printf '%s' "${BASH_REMATCH[0]#conformance: }"
+    ((rc == 0)) || failures+=("$name")
+  elif ((rc == 77)); then
+    rc=0
+    skipped+=("$name: $(sed -n 's/.*SKIPPED: //p' "$log" | tail -n 1)")
+    printf 'SKIPPED'
   elif ((rc == 0)); then
     passed=$((passed + 1))
     printf 'ok'
@@ -62,6 +71,7 @@ stage_generated() { tools/protoc-gen.sh --check; }
 stage_format() { tests/lint/format.sh; }
 stage_lint() { tests/lint/buf.sh; }
 stage_release() { build release -DTESSERA_WERROR=ON -DTESSERA_BUILD_TESTS=ON && ctest_all release; }
+stage_conformance() { tests/conformance/run.sh; }
 stage_clang() { build clang; }
 # What a sanitizer cannot watch (browsers, Node, a JIT) is left to the release build.
 stage_asan() { build asan && ctest_all asan -LE 'browser|node|jit|npm|package|slow'; }
@@ -76,6 +86,7 @@ done
 for stage in "${stages[@]}"; do
   run "$stage" "stage_$stage" || [[ $stage != deps ]] || break
 done
+for skip in "${skipped[@]}"; do echo "SKIPPED: $skip"; done
 if ((failed > 0)); then echo "failed: ${failures[*]}"; fi
 echo "$passed passed, $failed failed"
 ((failed == 0))

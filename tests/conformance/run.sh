@@ -1,35 +1,103 @@
 #!/usr/bin/env bash
-# Runs the official Connect conformance suite against our server and our client,
+# Runs the official Connect conformance suite against our servers and our clients,
 # over HTTP/1.1, and prints the counts.
 #
-#   tests/conformance/run.sh [server|client|both] [runner options, e.g. -vv, --run PATTERN]
+#   tests/conformance/run.sh [server|client|both] [OPTION...] [runner options]
 #
-# Needs Go, which fetches the runner and its protos the first time
-# (connectrpc.com/conformance v1.0.5). BUILD_DIR: default build/release.
+#   --preset NAME     which build: release (default), asan, tsan, dev, ...
+#   --runtime NAME    protobuf-c, nanopb, wasm (the client inside WebAssembly,
+#                     through the Node host) or all (default)
+#
+# Runner options: -vv, --run PATTERN, ... (connectconformance --help).
+# Every case must pass: there is no list of known failures. Programs that a
+# sanitizer finds fault with fail as well.
+#
+# Needs Go (tools/go.sh), which fetches the runner and its protos the first time
+# (connectrpc.com/conformance v1.0.5), and Node for wasm. Exit codes: 0 all passed,
+# 1 not, 2 wrong usage, 77 the suite cannot be had here.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 version=v1.0.5
-build=${BUILD_DIR:-build/release}
-what=both
+preset=release what=both runtime=all
 case ${1:-} in server | client | both) what=$1; shift ;; esac
+while (($# > 0)); do
+  case $1 in
+    --preset) preset=${2:?}; shift 2 ;;
+    --runtime) runtime=${2:?}; shift 2 ;;
+    *) break ;;
+  esac
+done
+case $runtime in
+  protobuf-c | nanopb | wasm | all) ;;
+  *) echo "run.sh: no runtime '$runtime' (protobuf-c, nanopb, wasm, all)" >&2; exit 2 ;;
+esac
 
-go=$(command -v go || echo /usr/local/go/bin/go)
-[[ -x $go ]] || { echo "run.sh: Go is missing" >&2; exit 2; }
+# ---- the suite ----
+skip() { echo "conformance: SKIPPED: $1"; exit 77; }
+go=$(tools/go.sh) || skip "there is no Go: the lines above say why"
 runner=$("$go" env GOPATH)/bin/connectconformance
-if [[ ! -x $runner || ! -d $("$go" env GOMODCACHE)/connectrpc.com/conformance@$version ]]; then
-  "$go" install connectrpc.com/conformance/cmd/connectconformance@$version
-fi
-if [[ ! -x $build/bin/conformance-client ]]; then
-  cmake --preset "$(basename "$build")"
-  cmake --build "$build" -j "$(nproc)" --target conformance-server conformance-client
+suite=$("$go" env GOMODCACHE)/connectrpc.com/conformance@$version
+# The programs are generated from the protos of the version that runs them.
+if [[ ! -d $suite || $("$go" version -m "$runner" 2>/dev/null) != *"connectrpc.com/conformance"*"$version"* ]]; then
+  "$go" install "connectrpc.com/conformance/cmd/connectconformance@$version" ||
+    skip "the suite cannot be fetched"
 fi
 
-failed=0
+# ---- the programs ----
+build=build/$preset
+mkdir -p "$build"
+cmake --preset "$preset" -DTESSERA_BUILD_TESTS=ON "-DTESSERA_CONFORMANCE_PROTO_DIR=$suite/proto" >"$build/conformance.log"
+cmake --build "$build" -j "$(nproc)" --target conformance >>"$build/conformance.log" ||
+  { tail -n 40 "$build/conformance.log" >&2; exit 1; }
+
+# ---- the runs ----
+# Whatever a sanitizer says goes to files of its own, because the runner shows a
+# program's stderr only when a case fails.
+reports=$PWD/$build/conformance-reports
+rm -rf "$reports"
+mkdir -p "$reports"
+export ASAN_OPTIONS="log_path=$reports/asan:${ASAN_OPTIONS:-}"
+export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1:${UBSAN_OPTIONS:-}"
+export TSAN_OPTIONS="log_path=$reports/tsan:${TSAN_OPTIONS:-}"
+passed=0 failed=0 cases=0 table=()
+# run MODE RUNTIME CONFIG COMMAND...
 run() {
-  echo "== $1"
-  "$runner" --conf tests/conformance/config.yaml --mode "$1" "${@:3}" -- "$build/bin/$2" || failed=1
+  local mode=$1 name=$2 conf=$3 log=$build/conformance-$1-$2.log rc=0 good=0 bad=0
+  shift 3
+  echo "== $mode, $name"
+  "$runner" --conf "tests/conformance/$conf" --mode "$mode" "${runner_options[@]}" -- "$@" >"$log" 2>&1 || rc=$?
+  if [[ $(tail -n 1 "$log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
+    good=${BASH_REMATCH[1]} bad=${BASH_REMATCH[2]}
+  fi
+  if ((rc == 0 && bad == 0 && good > 0)) && ! compgen -G "$reports/*" >/dev/null; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    tail -n 60 "$log"
+    for report in "$reports"/*; do [[ ! -e $report ]] || { echo "-- $report"; head -n 60 "$report"; mv "$report" "$log.$(basename "$report")"; }; done
+  fi
+  cases=$((cases + good))
+  table+=("$(printf '%-7s %-11s %5d passed, %d failed' "$mode" "$name" "$good" "$bad")")
 }
-[[ $what == client ]] || run server conformance-server "$@"
-[[ $what == server ]] || run client conformance-client "$@"
-exit $failed
+runner_options=("$@")
+wants() { [[ $runtime == all || $runtime == "$1" ]]; }
+if [[ $what != client ]]; then
+  ! wants protobuf-c || run server protobuf-c config.yaml "$build/bin/conformance-server"
+  ! wants nanopb || run server nanopb config.yaml "$build/bin/conformance-server-nanopb"
+fi
+if [[ $what != server ]]; then
+  ! wants protobuf-c || run client protobuf-c config.yaml "$build/bin/conformance-client"
+  ! wants nanopb || run client nanopb config.yaml "$build/bin/conformance-client-nanopb"
+  # A sanitizer has nothing to watch in a module.
+  if wants wasm && [[ $preset != asan && $preset != tsan ]]; then
+    if command -v node >/dev/null && [[ -f $build/bin/conformance-client.wasm ]]; then
+      run client wasm config-wasm.yaml node tests/conformance/client_wasm.mjs "$build/bin/conformance-client.wasm"
+    else
+      echo "== client, wasm: left out: needs node, clang and wasm-ld"
+    fi
+  fi
+fi
+printf '%s\n' "${table[@]}"
+echo "conformance: $passed runs passed, $failed failed, $cases cases ($preset)"
+((failed == 0))
