@@ -9,7 +9,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-STAGES=(deps generated format release lint conformance clang asan tsan)
+STAGES=(deps generated format release lint conformance clang asan conformance-asan tsan conformance-tsan)
 jobs=$(nproc)
 logs=$PWD/build/test-logs
 mkdir -p "$logs"
@@ -22,7 +22,7 @@ passed=0 failed=0 failures=() skipped=()
 run() {
   local name=$1 log=$logs/$1.log start=$SECONDS rc=0 summary
   shift
-  printf '== %-10s ' "$name"
+  printf '== %-16s ' "$name"
   "$@" >"$log" 2>&1 </dev/null || rc=$?
   summary=$(grep -E '^[0-9]+% tests passed, [0-9]+ tests? failed out of [0-9]+' "$log" | tail -1)
   if [[ $summary =~ passed,\ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
@@ -72,6 +72,8 @@ stage_format() { tests/lint/format.sh; }
 stage_lint() { tests/lint/buf.sh; }
 stage_release() { build release -DTESSERA_WERROR=ON -DTESSERA_BUILD_TESTS=ON && ctest_all release; }
 stage_conformance() { tests/conformance/run.sh; }
+stage_conformance-asan() { tests/conformance/run.sh --preset asan; }
+stage_conformance-tsan() { tests/conformance/run.sh --preset tsan; }
 stage_clang() { build clang; }
 # What a sanitizer cannot watch (browsers, Node, a JIT) is left to the release build.
 stage_asan() { build asan && ctest_all asan -LE 'browser|node|jit|npm|package|slow'; }

@@ -12,44 +12,26 @@
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { nodeHandler } from '../../wasm/js/node-handler.mjs';
 import { Tessera } from '../../wasm/js/tessera.mjs';
 import { fakeWorker } from '../node/fake-worker.mjs';
+import { isBrowser, launch, programOf } from './launch.mjs';
 import { startSite } from './site.mjs';
 
 const TIMEOUT_MS = 170_000;
-const BROWSERS = {
-  chromium: {
-    programs: ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'],
-    args: (/** @type {string} */ profile, /** @type {string} */ url) => ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--window-size=1300,1100', `--user-data-dir=${profile}`, url],
-    prefs: '',
-  },
-  firefox: {
-    programs: ['/usr/bin/firefox-esr', '/usr/bin/firefox'],
-    args: (/** @type {string} */ profile, /** @type {string} */ url) => ['--headless', '--no-remote', '--profile', profile, url],
-    // No first-run pages, no background requests.
-    prefs: ['browser.shell.checkDefaultBrowser', 'datareporting.policy.dataSubmissionEnabled', 'app.update.enabled', 'browser.aboutwelcome.enabled', 'network.captive-portal-service.enabled', 'network.connectivity-service.enabled']
-      .map((name) => `user_pref("${name}", false);\n`).join(''),
-  },
-};
-
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: { server: { type: 'boolean', default: false }, only: { type: 'string' } },
 });
-const name = /** @type {keyof typeof BROWSERS} */ (positionals[0]);
-const browser = BROWSERS[name];
-if (browser === undefined) {
+const name = positionals[0];
+if (!isBrowser(name)) {
   console.error('usage: run.mjs chromium|firefox [--server] [--only NAME]');
   process.exit(2);
 }
-const program = browser.programs.find(existsSync);
+const program = programOf(name);
 if (program === undefined) {
   console.error(`${name} is not installed: skipped`);
   process.exit(77);
@@ -151,24 +133,15 @@ const site = await startSite({
 });
 endings.unshift(() => site.close());
 
-const profile = await mkdtemp(join(tmpdir(), 'tessera-browser-'));
-await writeFile(join(profile, 'user.js'), browser.prefs);
 const query = new URLSearchParams(workers.map((url) => ['worker', url]));
 if (haveModule) query.set('module', '');
 if (flags.only !== undefined) query.set('only', flags.only);
-const child = spawn(program, browser.args(profile, `${site.url}/test/suite.html?${query}`), { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
-let stderr = '';
-child.stderr.on('data', (text) => { stderr = (stderr + text).slice(-4000); });
-child.once('exit', (code) => finish(`the browser ended with ${code}:\n${stderr}`));
+const end = await launch(name, program, `${site.url}/test/suite.html?${query}`, finish);
 const timer = setTimeout(() => finish(`no end within ${TIMEOUT_MS} ms`), TIMEOUT_MS);
 
 const why = await finished;
 clearTimeout(timer);
-child.removeAllListeners('exit');
-try {
-  process.kill(-(/** @type {number} */ (child.pid)), 'SIGKILL'); // its own process group: the browser and its children
-} catch { /* it has ended */ }
-await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+await end();
 if (why !== '') console.log(`FAIL ${why}`);
 console.log(`${name}${flags.server ? ' with tessera-server' : ''}: ${passed} passed, ${failed} failed${haveModule ? '' : ' (no module: only the host was tested)'}`);
 process.exit(why === '' && failed === 0 && passed > 0 ? 0 : 1);
