@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RPC benchmarks: small unary calls and large ones, against bare civetweb and gRPC C++."""
+"""RPC benchmarks: small unary calls, large ones, streams and JSON, against bare civetweb, gRPC C++ and connect-go."""
+import base64
+import json
 import re
 import struct
 import tempfile
@@ -12,10 +14,10 @@ LARGE = 64 << 20
 ECHO = "/tessera.bench.v1.EchoService/Echo"
 
 
-def h2load(server, body, arguments, requests):
+def h2load(server, body, arguments, requests, path=ECHO):
     """One run of h2load: (requests/s, server CPU in microseconds per request)."""
     before = server.cpu_seconds()
-    text = output("h2load", *arguments, "-c", CONNECTIONS, "-t", 1, "-n", requests, "-d", body, server.url + ECHO)
+    text = output("h2load", *arguments, "-c", CONNECTIONS, "-t", 1, "-n", requests, "-d", body, server.url + path)
     done = int(re.search(r"(\d+) succeeded", text).group(1))
     if done != requests:
         raise SystemExit(f"h2load: {requests - done} of {requests} requests failed\n{text}")
@@ -68,4 +70,76 @@ def large(count=7, seconds=1.0):
     report.save()
 
 
-BENCHMARKS = {"rpc-small": small, "rpc-large": large}
+def stream(count=5, messages=1_000_000, size=16):
+    report = Report("rpc_stream", f"server stream of {messages:,} messages of {size} bytes, each server with its own client")
+    with Server(BIN / "bench-tessera-server", "0") as tessera, Server(BIN / "bench-grpc-server", "0") as grpc, \
+            Server(BIN / "bench-connect-go", "server", "0") as connect_go:
+        results = rounds({
+            "tessera": lambda: float(output(BIN / "bench-tessera-client", tessera.url, "count", messages, size)),
+            "gRPC C++": lambda: float(output(BIN / "bench-grpc-client", grpc.address, "count", messages, size)),
+            "connect-go": lambda: float(output(BIN / "bench-connect-go", "count", connect_go.url, messages, size)),
+        }, count)
+    for name, values in results.items():
+        report.row(f"{name}: messages", median(values), "1/s", values)
+    report.claim("messages/s against connect-go", median(results["tessera"]) / median(results["connect-go"]), 3)
+    report.claim("messages/s against gRPC C++", median(results["tessera"]) / median(results["gRPC C++"]), 1.5)
+    report.save()
+
+
+def full_stack(count=7, requests=60_000):
+    """Interceptors that read and write metadata, headers, a deadline and a trailer, against none of these."""
+    message = b"\x0a" + bytes([len(PAYLOAD)]) + PAYLOAD
+    report = Report("rpc_full", f"unary echo of {len(PAYLOAD)} bytes, {CONNECTIONS} connections: all of the stack against the bare call")
+    with tempfile.NamedTemporaryFile() as body, Server(BIN / "bench-tessera-server", "0") as bare, \
+            Server(BIN / "bench-tessera-server", "0", "full") as full:
+        body.write(message)
+        body.flush()
+        connect = ["--h1", "-H", "content-type: application/proto"]
+        extra = ["-H", "authorization: Bearer benchmark", "-H", "connect-timeout-ms: 5000",
+                 "-H", "x-request-id: 6f1c2c1e-8f0e-4f0e-9a43", "-H", "connect-protocol-version: 1"]
+        results = rounds({
+            "bare": lambda: h2load(bare, body.name, connect, requests),
+            "full": lambda: h2load(full, body.name, connect + extra, requests),
+        }, count)
+    for name, values in results.items():
+        report.row(f"{name}: requests", median([rate for rate, _ in values]), "1/s", [rate for rate, _ in values])
+        report.row(f"{name}: server CPU per request", median([cpu for _, cpu in values]), "us", [cpu for _, cpu in values])
+    report.claim("requests/s, full against bare",
+                 median([r for r, _ in results["full"]]) / median([r for r, _ in results["bare"]]), 0.9)
+    report.save()
+
+
+def record():
+    """A record of about 1 KiB in JSON."""
+    return json.dumps({
+        "name": "crate-4711", "description": "Forty-two words about a thing on a shelf. " * 6, "id": "9007199254740993",
+        "count": 1234, "price": 19.99, "active": True, "tags": ["red", "heavy", "fragile", "export"],
+        "items": [{"sku": f"SKU-{i:05}", "quantity": i * 3, "weight": 0.125 * i, "updatedMs": str(1_700_000_000_000 + i)}
+                  for i in range(1, 7)],
+        "labels": {"region": "eu-central-1", "owner": "warehouse", "tier": "gold"}, "state": "STATE_OPEN",
+        "token": base64.b64encode(bytes(range(48))).decode()}, separators=(",", ":"))
+
+
+def json_echo(count=7, requests=30_000):
+    text = record()
+    report = Report("rpc_json", f"JSON unary echo of a record of {len(text)} bytes, {CONNECTIONS} connections, one load generator")
+    with tempfile.NamedTemporaryFile("w") as body, Server(BIN / "bench-tessera-server", "0") as tessera, \
+            Server(BIN / "bench-connect-go", "server", "0") as connect_go:
+        body.write(text)
+        body.flush()
+        arguments = ["--h1", "-H", "content-type: application/json"]
+        path = "/tessera.bench.v1.EchoService/EchoRecord"
+        results = rounds({
+            "tessera": lambda: h2load(tessera, body.name, arguments, requests, path),
+            "connect-go": lambda: h2load(connect_go, body.name, arguments, requests, path),
+        }, count)
+    for name, values in results.items():
+        report.row(f"{name}: requests", median([rate for rate, _ in values]), "1/s", [rate for rate, _ in values])
+        report.row(f"{name}: server CPU per request", median([cpu for _, cpu in values]), "us", [cpu for _, cpu in values])
+    report.claim("requests per server CPU second against connect-go",
+                 median([c for _, c in results["connect-go"]]) / median([c for _, c in results["tessera"]]), 2)
+    report.save()
+
+
+BENCHMARKS = {"rpc-small": small, "rpc-large": large, "rpc-stream": stream, "rpc-full": full_stack,
+              "rpc-json": json_echo}

@@ -61,6 +61,12 @@ class EchoImpl final : public tessera::bench::v1::EchoService::CallbackService {
     response->set_payload(request->payload());
     return Finish(context);
   }
+  grpc::ServerUnaryReactor *EchoRecord(grpc::CallbackServerContext *context,
+                                       const tessera::bench::v1::Record *request,
+                                       tessera::bench::v1::Record *response) override {
+    *response = *request;
+    return Finish(context);
+  }
   grpc::ServerUnaryReactor *Sink(grpc::CallbackServerContext *context, const EchoRequest *request,
                                  SinkResponse *response) override {
     response->set_bytes(request->payload().size());

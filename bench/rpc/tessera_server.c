@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <tessera/http_server.h>
+#include <tessera/json.h>
 #include <tessera/pool.h>
 
 #include "echo.rpc.pb-c.h"
@@ -26,6 +27,14 @@ static tess_code sink(void *ctx, tess_call *call, const Tessera__Bench__V1__Echo
   (void)ctx;
   (void)call;
   response->bytes = request->payload.len;
+  return TESS_OK;
+}
+
+static tess_code echo_record(void *ctx, tess_call *call, const Tessera__Bench__V1__Record *request,
+                             Tessera__Bench__V1__Record *response) {
+  (void)ctx;
+  (void)call;
+  *response = *request;
   return TESS_OK;
 }
 
@@ -84,7 +93,7 @@ static void after(void *ctx, tess_call *call, const tess_status *status) {
 
 int main(int argc, char **argv) {
   static const tessera_bench_v1_echo_service_handlers handlers = {
-      .echo = echo, .sink = sink, .count = count_messages};
+      .echo = echo, .echo_record = echo_record, .sink = sink, .count = count_messages};
   static const tess_server_interceptor interceptor = {before, after, NULL};
   char address[64];
   tess_status status = TESS_STATUS_INIT;
@@ -106,6 +115,7 @@ int main(int argc, char **argv) {
   tess_server *server = tess_server_new(&options);
   if (server == NULL ||
       tessera_bench_v1_echo_service_register(server, &handlers, NULL) != TESS_OK ||
+      tess_server_add_codec(server, &tess_codec_json.codec) != TESS_OK ||
       (argc > 2 && tess_server_add_interceptor(server, &interceptor) != TESS_OK)) {
     fprintf(stderr, "bench-tessera-server: out of memory\n");
     return 1;
