@@ -1,6 +1,7 @@
 # The generated files, relative to the project: read by gen/CMakeLists.txt and
 # by the wasm32 build, which compiles TESSERA_GEN_NANOPB_SOURCES itself.
-set(TESSERA_GEN_PROTOS tessera/matmul/v1/matmul grpc/health/v1/health)
+set(TESSERA_GEN_PROTOS tessera/matmul/v1/matmul grpc/health/v1/health grpc/reflection/v1/reflection
+  grpc/reflection/v1alpha/reflection)
 
 set(TESSERA_GEN_PROTOBUF_C_SOURCES "")
 set(TESSERA_GEN_NANOPB_SOURCES "")  # schemas included

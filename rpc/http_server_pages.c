@@ -9,14 +9,6 @@
 
 enum { PAGE_MAX_BYTES = 1 << 20, CORS_MAX_BYTES = 4096 };
 
-/* FNV-1a, 64 bits: tells versions of a file apart, guards nothing. */
-static uint64_t hash(const uint8_t *data, size_t size) {
-  uint64_t h = 14695981039346656037u;
-  for (size_t i = 0; i < size; i++)
-    h = (h ^ data[i]) * 1099511628211u;
-  return h;
-}
-
 bool tess__pages_init(tess__pages *pages) {
   size_t count = 0;
   pages->etags = NULL;
@@ -25,21 +17,8 @@ bool tess__pages_init(tess__pages *pages) {
     count++;
   pages->etags = calloc(count + 1, sizeof *pages->etags);
   if (pages->etags == NULL) return false;
-  for (size_t i = 0; i < count; i++) {
-    tess__out out = {.max_bytes = sizeof *pages->etags - 1};
-    tess__out_text(&out, "\"");
-    tess__out_hex(&out, hash(pages->files[i].data, pages->files[i].size));
-    tess__out_text(&out, "-");
-    tess__out_hex(&out, pages->files[i].size);
-    tess__out_text(&out, "\"");
-    if (out.failed) {
-      free(out.data);
-      tess__pages_cleanup(pages);
-      return false;
-    }
-    memcpy(pages->etags[i], out.data, out.size);
-    free(out.data);
-  }
+  for (size_t i = 0; i < count; i++)
+    tess__etag_make(pages->etags[i], (tess_slice){pages->files[i].data, pages->files[i].size});
   return true;
 }
 
@@ -176,20 +155,6 @@ static void metrics(const tess__pages *pages, tess__watch *watch, tess__page *pa
 
 /* ---- files ---- */
 
-/* If-None-Match: "*", or a list of tags, weak or not (RFC 9110 13.1.2). */
-static bool tag_matches(const char *list, const char *etag) {
-  size_t size = strlen(etag);
-  while (*list != 0) {
-    while (*list == ' ' || *list == '\t' || *list == ',')
-      list++;
-    if (*list == '*') return true;
-    if (list[0] == 'W' && list[1] == '/') list += 2;
-    if (strncmp(list, etag, size) == 0) return true;
-    list += strcspn(list, ",");
-  }
-  return false;
-}
-
 static bool find_file(const tess__pages *pages, const char *path, const tess__http_head *head,
                       tess__page *page) {
   if (strcmp(path, "/") == 0) path = "/index.html";
@@ -199,7 +164,7 @@ static bool find_file(const tess__pages *pages, const char *path, const tess__ht
     page->headers = file->headers;
     page->etag = pages->etags[i];
     page->status = 200;
-    if (head->if_none_match != NULL && tag_matches(head->if_none_match, page->etag)) {
+    if (head->if_none_match != NULL && tess__etag_matches(head->if_none_match, page->etag)) {
       page->status = 304;
       return true;
     }

@@ -10,14 +10,15 @@
 
 #include <tessera/http_server.h>
 
+#include "rpc/etag.h"
 #include "rpc/http_server_guard.h"
 #include "rpc/http_server_head.h"
 #include "rpc/http_server_watch.h"
 
 typedef struct tess__pages {
-  const tess_static_file *files; /* ends with path == NULL; may be NULL */
-  char (*etags)[40];             /* one a file, with its quotes */
-  const char *cors_origin;       /* NULL: no CORS */
+  const tess_static_file *files;   /* ends with path == NULL; may be NULL */
+  char (*etags)[TESS__ETAG_BYTES]; /* one a file, with its quotes */
+  const char *cors_origin;         /* NULL: no CORS */
   tess_metrics_writer metrics;
   void *metrics_ctx;
   bool (*ready)(void *ctx);

@@ -67,6 +67,7 @@ static void unref(tess_server *server) {
   }
   tess__router_cleanup(&server->router);
   tess__free(server->allocator, server->interceptors);
+  tess__free(server->allocator, server->services);
   tess__lock_cleanup(&server->lock);
   tess__free(server->allocator, server);
 }
@@ -93,12 +94,25 @@ tess_code tess_server_add(tess_server *server, const tess_service *service,
   for (size_t i = 0; i < service->method_count; i++)
     if (tess__router_find(&server->router, service->methods[i].path) != NULL)
       return TESS_ALREADY_EXISTS;
+  const tess_service **services = tess__realloc(server->allocator, server->services,
+                                                (server->service_count + 1) * sizeof *services);
+  if (services == NULL) return TESS_RESOURCE_EXHAUSTED;
+  server->services = services;
   for (size_t i = 0; i < service->method_count; i++) {
     tess__route route = {&service->methods[i], &method_handlers[i], handlers, ctx};
     tess_code code = tess__router_add(&server->router, &route);
     if (code != TESS_OK) return code;
   }
+  services[server->service_count++] = service;
   return TESS_OK;
+}
+
+size_t tess_server_service_count(const tess_server *server) {
+  return server->service_count;
+}
+
+const tess_service *tess_server_service_at(const tess_server *server, size_t index) {
+  return index < server->service_count ? server->services[index] : NULL;
 }
 
 tess_code tess_server_add_interceptor(tess_server *server,

@@ -24,6 +24,8 @@ struct tess_server {
   const tess_allocator *allocator;
   tess_server_options options; /* defaults filled in */
   tess__router router;
+  const tess_service **services;
+  size_t service_count;
   tess_server_interceptor *interceptors;
   size_t interceptor_count;
   const tess_codec *codecs[TESS__MAX_CODECS];

@@ -19,9 +19,11 @@ set(TESSERA_RPC_CORE_SOURCES
   rpc/json_reader.c
   rpc/error_json.c
   rpc/deadline.c
+  rpc/etag.c
   rpc/compression.c
   rpc/compression_stream.c
   rpc/codec_proto.c
+  rpc/runtime_bytes.c
   rpc/grpc_status.c
   rpc/router.c
   rpc/server.c
@@ -36,6 +38,19 @@ set(TESSERA_RPC_CORE_SOURCES
   rpc/client_stream.c
   rpc/client_stream_blocking.c
   rpc/transport_memory.c
+)
+# Services that any server may mount, whatever its messages' runtime: health,
+# reflection. They need their schemas of gen/rpc/.
+set(TESSERA_RPC_SERVICES_SOURCES
+  rpc/descriptor_index.c
+  rpc/health_server.c
+  rpc/reflection.c
+  rpc/reflection_http.c
+)
+set(TESSERA_RPC_SERVICES_SCHEMAS
+  gen/rpc/grpc/health/v1/health.schema.c
+  gen/rpc/grpc/reflection/v1/reflection.schema.c
+  gen/rpc/grpc/reflection/v1alpha/reflection.schema.c
 )
 set(TESSERA_RPC_LOCK_PTHREAD rpc/lock_pthread.c)
 set(TESSERA_RPC_LOCK_NONE rpc/lock_none.c)

@@ -69,6 +69,10 @@ extern const tess_codec tess_codec_proto;
 /* Defined in the libraries tessera-protobuf-c and tessera-nanopb. */
 extern const tess_message_runtime tess_runtime_protobuf_c;
 extern const tess_message_runtime tess_runtime_nanopb;
+/* Messages that stay binary protobuf: the C struct is a tess_slice. For tools and
+ * services that know a message by its descriptor or not at all; a type with a
+ * schema speaks JSON too. Nothing is checked. Part of the core. */
+extern const tess_message_runtime tess_runtime_bytes;
 
 #ifdef __cplusplus
 }

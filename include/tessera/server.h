@@ -122,6 +122,10 @@ tess_code tess_server_add(tess_server *server, const tess_service *service,
                           const tess_method_handler *method_handlers, const void *handlers,
                           void *ctx);
 
+/* What was added so far, in that order; NULL: no such index. */
+size_t tess_server_service_count(const tess_server *server);
+const tess_service *tess_server_service_at(const tess_server *server, size_t index);
+
 /* ---- a call, as its handler sees it ---- */
 
 const tess_method *tess_call_method(const tess_call *call);

@@ -12,5 +12,14 @@ PB_BIND(grpc_health_v1_HealthCheckRequest, grpc_health_v1_HealthCheckRequest, 2)
 PB_BIND(grpc_health_v1_HealthCheckResponse, grpc_health_v1_HealthCheckResponse, AUTO)
 
 
+PB_BIND(grpc_health_v1_HealthListRequest, grpc_health_v1_HealthListRequest, AUTO)
+
+
+PB_BIND(grpc_health_v1_HealthListResponse, grpc_health_v1_HealthListResponse, AUTO)
+
+
+PB_BIND(grpc_health_v1_HealthListResponse_StatusesEntry, grpc_health_v1_HealthListResponse_StatusesEntry, 2)
+
+
 
 

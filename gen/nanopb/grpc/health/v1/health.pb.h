@@ -28,6 +28,21 @@ typedef struct _grpc_health_v1_HealthCheckResponse {
     grpc_health_v1_HealthCheckResponse_ServingStatus status;
 } grpc_health_v1_HealthCheckResponse;
 
+typedef struct _grpc_health_v1_HealthListRequest {
+    char dummy_field;
+} grpc_health_v1_HealthListRequest;
+
+typedef struct _grpc_health_v1_HealthListResponse {
+    /* By the full name of the service; "" is the server as a whole. */
+    pb_callback_t statuses;
+} grpc_health_v1_HealthListResponse;
+
+typedef struct _grpc_health_v1_HealthListResponse_StatusesEntry {
+    char key[256];
+    bool has_value;
+    grpc_health_v1_HealthCheckResponse value;
+} grpc_health_v1_HealthListResponse_StatusesEntry;
+
 
 #ifdef __cplusplus
 extern "C" {
@@ -42,15 +57,27 @@ extern "C" {
 #define grpc_health_v1_HealthCheckResponse_status_ENUMTYPE grpc_health_v1_HealthCheckResponse_ServingStatus
 
 
+
+
+
 /* Initializer values for message structs */
 #define grpc_health_v1_HealthCheckRequest_init_default {""}
 #define grpc_health_v1_HealthCheckResponse_init_default {_grpc_health_v1_HealthCheckResponse_ServingStatus_MIN}
+#define grpc_health_v1_HealthListRequest_init_default {0}
+#define grpc_health_v1_HealthListResponse_init_default {{{NULL}, NULL}}
+#define grpc_health_v1_HealthListResponse_StatusesEntry_init_default {"", false, grpc_health_v1_HealthCheckResponse_init_default}
 #define grpc_health_v1_HealthCheckRequest_init_zero {""}
 #define grpc_health_v1_HealthCheckResponse_init_zero {_grpc_health_v1_HealthCheckResponse_ServingStatus_MIN}
+#define grpc_health_v1_HealthListRequest_init_zero {0}
+#define grpc_health_v1_HealthListResponse_init_zero {{{NULL}, NULL}}
+#define grpc_health_v1_HealthListResponse_StatusesEntry_init_zero {"", false, grpc_health_v1_HealthCheckResponse_init_zero}
 
 /* Field tags (for use in manual encoding/decoding) */
 #define grpc_health_v1_HealthCheckRequest_service_tag 1
 #define grpc_health_v1_HealthCheckResponse_status_tag 1
+#define grpc_health_v1_HealthListResponse_statuses_tag 1
+#define grpc_health_v1_HealthListResponse_StatusesEntry_key_tag 1
+#define grpc_health_v1_HealthListResponse_StatusesEntry_value_tag 2
 
 /* Struct field encoding specification for nanopb */
 #define grpc_health_v1_HealthCheckRequest_FIELDLIST(X, a) \
@@ -63,16 +90,43 @@ X(a, STATIC,   SINGULAR, UENUM,    status,            1)
 #define grpc_health_v1_HealthCheckResponse_CALLBACK NULL
 #define grpc_health_v1_HealthCheckResponse_DEFAULT NULL
 
+#define grpc_health_v1_HealthListRequest_FIELDLIST(X, a) \
+
+#define grpc_health_v1_HealthListRequest_CALLBACK NULL
+#define grpc_health_v1_HealthListRequest_DEFAULT NULL
+
+#define grpc_health_v1_HealthListResponse_FIELDLIST(X, a) \
+X(a, CALLBACK, REPEATED, MESSAGE,  statuses,          1)
+#define grpc_health_v1_HealthListResponse_CALLBACK pb_default_field_callback
+#define grpc_health_v1_HealthListResponse_DEFAULT NULL
+#define grpc_health_v1_HealthListResponse_statuses_MSGTYPE grpc_health_v1_HealthListResponse_StatusesEntry
+
+#define grpc_health_v1_HealthListResponse_StatusesEntry_FIELDLIST(X, a) \
+X(a, STATIC,   SINGULAR, STRING,   key,               1) \
+X(a, STATIC,   OPTIONAL, MESSAGE,  value,             2)
+#define grpc_health_v1_HealthListResponse_StatusesEntry_CALLBACK NULL
+#define grpc_health_v1_HealthListResponse_StatusesEntry_DEFAULT NULL
+#define grpc_health_v1_HealthListResponse_StatusesEntry_value_MSGTYPE grpc_health_v1_HealthCheckResponse
+
 extern const pb_msgdesc_t grpc_health_v1_HealthCheckRequest_msg;
 extern const pb_msgdesc_t grpc_health_v1_HealthCheckResponse_msg;
+extern const pb_msgdesc_t grpc_health_v1_HealthListRequest_msg;
+extern const pb_msgdesc_t grpc_health_v1_HealthListResponse_msg;
+extern const pb_msgdesc_t grpc_health_v1_HealthListResponse_StatusesEntry_msg;
 
 /* Defines for backwards compatibility with code written before nanopb-0.4.0 */
 #define grpc_health_v1_HealthCheckRequest_fields &grpc_health_v1_HealthCheckRequest_msg
 #define grpc_health_v1_HealthCheckResponse_fields &grpc_health_v1_HealthCheckResponse_msg
+#define grpc_health_v1_HealthListRequest_fields &grpc_health_v1_HealthListRequest_msg
+#define grpc_health_v1_HealthListResponse_fields &grpc_health_v1_HealthListResponse_msg
+#define grpc_health_v1_HealthListResponse_StatusesEntry_fields &grpc_health_v1_HealthListResponse_StatusesEntry_msg
 
 /* Maximum encoded size of messages (where known) */
+/* grpc_health_v1_HealthListResponse_size depends on runtime parameters */
 #define grpc_health_v1_HealthCheckRequest_size   258
 #define grpc_health_v1_HealthCheckResponse_size  2
+#define grpc_health_v1_HealthListRequest_size    0
+#define grpc_health_v1_HealthListResponse_StatusesEntry_size 262
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -18,7 +18,28 @@ const tess_message_type grpc_health_v1_HealthCheckResponse_type_pb_c = {
     &tess_runtime_protobuf_c,
     &tess_schema_grpc_health_v1_HealthCheckResponse};
 
-const tess_method grpc_health_v1_health_methods_pb_c[2] = {
+const tess_message_type grpc_health_v1_HealthListRequest_type_pb_c = {
+    "grpc.health.v1.HealthListRequest",
+    sizeof(Grpc__Health__V1__HealthListRequest),
+    &grpc__health__v1__health_list_request__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_grpc_health_v1_HealthListRequest};
+
+const tess_message_type grpc_health_v1_HealthListResponse_type_pb_c = {
+    "grpc.health.v1.HealthListResponse",
+    sizeof(Grpc__Health__V1__HealthListResponse),
+    &grpc__health__v1__health_list_response__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_grpc_health_v1_HealthListResponse};
+
+const tess_message_type grpc_health_v1_HealthListResponse_StatusesEntry_type_pb_c = {
+    "grpc.health.v1.HealthListResponse.StatusesEntry",
+    sizeof(Grpc__Health__V1__HealthListResponse__StatusesEntry),
+    &grpc__health__v1__health_list_response__statuses_entry__descriptor,
+    &tess_runtime_protobuf_c,
+    &tess_schema_grpc_health_v1_HealthListResponse_StatusesEntry};
+
+const tess_method grpc_health_v1_health_methods_pb_c[3] = {
     {"Check", "/grpc.health.v1.Health/Check",
      TESS_UNARY, TESS_NO_SIDE_EFFECTS,
      &grpc_health_v1_HealthCheckRequest_type_pb_c,
@@ -27,6 +48,10 @@ const tess_method grpc_health_v1_health_methods_pb_c[2] = {
      TESS_SERVER_STREAM, TESS_IDEMPOTENCY_UNKNOWN,
      &grpc_health_v1_HealthCheckRequest_type_pb_c,
      &grpc_health_v1_HealthCheckResponse_type_pb_c},
+    {"List", "/grpc.health.v1.Health/List",
+     TESS_UNARY, TESS_NO_SIDE_EFFECTS,
+     &grpc_health_v1_HealthListRequest_type_pb_c,
+     &grpc_health_v1_HealthListResponse_type_pb_c},
 };
 
 static tess_code grpc_health_v1_health_check_thunk(const void *handlers, void *ctx, tess_call *call,
@@ -47,11 +72,21 @@ static tess_code grpc_health_v1_health_watch_thunk(const void *handlers, void *c
   return (typed->watch)(ctx, call, request);
 }
 
-const tess_method_handler grpc_health_v1_health_thunks_pb_c[2] = {
+static tess_code grpc_health_v1_health_list_thunk(const void *handlers, void *ctx, tess_call *call,
+                          const void *request, void *response) {
+  const grpc_health_v1_health_handlers *typed = handlers;
+  if (!typed->list)
+    return tess_status_set(tess_call_status(call), TESS_UNIMPLEMENTED,
+                           "grpc.health.v1.Health.List is not implemented");
+  return (typed->list)(ctx, call, request, response);
+}
+
+const tess_method_handler grpc_health_v1_health_thunks_pb_c[3] = {
     {grpc_health_v1_health_check_thunk, NULL},
     {NULL, grpc_health_v1_health_watch_thunk},
+    {grpc_health_v1_health_list_thunk, NULL},
 };
 
 const tess_service grpc_health_v1_health_pb_c = {
-    "grpc.health.v1.Health", grpc_health_v1_health_methods_pb_c, 2, &tess_file_grpc_health_v1_health};
+    "grpc.health.v1.Health", grpc_health_v1_health_methods_pb_c, 3, &tess_file_grpc_health_v1_health};
 

@@ -20,12 +20,15 @@ extern "C" {
 /* For functions that take any message (<tessera/codec.h>). */
 extern const tess_message_type grpc_health_v1_HealthCheckRequest_type_pb_c;
 extern const tess_message_type grpc_health_v1_HealthCheckResponse_type_pb_c;
+extern const tess_message_type grpc_health_v1_HealthListRequest_type_pb_c;
+extern const tess_message_type grpc_health_v1_HealthListResponse_type_pb_c;
+extern const tess_message_type grpc_health_v1_HealthListResponse_StatusesEntry_type_pb_c;
 
 /* ======== grpc.health.v1.Health ======== */
 
 extern const tess_service grpc_health_v1_health_pb_c;
-extern const tess_method grpc_health_v1_health_methods_pb_c[2];
-extern const tess_method_handler grpc_health_v1_health_thunks_pb_c[2];
+extern const tess_method grpc_health_v1_health_methods_pb_c[3];
+extern const tess_method_handler grpc_health_v1_health_thunks_pb_c[3];
 
 /* Handlers: one per method, see <tessera/server.h>; NULL answers unimplemented. */
 typedef struct grpc_health_v1_health_handlers {
@@ -33,8 +36,14 @@ typedef struct grpc_health_v1_health_handlers {
   tess_code (*check)(void *ctx, tess_call *call,
       const Grpc__Health__V1__HealthCheckRequest *request,
       Grpc__Health__V1__HealthCheckResponse *response);
+  /* The status at once, and then whenever it changes; service_unknown while no
+   * service of this name is registered. It ends with the server, or the client. */
   tess_code (*watch)(void *ctx, tess_call *call,
       const Grpc__Health__V1__HealthCheckRequest *request);
+  /* The status of every service. */
+  tess_code (*list)(void *ctx, tess_call *call,
+      const Grpc__Health__V1__HealthListRequest *request,
+      Grpc__Health__V1__HealthListResponse *response);
 } grpc_health_v1_health_handlers;
 
 /* Before serving. handlers and ctx stay in place as long as the server. */
@@ -81,6 +90,8 @@ static inline void grpc_health_v1_health_check_reply(
 
 /* ---- Watch (server stream) ---- */
 
+/* The status at once, and then whenever it changes; service_unknown while no
+ * service of this name is registered. It ends with the server, or the client. */
 /* Sends the request; then read until TESS_END or an error, and close. */
 static inline tess_client_stream *grpc_health_v1_health_watch_open(
     tess_client *client, const tess_call_options *options,
@@ -132,6 +143,40 @@ static inline void grpc_health_v1_health_watch_response_clear(
 static inline tess_code grpc_health_v1_health_watch_send(
     tess_call *call, const Grpc__Health__V1__HealthCheckResponse *message) {
   return tess_call_send(call, message);
+}
+
+/* ---- List (unary) ---- */
+
+/* The status of every service. */
+static inline tess_code grpc_health_v1_health_list(
+    tess_client *client, const tess_call_options *options,
+    const Grpc__Health__V1__HealthListRequest *request,
+    Grpc__Health__V1__HealthListResponse *response, tess_status *status) {
+  return tess_client_unary(client, &grpc_health_v1_health_methods_pb_c[2],
+                           options, request, response, status);
+}
+
+/* Without waiting: request and response stay in place until done(ctx, status). */
+static inline tess_code grpc_health_v1_health_list_start(
+    tess_client *client, const tess_call_options *options,
+    const Grpc__Health__V1__HealthListRequest *request,
+    Grpc__Health__V1__HealthListResponse *response,
+    void (*done)(void *ctx, const tess_status *status), void *ctx,
+    tess_client_call **call, tess_status *status) {
+  return tess_client_unary_start(client, &grpc_health_v1_health_methods_pb_c[2],
+                                 options, request, response, done, ctx, call, status);
+}
+
+/* Frees what a response that was decoded without an arena points to. */
+static inline void grpc_health_v1_health_list_response_clear(
+    tess_client *client, Grpc__Health__V1__HealthListResponse *response) {
+  tess_client_clear_response(client, &grpc_health_v1_health_methods_pb_c[2], response);
+}
+
+/* The reply of a handler that returned TESS_LATER; the call ends. */
+static inline void grpc_health_v1_health_list_reply(
+    tess_call *call, const Grpc__Health__V1__HealthListResponse *response) {
+  tess_call_reply(call, response);
 }
 
 #ifdef __cplusplus
