@@ -9,7 +9,7 @@
 include(CMakePackageConfigHelpers)
 find_package(OpenSSL QUIET)  # as cmake/FindCivetweb.cmake does, in another scope
 
-set(TESSERA_PACKAGE_LIBRARIES rpc protobuf-c nanopb json zlib brotli zstd snappy pool civetweb curl)
+set(TESSERA_PACKAGE_LIBRARIES rpc protobuf-c nanopb json services zlib brotli zstd snappy pool civetweb curl)
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/tessera")
 
 foreach(name IN LISTS TESSERA_PACKAGE_LIBRARIES)
@@ -82,6 +82,7 @@ tess_pkg_config(protobuf-c "Tessera with messages of protobuf-c" REQUIRES tesser
 tess_pkg_config(nanopb "Tessera with messages of nanopb" REQUIRES tessera-rpc
   CFLAGS "-I\${includedir}/tessera/nanopb" ${nanopb_flags})
 tess_pkg_config(json "Tessera's JSON codec" REQUIRES tessera-rpc jansson LIBS -lm)
+tess_pkg_config(services "Tessera's health and reflection services" REQUIRES tessera-rpc)
 tess_pkg_config(zlib "Tessera's gzip and deflate compression" REQUIRES tessera-rpc zlib)
 tess_pkg_config(brotli "Tessera's br compression" REQUIRES tessera-rpc libbrotlienc libbrotlidec)
 tess_pkg_config(zstd "Tessera's zstd compression" REQUIRES tessera-rpc libzstd)

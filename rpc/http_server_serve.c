@@ -406,6 +406,10 @@ static void finish_body(turn *t) {
   if (!t->body_ended) t->keep = false;
 }
 
+static bool begins_with(const char *path, const char *prefix) {
+  return prefix != NULL && strncmp(path, prefix, strlen(prefix)) == 0;
+}
+
 bool tess__site_serve(tess__site *site, tess__connection *connection, const tess__site_io *io,
                       const tess__site_request *request) {
   turn t = {.site = site, .connection = connection, .io = io, .request = request};
@@ -433,7 +437,8 @@ bool tess__site_serve(tess__site *site, tess__connection *connection, const tess
                               request->method, request->path, &t.head, &page)) {
     send_page(&t, &page);
     free(page.text.data);
-  } else if (atomic_load_explicit(&site->draining, memory_order_relaxed)) {
+  } else if (atomic_load_explicit(&site->draining, memory_order_relaxed) &&
+             !begins_with(request->path, site->drain_path)) {
     send_error(&t, 503, "the server is shutting down\n");
   } else {
     run_handler(&t);

@@ -21,6 +21,7 @@ typedef struct tess__site {
   size_t max_body_bytes; /* 0: no limit */
   int64_t body_timeout_ms;
   int64_t idle_timeout_ms;
+  const char *drain_path; /* what begins so is served while draining; or NULL */
   _Atomic bool draining;
 } tess__site;
 

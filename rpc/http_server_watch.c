@@ -161,11 +161,20 @@ size_t tess__watch_busy(tess__watch *watch, const tess__connection *self) {
   return busy;
 }
 
-void tess__watch_close_idle(tess__watch *watch) {
+/* Awaits its first head for longer than a client in earnest takes. */
+static bool is_slow_head(const tess__watch *watch, uint64_t state, int64_t now_ms) {
+  return (state & 7) == TESS__PHASE_HEAD &&
+         (int64_t)(state / 8) - watch->options.header_timeout_ms + HEAD_GRACE_MS < now_ms;
+}
+
+void tess__watch_close_idle(tess__watch *watch, bool newcomers_too) {
+  int64_t now_ms = tess__monotonic_ms();
   pthread_mutex_lock(&watch->lock);
   for (tess__connection *c = watch->first; c != NULL; c = c->next) {
     uint64_t state = atomic_load(&c->state);
-    if ((state & 7) <= TESS__PHASE_IDLE) cut(c, state);
+    if ((state & 7) == TESS__PHASE_IDLE || is_slow_head(watch, state, now_ms) ||
+        (newcomers_too && (state & 7) == TESS__PHASE_HEAD))
+      cut(c, state);
   }
   pthread_mutex_unlock(&watch->lock);
 }
@@ -188,10 +197,9 @@ static bool evict(tess__watch *watch, int64_t now_ms) {
   for (tess__connection *c = watch->first; c != NULL; c = c->next) {
     uint64_t state = atomic_load(&c->state);
     unsigned phase = state & 7;
-    int64_t limit_ms = (int64_t)(state / 8);
-    bool slow_head = phase == TESS__PHASE_HEAD &&
-                     limit_ms - watch->options.header_timeout_ms + HEAD_GRACE_MS < now_ms;
-    if (phase != TESS__PHASE_IDLE && phase != TESS__PHASE_LINGER && !slow_head) continue;
+    if (phase != TESS__PHASE_IDLE && phase != TESS__PHASE_LINGER &&
+        !is_slow_head(watch, state, now_ms))
+      continue;
     /* Of one kind, all time limits are equally long: the lowest is the oldest. */
     if (victim == NULL || state / 8 < victim_state / 8) {
       victim = c;

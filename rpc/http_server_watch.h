@@ -84,8 +84,9 @@ void tess__watch_free(tess__watch *watch);
 void tess__watch_get_counts(tess__watch *watch, tess__watch_counts *counts);
 /* Connections other than `self` (may be NULL) that have a request in progress. */
 size_t tess__watch_busy(tess__watch *watch, const tess__connection *self);
-/* Closes the connections that have no request in progress. */
-void tess__watch_close_idle(tess__watch *watch);
+/* Closes the connections that have no request in progress; those that are new
+ * get a moment to send one, unless newcomers_too. */
+void tess__watch_close_idle(tess__watch *watch, bool newcomers_too);
 /* Ends the requests in progress: wakes those that wait, shuts the sockets of
  * those that read or write. */
 void tess__watch_abort_all(tess__watch *watch);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * GET /descriptors (reflection.h): one write, of what the reflection holds.
+ * GET /descriptors.binpb (reflection.h): one write, of what the reflection holds.
  */
 #include "rpc/reflection.h"
 

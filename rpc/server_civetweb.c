@@ -31,6 +31,7 @@ struct tess_http_server {
   struct mg_context *context;
   tess__tls *tls; /* NULL: plain */
   char *cors_origin;
+  char *drain_path;
   void (*log)(void *ctx, const char *line);
   void *log_ctx;
   int64_t header_timeout_ms;
@@ -356,6 +357,8 @@ tess_http_server *tess_http_server_start(const tess_http_server_options *options
   server->log_ctx = options->log_ctx;
   if (options->cors_origin != NULL && (server->cors_origin = strdup(options->cors_origin)) == NULL)
     goto no_memory;
+  if (options->drain_path != NULL && (server->drain_path = strdup(options->drain_path)) == NULL)
+    goto no_memory;
   if (options->tls != NULL && (server->tls = tess__tls_new(options->tls, status)) == NULL) {
     tess_http_server_free(server);
     return NULL;
@@ -363,6 +366,7 @@ tess_http_server *tess_http_server_start(const tess_http_server_options *options
   tess__site *site = &server->site;
   site->handler = options->handler;
   site->max_body_bytes = options->max_body_bytes;
+  site->drain_path = server->drain_path;
   site->body_timeout_ms = ms_or_default(options->body_timeout_ms, 30000);
   site->idle_timeout_ms = ms_or_default(options->idle_timeout_ms, 5000);
   site->pages = (tess__pages){.files = options->static_files,
@@ -422,14 +426,20 @@ static void sleep_ms(long ms) {
 bool tess_http_server_drain(tess_http_server *server, int64_t grace_ms) {
   tess__watch *watch = server->site.watch;
   int64_t until_ms = tess__monotonic_ms() + (grace_ms > 0 ? grace_ms : 0);
+  bool finished = true;
   atomic_store(&server->site.draining, true);
   for (;;) {
-    tess__watch_close_idle(watch);
-    if (tess__watch_busy(watch, NULL) == 0) return true;
     int64_t left_ms = until_ms - tess__monotonic_ms();
-    if (left_ms <= 0) break;
+    if (tess__watch_busy(watch, NULL) == 0) break;
+    tess__watch_close_idle(watch, false);
+    if (left_ms <= 0) {
+      finished = false;
+      break;
+    }
     sleep_ms(left_ms < 10 ? (long)left_ms : 10);
   }
+  tess__watch_close_idle(watch, true);
+  if (finished) return true;
   tess__watch_abort_all(watch);
   /* They are awake now and end by themselves; a handler that computes on its
    * connection's thread is waited for in tess_http_server_free. */
@@ -447,5 +457,6 @@ void tess_http_server_free(tess_http_server *server) {
   tess__pages_cleanup(&server->site.pages);
   pthread_mutex_destroy(&server->log_lock);
   free(server->cors_origin);
+  free(server->drain_path);
   free(server);
 }

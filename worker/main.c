@@ -86,17 +86,16 @@ static bool start_parts(worker *w, tess_status *status) {
   w->service.memory_limit_bytes = options->max_inflight_bytes;
   atomic_init(&w->service.name, "tessera-worker");
   atomic_init(&w->service.flops_per_ms, 0);
-  atomic_init(&w->service.draining, false);
-  tess_code code = worker_service_register(&w->service, w->server);
-  if (code == TESS_OK) {
-    code = tess_server_add_codec(w->server, &tess_codec_json.codec);
-  }
-  if (code != TESS_OK) {
-    tess_status_set(status, code, "the services could not be registered");
+  if (worker_service_register(&w->service, w->server, status) != TESS_OK) return false;
+  if (tess_server_add_codec(w->server, &tess_codec_json.codec) != TESS_OK) {
+    tess_status_set(status, TESS_INTERNAL, "the codec for JSON could not be added");
     return false;
   }
+  const tess_http_handler handler =
+      tess_reflection_http_handler(w->service.reflection, tess_server_http_handler(w->server));
   const tess_http_server_options http_options = {.listen = options->listen,
-                                                 .handler = tess_server_http_handler(w->server),
+                                                 .handler = handler,
+                                                 .drain_path = "/grpc.health.v1.Health/",
                                                  .max_connections = options->max_connections,
                                                  .cors_origin = options->cors_origin,
                                                  .metrics = worker_figures_print,
@@ -115,6 +114,7 @@ static void end_parts(worker *w) {
   tess_http_server_free(w->http);
   worker_gate_free(w->gate);
   tess_server_free(w->server);
+  worker_service_cleanup(&w->service);
   tess_pool_free(w->pool);
 }
 
@@ -164,7 +164,7 @@ int main(int argc, char **argv) {
 
   /* A second signal ends it at once. */
   pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-  atomic_store(&w.service.draining, true);
+  tess_health_server_shut_down(w.service.health);
   bool all_finished = tess_http_server_drain(w.http, w.options.grace_ms);
   if (!all_finished)
     log_line(NULL, "ended with products in progress; --grace-ms gives them longer");

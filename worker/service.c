@@ -5,7 +5,6 @@
 
 #include <tessera/version.h>
 
-#include "grpc/health/v1/health.rpc.pb-c.h"
 #include "tessera/matmul/v1/matmul.rpc.pb-c.h"
 #include "worker/multiply.h"
 #include "worker/text.h"
@@ -63,37 +62,26 @@ static tess_code describe(void *ctx, tess_call *call,
   return TESS_OK;
 }
 
-/* ---- Health ---- */
-
-static tess_code check_health(void *ctx, tess_call *call,
-                              const Grpc__Health__V1__HealthCheckRequest *request,
-                              Grpc__Health__V1__HealthCheckResponse *response) {
-  const worker_service *service = ctx;
-  const char *const names[] = {"", tessera_matmul_v1_matmul_service_pb_c.full_name,
-                               grpc_health_v1_health_pb_c.full_name};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    if (strcmp(request->service, names[i]) != 0) continue;
-    response->status = atomic_load(&service->draining)
-                           ? GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
-                           : GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
-    return TESS_OK;
-  }
-  return tess_status_set(tess_call_status(call), TESS_NOT_FOUND, "no service of that name here");
-}
-
 /* ---- registration ---- */
 
 static const tessera_matmul_v1_matmul_service_handlers matmul_handlers = {
     .multiply = worker_multiply, .multiply_tiles = worker_multiply_tiles, .describe = describe};
-static const grpc_health_v1_health_handlers health_handlers = {.check = check_health};
 
-tess_code worker_service_register(worker_service *service, tess_server *server) {
+tess_code worker_service_register(worker_service *service, tess_server *server,
+                                  tess_status *status) {
   tess_code code = tessera_matmul_v1_matmul_service_register(server, &matmul_handlers, service);
-  if (code == TESS_OK) code = grpc_health_v1_health_register(server, &health_handlers, service);
-  if (code == TESS_OK)
-    code = worker_figures_add_service(service->figures, &tessera_matmul_v1_matmul_service_pb_c);
-  if (code == TESS_OK)
-    code = worker_figures_add_service(service->figures, &grpc_health_v1_health_pb_c);
+  if (code != TESS_OK) return tess_status_set(status, code, "the services could not be registered");
+  service->health = tess_health_server_new(server, NULL, status);
+  if (service->health == NULL) return status->code;
+  service->reflection = tess_reflection_new(server, NULL, status);
+  if (service->reflection == NULL) return status->code;
+  for (size_t i = 0; code == TESS_OK && i < tess_server_service_count(server); i++)
+    code = worker_figures_add_service(service->figures, tess_server_service_at(server, i));
   if (code == TESS_OK) code = worker_figures_attach(service->figures);
-  return code;
+  return code == TESS_OK ? code : tess_status_set(status, code, "the services cannot be counted");
+}
+
+void worker_service_cleanup(worker_service *service) {
+  tess_reflection_free(service->reflection);
+  tess_health_server_free(service->health);
 }

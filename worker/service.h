@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The services of a worker: tessera.matmul.v1.MatmulService (Multiply, MultiplyTiles,
- * Describe)
- * and grpc.health.v1.Health (Check).
+ * Describe), and those that any server may have: health, reflection.
  *
  * A product goes through four doors: its request is checked (product.h), its
  * result gets memory (pool.h), it waits for its turn (gate.h), and it is
@@ -17,6 +16,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include <tessera/health.h>
+#include <tessera/reflection.h>
 #include <tessera/server.h>
 
 #include "matmul/kernel.h"
@@ -35,10 +36,14 @@ typedef struct worker_service {
   size_t memory_limit_bytes;
   _Atomic(const char *) name;        /* in results; set once the address is known */
   atomic_uint_fast64_t flops_per_ms; /* of the last product; 0: none yet */
-  atomic_bool draining;              /* Health says NOT_SERVING */
+  tess_health_server *health;        /* these two are made by worker_service_register */
+  tess_reflection *reflection;
 } worker_service;
 
 /* Registers the services and counts their calls; *service outlives the server. */
-tess_code worker_service_register(worker_service *service, tess_server *server);
+tess_code worker_service_register(worker_service *service, tess_server *server,
+                                  tess_status *status);
+/* After tess_server_free. */
+void worker_service_cleanup(worker_service *service);
 
 #endif

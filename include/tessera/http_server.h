@@ -43,6 +43,9 @@ typedef struct tess_http_server_options {
   void *metrics_ctx;
   bool (*ready)(void *ctx); /* for /readyz; NULL: ready while not draining */
   void *ready_ctx;
+  /* While the server drains, requests get 503, save those whose path begins so:
+   * "/grpc.health.v1.Health/". NULL: none. */
+  const char *drain_path;
   void (*log)(void *ctx, const char *line); /* problems of the server itself */
   void *log_ctx;
 } tess_http_server_options;

@@ -2,8 +2,8 @@
  *
  * What a server offers, told to whoever asks: server reflection
  * (grpc.reflection.v1 and v1alpha, the service behind `grpcurl` and `buf curl
- * --reflect`), and GET /descriptors, all of it as one google.protobuf.
- * FileDescriptorSet (`buf curl --schema URL/descriptors#format=binpb`, `tessera
+ * --reflect`), and GET /descriptors.binpb, all of it as one google.protobuf.
+ * FileDescriptorSet (`buf curl --schema URL/descriptors.binpb`, `tessera
  * call`). Both are fed by the descriptors that generated code carries.
  *
  *   my_service_register(server, &handlers, ctx);   // all services first
@@ -31,7 +31,8 @@ extern "C" {
 
 typedef struct tess_reflection tess_reflection;
 
-#define TESS_DESCRIPTORS_PATH "/descriptors"
+/* The ending tells buf what it gets. */
+#define TESS_DESCRIPTORS_PATH "/descriptors.binpb"
 
 /* Zero means the default. */
 typedef struct tess_reflection_options {

@@ -2,6 +2,8 @@
 #include "tables.h"
 
 #include "grpc/health/v1/health.rpc.pb.h"
+#include "grpc/reflection/v1/reflection.rpc.pb.h"
+#include "grpc/reflection/v1alpha/reflection.rpc.pb.h"
 #include "nasty/odd-file.name.rpc.pb.h"
 #include "nasty/two.rpc.pb.h"
 #include "nasty/v1/reexport.rpc.pb.h"
@@ -24,7 +26,9 @@ static const tess_service *const nasty[] = {
 
 static const tess_service *const own[] = {
     &tessera_matmul_v1_matmul_service_nanopb, &tessera_matmul_v1_controller_service_nanopb,
-    &tessera_matmul_v1_block_service_nanopb, &grpc_health_v1_health_nanopb};
+    &tessera_matmul_v1_block_service_nanopb, &grpc_health_v1_health_nanopb,
+    &grpc_reflection_v1_server_reflection_nanopb,
+    &grpc_reflection_v1alpha_server_reflection_nanopb};
 
 const tess_service *const *nasty_services_nanopb(size_t *count) {
   *count = sizeof nasty / sizeof *nasty;

@@ -2,6 +2,8 @@
 #include "tables.h"
 
 #include "grpc/health/v1/health.rpc.pb-c.h"
+#include "grpc/reflection/v1/reflection.rpc.pb-c.h"
+#include "grpc/reflection/v1alpha/reflection.rpc.pb-c.h"
 #include "nasty/odd-file.name.rpc.pb-c.h"
 #include "nasty/two.rpc.pb-c.h"
 #include "nasty/v1/reexport.rpc.pb-c.h"
@@ -26,7 +28,9 @@ static const tess_service *const nasty[] = {
 
 static const tess_service *const own[] = {
     &tessera_matmul_v1_matmul_service_pb_c, &tessera_matmul_v1_controller_service_pb_c,
-    &tessera_matmul_v1_block_service_pb_c, &grpc_health_v1_health_pb_c};
+    &tessera_matmul_v1_block_service_pb_c, &grpc_health_v1_health_pb_c,
+    &grpc_reflection_v1_server_reflection_pb_c,
+    &grpc_reflection_v1alpha_server_reflection_pb_c};
 
 const tess_service *const *nasty_services_protobuf_c(size_t *count) {
   *count = sizeof nasty / sizeof *nasty;

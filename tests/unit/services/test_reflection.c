@@ -369,7 +369,7 @@ START_TEST(in_json) {
 }
 END_TEST
 
-/* ---- GET /descriptors ---- */
+/* ---- GET /descriptors.binpb ---- */
 
 static const char *header_of(const http_answer *got, const char *name) {
   static char value[256];
@@ -383,7 +383,7 @@ START_TEST(descriptor_set) {
   fixture f;
   http_answer got, again;
   set_up(&f, 0);
-  http_exchange(f.handler, &(http_request_text){.method = "GET", .path = "/descriptors"}, &got);
+  http_exchange(f.handler, &(http_request_text){.method = "GET", .path = "/descriptors.binpb"}, &got);
   ck_assert_int_eq(got.status, 200);
   ck_assert_str_eq(header_of(&got, "content-type"),
                    "application/x-protobuf; messageType=\"google.protobuf.FileDescriptorSet\"");
@@ -402,19 +402,19 @@ START_TEST(descriptor_set) {
   snprintf(condition, sizeof condition, "if-none-match: \"other\", W/%s\n",
            header_of(&got, "etag"));
   http_exchange(f.handler,
-                &(http_request_text){.method = "GET", .path = "/descriptors", .headers = condition},
+                &(http_request_text){.method = "GET", .path = "/descriptors.binpb", .headers = condition},
                 &again);
   ck_assert_int_eq(again.status, 304);
   ck_assert_uint_eq(again.body_size, 0);
-  http_exchange(f.handler, &(http_request_text){.method = "HEAD", .path = "/descriptors"}, &again);
+  http_exchange(f.handler, &(http_request_text){.method = "HEAD", .path = "/descriptors.binpb"}, &again);
   ck_assert_int_eq(again.status, 200);
   ck_assert_int_eq(again.content_length, (int64_t)set.size);
   http_exchange(f.handler,
-                &(http_request_text){.path = "/descriptors", .body = "x", .body_size = 1}, &again);
+                &(http_request_text){.path = "/descriptors.binpb", .body = "x", .body_size = 1}, &again);
   ck_assert_int_eq(again.status, 405);
   ck_assert_str_eq(header_of(&again, "allow"), "GET, HEAD");
   ck_assert(again.close);
-  http_exchange(f.handler, &(http_request_text){.method = "GET", .path = "/descriptors/"}, &again);
+  http_exchange(f.handler, &(http_request_text){.method = "GET", .path = "/descriptors"}, &again);
   ck_assert_int_eq(again.status, 404);
   tear_down(&f);
 }
