@@ -15,6 +15,7 @@
 #include <tessera/transport_curl.h>
 
 #include "server/engines.h"
+#include "server/health.h"
 #include "server/module_file.h"
 #include "server/module_host.h"
 #include "server/options.h"
@@ -35,6 +36,7 @@ typedef struct server {
   size_t module_size;
   tess_transport *transport;
   tess_module_host *host;
+  server_health *health;
   tess_http_server *http;
   atomic_bool started, stuck;
   char first_problem[512]; /* what was logged before the start: why it failed */
@@ -102,8 +104,11 @@ static tess_code start_host(server *s, tess_status *status) {
 
 static bool start_parts(server *s, tess_status *status) {
   if (start_host(s, status) != TESS_OK) return false;
+  s->health = server_health_new(tess_module_host_handler(s->host), status);
+  if (s->health == NULL) return false;
   const tess_http_server_options http_options = {.listen = s->options.listen,
-                                                 .handler = tess_module_host_handler(s->host),
+                                                 .handler = server_health_handler(s->health),
+                                                 .drain_path = SERVER_HEALTH_PATH,
                                                  .max_connections = s->options.max_connections,
                                                  .cors_origin = s->options.cors_origin,
                                                  .static_files = tessera_web_assets,
@@ -122,6 +127,7 @@ static bool start_parts(server *s, tess_status *status) {
 /* In the order in which they use each other. */
 static void end_parts(server *s) {
   tess_http_server_free(s->http);
+  server_health_free(s->health);
   tess_module_host_free(s->host);
   if (s->transport != NULL) s->transport->ops->free(s->transport);
   free(s->config);
@@ -176,6 +182,7 @@ int main(int argc, char **argv) {
   }
   /* A second signal ends it at once. */
   pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+  server_health_shut_down(s.health);
   if (atomic_load(&s.stuck)) {
     tess_http_server_drain(s.http, STUCK_GRACE_MS);
     log_line(&s, "ends, because the module is stuck; start it again");

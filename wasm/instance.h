@@ -5,6 +5,8 @@
 #ifndef TESSERA_WASM_INSTANCE_H
 #define TESSERA_WASM_INSTANCE_H
 
+#include <tessera/health.h>
+#include <tessera/reflection.h>
 #include <tessera/server.h>
 
 #include "wasm/config.h"
@@ -33,6 +35,8 @@ struct tess_module {
   tess_transport *transport;
   tess_controller *controller;
   tess_server *server;
+  tess_health_server *health;
+  tess_reflection *reflection;
   tess_http_handler handler;
   tess_matmul_server service;
   tess__request *first; /* open requests, oldest first */

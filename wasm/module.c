@@ -71,6 +71,19 @@ static tess_code make_controller(tess_module *module, tess_status *status) {
   return module->controller != NULL ? TESS_OK : TESS_RESOURCE_EXHAUSTED;
 }
 
+/* Over all services, those of the extension too. */
+static tess_code add_standard_services(tess_module *module, tess_status *status) {
+  const tess_health_server_options health = {.allocator = module->allocator};
+  const tess_reflection_options reflection = {.allocator = module->allocator};
+  module->health = tess_health_server_new(module->server, &health, status);
+  if (module->health == NULL) return status != NULL ? status->code : TESS_RESOURCE_EXHAUSTED;
+  module->reflection = tess_reflection_new(module->server, &reflection, status);
+  if (module->reflection == NULL) return status != NULL ? status->code : TESS_RESOURCE_EXHAUSTED;
+  module->handler =
+      tess_reflection_http_handler(module->reflection, tess_server_http_handler(module->server));
+  return TESS_OK;
+}
+
 static tess_code make_server(tess_module *module, tess_status *status) {
   const tess_config *config = &module->config;
   tess_server_options options = {
@@ -83,13 +96,13 @@ static tess_code make_server(tess_module *module, tess_status *status) {
   module->server = tess_server_new(&options);
   if (module->server == NULL)
     return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
-  module->handler = tess_server_http_handler(module->server);
   module->service = (tess_matmul_server){
       .allocator = module->allocator, .config = &module->config, .controller = module->controller};
   tess_code code = tess_matmul_server_register(&module->service, module->server);
   if (code != TESS_OK) return tess_status_set(status, code, "the services do not register");
   tess_module_parts parts = {module->server, module->transport, module->allocator};
-  return tess_module_extend(&parts, status);
+  code = tess_module_extend(&parts, status);
+  return code == TESS_OK ? add_standard_services(module, status) : code;
 }
 
 tess_module *tess_module_new(const tess_module_host *host, const char *config, size_t config_size,
@@ -371,6 +384,8 @@ void tess_module_free(tess_module *module) {
     request_remove(module, request);
   }
   tess_server_free(module->server);
+  tess_reflection_free(module->reflection);
+  tess_health_server_free(module->health);
   tess_controller_free(module->controller);
   if (module->transport != NULL) module->transport->ops->free(module->transport);
   tess_arena_cleanup(&module->arena);

@@ -95,8 +95,8 @@ function(tess_wasm_link folder wasm variant)
     tess_wasm_object("${folder}" "${root}/wasm/${source}" objects
       FLAGS ${machine} -O2 -fno-builtin ${warnings})
   endforeach()
-  foreach(source IN LISTS TESSERA_RPC_CORE_SOURCES TESSERA_RPC_NANOPB_SOURCES
-      TESSERA_RPC_LOCK_NONE)
+  foreach(source IN LISTS TESSERA_RPC_CORE_SOURCES TESSERA_RPC_SERVICES_SOURCES
+      TESSERA_RPC_NANOPB_SOURCES TESSERA_RPC_LOCK_NONE)
     tess_wasm_object("${folder}" "${root}/${source}" objects FLAGS ${machine} -Os ${warnings})
   endforeach()
   foreach(source IN LISTS TESSERA_MATMUL_PURE_SOURCES table)

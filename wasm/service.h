@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The module's services on a tess_server: MatmulService (service_matmul.c),
- * ControllerService and grpc.health.v1.Health (service_control.c), over one
- * controller.
+ * ControllerService (service_control.c), over one controller. Health and reflection
+ * are the library's own (module.c).
  *
  * Admission: a product's operands, result and the replies of workers are counted
  * against max_inflight_bytes from the request's arrival to the end of its reply;
@@ -30,7 +30,7 @@ typedef struct tess_matmul_server {
 
 /* All fields above `inflight_bytes` are set; everything outlives the server. */
 tess_code tess_matmul_server_register(tess_matmul_server *self, tess_server *server);
-/* ControllerService and Health, called by the above. */
+/* ControllerService, called by the above. */
 tess_code tess_control_services_register(tess_matmul_server *self, tess_server *server);
 
 #endif
