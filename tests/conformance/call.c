@@ -56,11 +56,11 @@ const char *conf_url(const conf_case *test) {
 }
 
 tess_client_options conf_client_options(const conf_case *test) {
-  return (tess_client_options){
-      .base_url = conf_url(test),
-      .protocol = test->protocol == CONF_PROTOCOL_GRPC_WEB ? TESS_PROTOCOL_GRPC_WEB
-                                                           : TESS_PROTOCOL_CONNECT,
-      .max_response_bytes = test->message_receive_limit,
-      .use_get = test->use_get,
-      .min_compress_bytes = 1};
+  return (tess_client_options){.base_url = conf_url(test),
+                               .protocol = test->protocol == CONF_PROTOCOL_GRPC_WEB
+                                               ? TESS_PROTOCOL_GRPC_WEB
+                                               : TESS_PROTOCOL_CONNECT,
+                               .max_response_bytes = test->message_receive_limit,
+                               .use_get = test->use_get,
+                               .min_compress_bytes = 1};
 }

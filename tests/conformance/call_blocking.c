@@ -77,8 +77,7 @@ static void send_all(test_call *call, tess_client_stream *stream) {
   for (size_t i = 0; i < test->message_count; i++) {
     sleep_ms(test->request_delay_ms);
     tess_status unsent = TESS_STATUS_INIT; /* read tells why */
-    tess_code code =
-        tess_client_stream_write(stream, conf_request(test, call->method, i), &unsent);
+    tess_code code = tess_client_stream_write(stream, conf_request(test, call->method, i), &unsent);
     tess_status_cleanup(&unsent);
     if (code != TESS_OK) {
       call->result->unsent_requests = test->message_count - i;
@@ -102,8 +101,8 @@ static void receive_all(test_call *call, tess_client_stream *stream) {
 
 static void run_stream(test_call *call) {
   const conf_case *test = call->test;
-  tess_client_stream *stream = tess_client_stream_open(call->client, call->method, &call->options,
-                                                       &call->result->status);
+  tess_client_stream *stream =
+      tess_client_stream_open(call->client, call->method, &call->options, &call->result->status);
   if (stream == NULL) return;
   send_all(call, stream);
   if (test->cancel == CONF_CANCEL_BEFORE_CLOSE_SEND)

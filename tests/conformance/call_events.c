@@ -115,8 +115,7 @@ static void send_messages(conf_run *run, int64_t now_ms) {
       return;
     }
     run->blocked = true; /* before on_writable can come */
-    tess_code code =
-        tess_client_stream_send(run->call, conf_request(test, run->method, run->sent));
+    tess_code code = tess_client_stream_send(run->call, conf_request(test, run->method, run->sent));
     if (run->ended) return;
     if (code == TESS_WOULD_BLOCK) return;
     run->blocked = false;

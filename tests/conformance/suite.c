@@ -47,9 +47,8 @@ static bool read_header(conf_case *test, tess__wire_reader reader) {
   while (reader.at < reader.end) {
     if (!tess__wire_next(&reader, &field)) return false;
     if (field.number == 1) name = text_of(test, &field);
-    if (field.number == 2 &&
-        tess_metadata_add_n(&test->headers, name, strlen(name), (const char *)field.data,
-                            field.size) != TESS_OK)
+    if (field.number == 2 && tess_metadata_add_n(&test->headers, name, strlen(name),
+                                                 (const char *)field.data, field.size) != TESS_OK)
       return false;
   }
   return true;
@@ -111,24 +110,59 @@ bool conf_case_parse(conf_case *test, tess_arena *arena, tess_slice request) {
   while (good && reader.at < reader.end) {
     if (!tess__wire_next(&reader, &field)) return false;
     switch (field.number) {
-      case 1: test->test_name = text_of(test, &field); break;
-      case 3: test->protocol = (int)field.value; break;
-      case 4: test->codec = (int)field.value; break;
-      case 5: test->compression = (int)field.value; break;
-      case 6: test->host = text_of(test, &field); break;
-      case 7: test->port = (uint32_t)field.value; break;
-      case 8: test->server_certificate = pem_of(test, &field); break;
-      case 9: good = read_credentials(test, inside(&field)); break;
-      case 10: test->message_receive_limit = (uint32_t)field.value; break;
-      case 11: test->service = text_of(test, &field); break;
-      case 12: test->method = text_of(test, &field); break;
-      case 14: test->use_get = field.value != 0; break;
-      case 15: good = read_header(test, inside(&field)); break;
-      case 16: good = read_message(test, inside(&field), &capacity); break;
-      case 17: test->timeout_ms = (int64_t)field.value; break;
-      case 18: test->request_delay_ms = (uint32_t)field.value; break;
-      case 19: good = read_cancel(test, inside(&field)); break;
-      default: break; /* 2: always HTTP/1.1; 13: the method says it; 20: for reference clients */
+      case 1:
+        test->test_name = text_of(test, &field);
+        break;
+      case 3:
+        test->protocol = (int)field.value;
+        break;
+      case 4:
+        test->codec = (int)field.value;
+        break;
+      case 5:
+        test->compression = (int)field.value;
+        break;
+      case 6:
+        test->host = text_of(test, &field);
+        break;
+      case 7:
+        test->port = (uint32_t)field.value;
+        break;
+      case 8:
+        test->server_certificate = pem_of(test, &field);
+        break;
+      case 9:
+        good = read_credentials(test, inside(&field));
+        break;
+      case 10:
+        test->message_receive_limit = (uint32_t)field.value;
+        break;
+      case 11:
+        test->service = text_of(test, &field);
+        break;
+      case 12:
+        test->method = text_of(test, &field);
+        break;
+      case 14:
+        test->use_get = field.value != 0;
+        break;
+      case 15:
+        good = read_header(test, inside(&field));
+        break;
+      case 16:
+        good = read_message(test, inside(&field), &capacity);
+        break;
+      case 17:
+        test->timeout_ms = (int64_t)field.value;
+        break;
+      case 18:
+        test->request_delay_ms = (uint32_t)field.value;
+        break;
+      case 19:
+        good = read_cancel(test, inside(&field));
+        break;
+      default:
+        break; /* 2: always HTTP/1.1; 13: the method says it; 20: for reference clients */
     }
   }
   return good;

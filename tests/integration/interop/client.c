@@ -70,7 +70,7 @@ static request_t *fill(full *f, const char *text) {
   f->counts[0] = &f->count;
   f->at.seconds = 1700000000;
   f->at.nanos = 123456000;
-  f->nested.text = (char *)(uintptr_t) "inner \"quoted\" \xf0\x9f\xa7\xa9";
+  f->nested.text = (char *)(uintptr_t)"inner \"quoted\" \xf0\x9f\xa7\xa9";
   r->text = (char *)(uintptr_t)text;
   r->data = (ProtobufCBinaryData){sizeof f->data, f->data};
   r->number = INT64_MIN + 1;
@@ -98,7 +98,8 @@ static bool same(const request_t *a, const request_t *b) {
   for (size_t i = 0; good && i < a->n_counts; i++)
     good = strcmp(a->counts[i]->key, b->counts[i]->key) == 0 &&
            a->counts[i]->value == b->counts[i]->value;
-  if (good && a->at != NULL) good = a->at->seconds == b->at->seconds && a->at->nanos == b->at->nanos;
+  if (good && a->at != NULL)
+    good = a->at->seconds == b->at->seconds && a->at->nanos == b->at->nanos;
   if (good && a->choice_case == TESSERA__INTEROP__V1__REQUEST__CHOICE_NESTED)
     good = same(a->nested, b->nested);
   return good;
@@ -208,7 +209,7 @@ static void check_stream(tess_client *client, int method, size_t count, uint32_t
   full f[3];
   Tessera__Interop__V1__Failure failure = TESSERA__INTEROP__V1__FAILURE__INIT;
   failure.code = TESS_RESOURCE_EXHAUSTED;
-  failure.message = (char *)(uintptr_t) "gone: 100% \xc3\xa9";
+  failure.message = (char *)(uintptr_t)"gone: 100% \xc3\xa9";
   static const char *const texts[] = {"first", "second", "third"};
   tess_status status = TESS_STATUS_INIT;
   tess_client_stream *stream = tess_client_stream_open(client, METHOD(method), NULL, &status);
@@ -245,7 +246,7 @@ static void check_errors(tess_client *client) {
   request_t request = TESSERA__INTEROP__V1__REQUEST__INIT;
   Tessera__Interop__V1__Failure failure = TESSERA__INTEROP__V1__FAILURE__INIT;
   failure.code = TESS_RESOURCE_EXHAUSTED;
-  failure.message = (char *)(uintptr_t) "gone: 100% \xc3\xa9";
+  failure.message = (char *)(uintptr_t)"gone: 100% \xc3\xa9";
   request.failure = &failure;
   tess_status status = TESS_STATUS_INIT;
   reply_t reply;
@@ -271,7 +272,8 @@ static void check_leaving(tess_client *client) {
   request.replies = 100000;
   tess_status status = TESS_STATUS_INIT;
   reply_t reply;
-  tess_client_stream *stream = tess_client_stream_open(client, METHOD(SERVER_STREAM), NULL, &status);
+  tess_client_stream *stream =
+      tess_client_stream_open(client, METHOD(SERVER_STREAM), NULL, &status);
   bool good = stream != NULL && tess_client_stream_write(stream, &request, &status) == TESS_OK &&
               tess_client_stream_done_writing(stream, &status) == TESS_OK &&
               tess_client_stream_read(stream, &reply, &status) == TESS_OK;

@@ -123,7 +123,8 @@ static void send_replies(stream *s) {
   }
   if (s->over) return;
   s->over = true;
-  tess_code code = first != NULL && first->failure != NULL ? fail(s->call, first->failure) : TESS_OK;
+  tess_code code =
+      first != NULL && first->failure != NULL ? fail(s->call, first->failure) : TESS_OK;
   tess_call_finish(s->call, code, NULL);
 }
 
@@ -229,12 +230,12 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < sizeof compressors / sizeof compressors[0]; i++)
     if (tess_server_add_compressor(server, compressors[i]) != TESS_OK) return 1;
   tess_status status = TESS_STATUS_INIT;
-  tess_http_server *http =
-      tess_http_server_start(&(tess_http_server_options){.listen = listen,
-                                                         .handler = tess_server_http_handler(server),
-                                                         .cors_origin = "*",
-                                                         .log = print_line},
-                             &status);
+  tess_http_server *http = tess_http_server_start(
+      &(tess_http_server_options){.listen = listen,
+                                  .handler = tess_server_http_handler(server),
+                                  .cors_origin = "*",
+                                  .log = print_line},
+      &status);
   if (http == NULL) {
     fprintf(stderr, "interop-server: %s\n", status.message);
     return 1;
