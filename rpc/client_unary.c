@@ -198,6 +198,10 @@ static void read_frames(unary_call *call) {
   while (left != 0 && !ended) {
     tess__envelope envelope = {0};
     if (left >= TESS__ENVELOPE_BYTES) envelope = tess__envelope_read(data);
+    if (envelope.size > base->client->options.max_response_bytes) {
+      tess__client_fail(base, TESS_RESOURCE_EXHAUSTED, "the response is larger than the limit");
+      return;
+    }
     if (left < TESS__ENVELOPE_BYTES || envelope.size > left - TESS__ENVELOPE_BYTES) {
       tess__client_fail(base, TESS_INTERNAL, "the response ends within a message");
       return;

@@ -11,6 +11,8 @@
 #include "rpc/json_convert.h"
 #include "rpc/memory.h"
 
+enum { DEFAULT_MAX_VALUES = 2 << 20 };
+
 static tess_code mismatch(tess__json_in *in, const tess_field_schema *field, const char *wanted) {
   return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "JSON field %s: not %s", field->name,
                          wanted);
@@ -527,6 +529,34 @@ static void mark_long_integers(const char *text, size_t size, tess__output *mark
   }
 }
 
+/* Whether the text holds more values and names than that: each stands behind one
+ * of these characters, or begins the text. */
+static bool has_more_values(tess_slice json, size_t max_values) {
+  const char *text = json.data;
+  size_t values = 1;
+  bool in_string = false;
+  if (json.size / 2 < max_values) return false; /* a value and what parts it from the next */
+  for (size_t at = 0; at < json.size; at++) {
+    switch (text[at]) {
+      case '"':
+        in_string = !in_string;
+        break;
+      case '\\':
+        at += in_string;
+        break;
+      case ',':
+      case ':':
+      case '[':
+      case '{':
+        values += !in_string;
+        break;
+      default:
+        break;
+    }
+  }
+  return values > max_values;
+}
+
 static json_t *parse(tess__json_in *in, tess_slice text, json_error_t *error) {
   const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
   json_t *root = json_loadb(text.data, text.size, flags, error);
@@ -551,6 +581,10 @@ tess_code tess_json_to_proto(const tess_message_schema *schema, tess_slice json,
   json_error_t error;
   tess__json_in in = {
       options != NULL ? options : &defaults, proto->storage.allocator, &out, status, 0, false};
+  size_t max_values = in.options->max_values != 0 ? in.options->max_values : DEFAULT_MAX_VALUES;
+  if (has_more_values(json, max_values))
+    return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "JSON: more than %zu values",
+                           max_values);
   tess__output_init(&out, in.allocator, in.options->max_bytes);
   json_t *root = parse(&in, json, &error);
   tess_code code;

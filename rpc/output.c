@@ -20,7 +20,8 @@ static bool grow(tess__output *output, size_t size) {
     output->failed = true;
     return false;
   }
-  if (output->capacity - output->size >= size) {
+  /* Nothing may be asked for, but never of no block at all. */
+  if (output->data != NULL && output->capacity - output->size >= size) {
     return true;
   }
   size_t capacity = output->capacity < 128 ? 256 : output->capacity * 2;

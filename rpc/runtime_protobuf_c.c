@@ -23,12 +23,15 @@ typedef struct memory {
   const tess_allocator *allocator; /* NULL: from the arena */
   tess_arena *arena;
   const void *keep; /* not freed: the caller's own struct */
+  bool failed;      /* there was none, once */
 } memory;
 
 static void *memory_alloc(void *ctx, size_t size) {
-  const memory *from = ctx;
-  return from->arena != NULL ? tess_arena_alloc(from->arena, size)
-                             : tess__alloc(from->allocator, size);
+  memory *from = ctx;
+  void *made = from->arena != NULL ? tess_arena_alloc(from->arena, size)
+                                   : tess__alloc(from->allocator, size);
+  from->failed = from->failed || made == NULL;
+  return made;
 }
 
 static void memory_free(void *ctx, void *ptr) {
@@ -40,7 +43,7 @@ static void memory_free(void *ctx, void *ptr) {
 
 static memory *memory_init(memory *from, tess_arena *arena, const tess_allocator *allocator) {
   *from = (memory){
-      {memory_alloc, memory_free, from}, tess__allocator_or_default(allocator), arena, NULL};
+      {memory_alloc, memory_free, from}, tess__allocator_or_default(allocator), arena, NULL, false};
   return from;
 }
 
@@ -59,11 +62,14 @@ static void clear(const tess_message_type *type, const tess_allocator *allocator
 
 static tess_code unpack(const tess_message_type *type, tess_slice data, memory *from, void *message,
                         tess_status *status) {
-  /* NULL means malformed or no memory, and protobuf-c does not say which; what
-   * can be malformed was found by the scan, but for a required field that is
-   * missing and a wire type that does not fit the field. */
+  /* NULL means malformed or no memory, and protobuf-c does not say which: the
+   * allocator knows. */
   ProtobufCMessage *unpacked =
       protobuf_c_message_unpack(descriptor_of(type), &from->base, data.size, data.data);
+  if (unpacked == NULL && from->failed) {
+    return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "%s: over the limit or out of memory",
+                           type->full_name);
+  }
   if (unpacked == NULL) {
     return tess_status_set(status, TESS_INVALID_ARGUMENT, "%s: malformed message", type->full_name);
   }

@@ -31,6 +31,10 @@ typedef struct tess_json_options {
   bool enums_as_numbers;      /* writing */
   bool write_defaults;        /* writing: also fields without presence at their default */
   size_t max_bytes;           /* of the result; default no limit */
+  /* Reading: values and names in a text. A guard: two bytes of JSON can become
+   * fifty of memory. Over it: TESS_RESOURCE_EXHAUSTED. Default 2 Mi, which 4 MiB
+   * of text cannot exceed. */
+  size_t max_values;
   /* Files whose messages an Any may hold (their imports included). */
   const tess_file_schema *const *registry;
   size_t registry_count;
