@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * tessera call: any unary method of any service, JSON in and out. The messages
- * travel as binary protobuf; what they look like comes from a descriptor set, or
- * from the contract that this program was built with.
+ * travel as binary protobuf; what they look like comes from a descriptor set, from
+ * the contract that this program was built with, or from the peer itself.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -15,6 +15,8 @@
 #include "cli/commands.h"
 #include "cli/remote.h"
 #include "cli/report.h"
+#include "cli/schema_source.h"
+#include "program/number.h"
 #include "tessera/matmul/v1/matmul.rpc.pb-c.h"
 
 #define MAX_REPLY_BYTES ((size_t)1 << 30)
@@ -27,43 +29,10 @@ static const char help_text[] =
     "\n"
     "  --descriptor-set FILE  what the messages look like, as written by\n"
     "                         protoc --include_imports --descriptor_set_out=FILE ...\n"
-    "                         Not needed for tessera.matmul.v1\n"
+    "                         Without it the peer is asked: GET URL/descriptors.binpb, then\n"
+    "                         server reflection\n"
     "  --header 'NAME: VALUE' metadata; repeat it for more\n"
-    "  --timeout MS           give up after so many milliseconds\n";
-
-/* ---- messages that are bytes already ---- */
-
-static void raw_init(const tess_message_type *type, void *message) {
-  (void)type;
-  *(tess_slice *)message = (tess_slice){"", 0};
-}
-
-static tess_code raw_decode(const tess_message_type *type, tess_slice data, tess_arena *arena,
-                            const tess_allocator *allocator, void *message, tess_status *status) {
-  tess_slice *bytes = message;
-  (void)type;
-  (void)allocator;
-  const char *copy = tess_arena_strndup(arena, data.data, data.size);
-  *bytes = (tess_slice){copy != NULL ? copy : "", copy != NULL ? data.size : 0};
-  return copy != NULL ? TESS_OK : tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
-}
-
-static tess_code raw_encode(const tess_message_type *type, const void *message,
-                            tess_segments *segments, tess_status *status) {
-  const tess_slice *bytes = message;
-  tess_code code = tess_segments_borrow(segments, bytes->data, bytes->size);
-  (void)type;
-  return code == TESS_OK ? code : tess_status_set(status, code, "out of memory");
-}
-
-static void raw_clear(const tess_message_type *type, const tess_allocator *allocator,
-                      void *message) {
-  (void)allocator; /* what it points to is the arena's */
-  raw_init(type, message);
-}
-
-static const tess_message_runtime raw_runtime = {"raw", raw_init, raw_decode, raw_encode,
-                                                 raw_clear};
+    "  --timeout MS           give up after so many milliseconds\n" PROGRAM_TLS_CLIENT_HELP;
 
 /* ---- the call ---- */
 
@@ -71,6 +40,8 @@ typedef struct call {
   const char *set_file;
   int64_t timeout_ms;
   tess_metadata headers;
+  program_tls tls;
+  cli_remote remote;
   char *url;         /* ours; cut before the path */
   const char *path;  /* "/package.Service/Method" */
   tess_slice json;   /* the request */
@@ -135,24 +106,26 @@ static bool read_request(call *c, const char *argument) {
   return c->json_memory != NULL;
 }
 
-static tess_code find_in_set(call *c, tess_status *status) {
+static tess_code take_from_set(call *c, const char *whose, tess_status *status) {
+  const tess_schema_method *method = tess_schema_set_method(c->set, c->path);
+  if (method == NULL)
+    return tess_status_set(status, TESS_NOT_FOUND, "%s declares no method %s", whose, c->path + 1);
+  c->method = *method;
+  c->registry[0] = tess_schema_set_file(c->set);
+  return TESS_OK;
+}
+
+static tess_code find_in_file(call *c, tess_status *status) {
   size_t size;
   char *bytes = read_all(c->set_file, &size);
   if (bytes == NULL)
     return tess_status_set(status, TESS_NOT_FOUND, "%s cannot be read", c->set_file);
   c->set = tess_schema_set_new((tess_slice){bytes, size}, NULL, status);
   free(bytes);
-  if (c->set == NULL) return status->code;
-  const tess_schema_method *method = tess_schema_set_method(c->set, c->path);
-  if (method == NULL)
-    return tess_status_set(status, TESS_NOT_FOUND, "%s declares no method %s", c->set_file,
-                           c->path + 1);
-  c->method = *method;
-  c->registry[0] = tess_schema_set_file(c->set);
-  return TESS_OK;
+  return c->set != NULL ? take_from_set(c, c->set_file, status) : status->code;
 }
 
-static tess_code find_built_in(call *c, tess_status *status) {
+static bool find_built_in(call *c) {
   const tess_service *const services[] = {&tessera_matmul_v1_matmul_service_pb_c,
                                           &tessera_matmul_v1_controller_service_pb_c};
   for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
@@ -162,17 +135,27 @@ static tess_code find_built_in(call *c, tess_status *status) {
       c->method = (tess_schema_method){method->path, method->stream_kind, method->idempotency,
                                        method->request->schema, method->response->schema};
       c->registry[0] = services[i]->file;
-      return TESS_OK;
+      return true;
     }
   }
-  return tess_status_set(status, TESS_NOT_FOUND,
-                         "%s is not known here: give --descriptor-set FILE, made by protoc "
-                         "--include_imports --descriptor_set_out=FILE",
-                         c->path + 1);
+  return false;
+}
+
+static tess_code find_at_peer(call *c, tess_status *status) {
+  const char *end = strrchr(c->path, '/');
+  char *service = strndup(c->path + 1, (size_t)(end - c->path - 1));
+  if (service == NULL) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+  c->set = cli_schema_ask(&c->remote, service, &c->headers, c->timeout_ms, status);
+  free(service);
+  return c->set != NULL ? take_from_set(c, c->url, status) : status->code;
 }
 
 static tess_code find_method(call *c, tess_status *status) {
-  tess_code code = c->set_file != NULL ? find_in_set(c, status) : find_built_in(c, status);
+  tess_code code = TESS_OK;
+  if (c->set_file != NULL)
+    code = find_in_file(c, status);
+  else if (!find_built_in(c))
+    code = find_at_peer(c, status);
   if (code == TESS_OK && c->method.stream_kind != TESS_UNARY)
     code = tess_status_set(status, TESS_UNIMPLEMENTED, "%s is a stream; call takes unary methods",
                            c->path + 1);
@@ -191,16 +174,11 @@ static tess_slice joined(const tess_segments *segments, tess_arena *arena) {
 
 static tess_code send(call *c, const tess_slice *request, tess_slice *response, tess_arena *arena,
                       tess_status *status) {
-  const tess_message_type type = {"message", sizeof(tess_slice), NULL, &raw_runtime, NULL};
+  const tess_message_type type = {"message", sizeof(tess_slice), NULL, &tess_runtime_bytes, NULL};
   const tess_method method = {"", c->path, TESS_UNARY, c->method.idempotency, &type, &type};
   const tess_call_options options = {
       .timeout_ms = c->timeout_ms, .headers = &c->headers, .arena = arena};
-  cli_remote remote;
-  tess_code code = cli_remote_open(&remote, c->url, MAX_REPLY_BYTES, status);
-  if (code == TESS_OK)
-    code = cli_remote_call(&remote, &method, &options, request, response, status);
-  cli_remote_close(&remote);
-  return code;
+  return cli_remote_call(&c->remote, &method, &options, request, response, status);
 }
 
 static tess_code run(call *c, tess_status *status) {
@@ -210,7 +188,8 @@ static tess_code run(call *c, tess_status *status) {
   tess_segments_init(&request, NULL, 0);
   tess_segments_init(&response, NULL, 0);
   tess_arena_init(&arena, NULL, 0);
-  tess_code code = find_method(c, status);
+  tess_code code = cli_remote_open(&c->remote, c->url, &c->tls, MAX_REPLY_BYTES, status);
+  if (code == TESS_OK) code = find_method(c, status);
   if (code == TESS_OK)
     code = tess_json_to_proto(c->method.request, c->json, &c->json_options, &request, status);
   if (code == TESS_OK) {
@@ -225,6 +204,7 @@ static tess_code run(call *c, tess_status *status) {
     fwrite(text.data, 1, text.size, stdout);
     putchar('\n');
   }
+  cli_remote_close(&c->remote);
   tess_arena_cleanup(&arena);
   tess_segments_cleanup(&response);
   tess_segments_cleanup(&request);
@@ -245,10 +225,11 @@ static int parse(call *c, int argc, char **argv, bool *helped) {
   static const struct option long_options[] = {{"descriptor-set", required_argument, NULL, 'd'},
                                                {"header", required_argument, NULL, 'H'},
                                                {"timeout", required_argument, NULL, 't'},
+                                               PROGRAM_TLS_CLIENT_OPTIONS,
                                                {"help", no_argument, NULL, 'h'},
                                                {NULL, 0, NULL, 0}};
   int option;
-  char *end;
+  uint64_t timeout = 0;
   optind = 1;
   opterr = 0;
   while ((option = getopt_long(argc, argv, ":hH:", long_options, NULL)) != -1) {
@@ -261,9 +242,9 @@ static int parse(call *c, int argc, char **argv, bool *helped) {
           return cli_wrong_usage("--header takes 'name: value', not '%s'", optarg);
         break;
       case 't':
-        c->timeout_ms = strtoll(optarg, &end, 10);
-        if (end == optarg || *end != '\0' || c->timeout_ms <= 0)
+        if (!program_number(optarg, false, 1, INT32_MAX, &timeout))
           return cli_wrong_usage("--timeout takes milliseconds, not '%s'", optarg);
+        c->timeout_ms = (int64_t)timeout;
         break;
       case 'h':
         *helped = true;
@@ -272,9 +253,12 @@ static int parse(call *c, int argc, char **argv, bool *helped) {
       case ':':
         return cli_wrong_usage("option '%s' needs a value", argv[optind - 1]);
       default:
+        if (program_tls_take(&c->tls, option, optarg)) break;
         return cli_wrong_usage("unknown option '%s'; see tessera call --help", argv[optind - 1]);
     }
   }
+  const char *wrong = program_tls_check(&c->tls);
+  if (wrong != NULL) return cli_wrong_usage("%s", wrong);
   if (argc - optind < 1 || argc - optind > 2)
     return cli_wrong_usage("call takes URL/package.Service/Method and a request in JSON");
   if (!split_url(c, argv[optind]))

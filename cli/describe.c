@@ -6,8 +6,8 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
+#include "cli/plain.h"
 #include "cli/progress.h"
-#include "cli/remote.h"
 #include "cli/report.h"
 #include "cli/wire.h"
 #include "matmul/matrix.h"
@@ -17,7 +17,7 @@
 #define TIMEOUT_MS 10000
 
 static const char help_text[] =
-    "Usage: tessera describe URL\n"
+    "Usage: tessera describe URL [OPTION]...\n"
     "Tells what runs at a URL: a tessera-worker or a tessera-server with its workers.\n";
 
 static void print_kernels(const Tessera__Matmul__V1__DescribeResponse *reply) {
@@ -62,36 +62,25 @@ static void print_reply(const char *url, const Tessera__Matmul__V1__DescribeResp
   print_workers(reply);
 }
 
-int cli_describe(int argc, char **argv) {
-  static const struct option long_options[] = {{"help", no_argument, NULL, 'h'},
-                                               {NULL, 0, NULL, 0}};
-  optind = 1;
-  opterr = 0;
-  int option;
-  while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-    if (option != 'h')
-      return cli_wrong_usage("unknown option '%s'; see tessera describe --help", argv[optind - 1]);
-    fputs(help_text, stdout);
-    return CLI_DONE;
-  }
-  if (argc - optind != 1) return cli_wrong_usage("describe takes one URL: tessera describe URL");
-  const char *url = argv[optind];
+static tess_code talk(cli_remote *remote, const tess_call_options *options, void *ctx,
+                      tess_status *status) {
+  Tessera__Matmul__V1__DescribeRequest request = TESSERA__MATMUL__V1__DESCRIBE_REQUEST__INIT;
+  Tessera__Matmul__V1__DescribeResponse reply;
+  (void)ctx;
+  tess_code code =
+      cli_remote_call(remote, cli_method_describe(), options, &request, &reply, status);
+  if (code == TESS_OK) print_reply(remote->url, &reply);
+  return code;
+}
 
-  tess_status status = TESS_STATUS_INIT;
-  cli_remote remote;
-  tess_arena arena;
-  tess_arena_init(&arena, NULL, 0);
-  tess_code code = cli_remote_open(&remote, url, MAX_REPLY_BYTES, &status);
-  if (code == TESS_OK) {
-    Tessera__Matmul__V1__DescribeRequest request = TESSERA__MATMUL__V1__DESCRIBE_REQUEST__INIT;
-    Tessera__Matmul__V1__DescribeResponse reply;
-    const tess_call_options options = {.timeout_ms = TIMEOUT_MS, .arena = &arena};
-    code = cli_remote_call(&remote, cli_method_describe(), &options, &request, &reply, &status);
-    if (code == TESS_OK) print_reply(url, &reply);
-  }
-  cli_remote_close(&remote);
-  if (code != TESS_OK) cli_failed("%s", cli_status_text(&status));
-  tess_arena_cleanup(&arena);
-  tess_status_cleanup(&status);
-  return code == TESS_OK ? CLI_DONE : CLI_FAILED;
+int cli_describe(int argc, char **argv) {
+  cli_plain plain = {.name = "describe",
+                     .help = help_text,
+                     .arguments = "one URL: tessera describe URL",
+                     .min_arguments = 1,
+                     .max_arguments = 1,
+                     .max_reply_bytes = MAX_REPLY_BYTES,
+                     .timeout_ms = TIMEOUT_MS};
+  int exit_code = cli_plain_parse(&plain, argc, argv);
+  return exit_code >= 0 ? exit_code : cli_plain_run(&plain, argv[optind], talk, NULL);
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "cli/commands.h"
-#include "cli/remote.h"
+#include "cli/plain.h"
 #include "cli/report.h"
 #include "cli/wire.h"
 
@@ -15,7 +15,7 @@
 #define TIMEOUT_MS 10000
 
 static const char help_text[] =
-    "Usage: tessera mode URL [MODE]\n"
+    "Usage: tessera mode URL [MODE] [OPTION]...\n"
     "Prints where a tessera-server computes, or changes it while it works:\n"
     "  serial    the server computes every tile itself\n"
     "  proxy     tiles go to workers, and home only when no worker takes them\n"
@@ -47,40 +47,30 @@ static tess_code set_mode(cli_remote *remote, const tess_call_options *options,
   return code;
 }
 
+/* ctx: the mode to set, or MODE_UNSPECIFIED to ask. */
+static tess_code talk(cli_remote *remote, const tess_call_options *options, void *ctx,
+                      tess_status *status) {
+  const Tessera__Matmul__V1__Mode *mode = ctx;
+  return *mode == TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED
+             ? read_mode(remote, options, status)
+             : set_mode(remote, options, *mode, status);
+}
+
 int cli_mode(int argc, char **argv) {
-  static const struct option long_options[] = {{"help", no_argument, NULL, 'h'},
-                                               {NULL, 0, NULL, 0}};
-  optind = 1;
-  opterr = 0;
-  int option;
-  while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-    if (option != 'h')
-      return cli_wrong_usage("unknown option '%s'; see tessera mode --help", argv[optind - 1]);
-    fputs(help_text, stdout);
-    return CLI_DONE;
-  }
-  int count = argc - optind;
-  if (count != 1 && count != 2) return cli_wrong_usage("mode takes a URL: tessera mode URL [MODE]");
-  const char *url = argv[optind];
+  cli_plain plain = {.name = "mode",
+                     .help = help_text,
+                     .arguments = "a URL: tessera mode URL [MODE]",
+                     .min_arguments = 1,
+                     .max_arguments = 2,
+                     .max_reply_bytes = MAX_REPLY_BYTES,
+                     .timeout_ms = TIMEOUT_MS};
+  int exit_code = cli_plain_parse(&plain, argc, argv);
+  if (exit_code >= 0) return exit_code;
   Tessera__Matmul__V1__Mode mode = TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED;
-  if (count == 2) {
+  if (argc - optind == 2) {
     mode = cli_mode_from_name(argv[optind + 1]);
     if (mode == TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED)
       return cli_wrong_usage("a mode is serial, proxy or adaptive, not '%s'", argv[optind + 1]);
   }
-
-  tess_status status = TESS_STATUS_INIT;
-  cli_remote remote;
-  tess_arena arena;
-  tess_arena_init(&arena, NULL, 0);
-  const tess_call_options options = {.timeout_ms = TIMEOUT_MS, .arena = &arena};
-  tess_code code = cli_remote_open(&remote, url, MAX_REPLY_BYTES, &status);
-  if (code == TESS_OK)
-    code = count == 1 ? read_mode(&remote, &options, &status)
-                      : set_mode(&remote, &options, mode, &status);
-  cli_remote_close(&remote);
-  if (code != TESS_OK) cli_failed("%s", cli_status_text(&status));
-  tess_arena_cleanup(&arena);
-  tess_status_cleanup(&status);
-  return code == TESS_OK ? CLI_DONE : CLI_FAILED;
+  return cli_plain_run(&plain, argv[optind], talk, &mode);
 }

@@ -10,6 +10,7 @@
 
 #include "cli/matrix_file.h"
 #include "cli/report.h"
+#include "program/number.h"
 
 static const char help_text[] =
     "Usage: tessera multiply A B -o C (--server URL | --worker URL ... | --local) [OPTION]...\n"
@@ -31,6 +32,9 @@ static const char help_text[] =
     "How:\n"
     "  --threads N          threads of --local (all processors)\n"
     "  --timeout MS         give up after so many milliseconds\n"
+    "  --tls-ca FILE        https: who signs the other side's certificate (the system's signers)\n"
+    "  --tls-cert FILE, --tls-key FILE\n"
+    "                       https: the certificate to show, where one is asked for\n"
     "  -q, --quiet          no progress bar, no notes, no summary\n"
     "  -h, --help\n"
     "\n"
@@ -63,6 +67,7 @@ static const struct option long_options[] = {
     {"dtype", required_argument, NULL, OPTION_DTYPE},
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    PROGRAM_TLS_CLIENT_OPTIONS,
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -73,14 +78,6 @@ static bool parse_double(const char *text, double *number) {
   errno = 0;
   *number = strtod(text, &end);
   return end != text && *end == '\0';
-}
-
-static bool parse_whole(const char *text, uint64_t max, uint64_t *number) {
-  if (text[0] < '0' || text[0] > '9') return false;
-  char *end = NULL;
-  errno = 0;
-  *number = strtoumax(text, &end, 10);
-  return errno == 0 && *end == '\0' && *number >= 1 && *number <= max;
 }
 
 static int set_place(cli_multiply_options *options, cli_place place) {
@@ -95,8 +92,7 @@ static int take_number(const char *name, const char *text, double *number) {
   return cli_wrong_usage("--%s takes a number, not '%s'", name, text);
 }
 
-static int take_option(cli_multiply_options *options, int option, const char *value,
-                       bool *beta_given) {
+static int take_option(cli_multiply_options *options, int option, char *value, bool *beta_given) {
   uint64_t number = 0;
   switch (option) {
     case 'o':
@@ -138,17 +134,18 @@ static int take_option(cli_multiply_options *options, int option, const char *va
         return cli_wrong_usage("--dtype is float32 or float64, not '%s'", value);
       return -1;
     case OPTION_THREADS:
-      if (!parse_whole(value, 1024, &number))
+      if (!program_number(value, false, 1, 1024, &number))
         return cli_wrong_usage("--threads takes a whole number from 1 to 1024, not '%s'", value);
       options->threads = (unsigned)number;
       return -1;
     case OPTION_TIMEOUT:
-      if (!parse_whole(value, INT32_MAX, &number))
+      if (!program_number(value, false, 1, INT32_MAX, &number))
         return cli_wrong_usage("--timeout takes milliseconds from 1 to %d, not '%s'", INT32_MAX,
                                value);
       options->timeout_ms = (int64_t)number;
       return -1;
     default:
+      if (program_tls_take(&options->tls, option, value)) return -1;
       return cli_wrong_usage("unknown option; see tessera multiply --help");
   }
 }
@@ -164,6 +161,8 @@ static int check(const cli_multiply_options *options, bool beta_given) {
     return cli_wrong_usage("--beta scales a matrix that is added: give it with --add C0");
   if (options->threads != 0 && options->place != CLI_PLACE_LOCAL)
     return cli_wrong_usage("--threads goes with --local");
+  const char *wrong = program_tls_check(&options->tls);
+  if (wrong != NULL) return cli_wrong_usage("%s", wrong);
   const char *const paths[] = {options->a_path, options->b_path, options->c_path,
                                options->add_path};
   for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "matmul/matrix.h"
+#include "program/tls.h"
 
 #define CLI_MAX_WORKERS 256
 
@@ -37,6 +38,7 @@ typedef struct cli_multiply_options {
   unsigned threads;   /* of --local; 0: all processors */
   int64_t timeout_ms; /* 0: none */
   bool quiet;
+  program_tls tls;
 } cli_multiply_options;
 
 /* Exit code, or -1: go on. */

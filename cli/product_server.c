@@ -181,7 +181,7 @@ tess_code cli_product_server(const cli_product *product, cli_answer *answer, tes
   if (product->result_bytes > SIZE_MAX - REPLY_OVERHEAD_BYTES)
     return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "the result is too large");
   cli_remote remote;
-  tess_code code = cli_remote_open(&remote, product->options->server,
+  tess_code code = cli_remote_open(&remote, product->options->server, &product->options->tls,
                                    product->result_bytes + REPLY_OVERHEAD_BYTES, status);
   if (code == TESS_OK) {
     wire_request request;

@@ -213,7 +213,9 @@ tess_code cli_product_workers(const cli_product *product, cli_answer *answer, te
               .flops = (double)tess_gemm_flops(shape.m, shape.n, shape.k)};
   if (!init_sync(&s)) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
   tess_code code = TESS_OK;
-  tess_transport *transport = tess_transport_curl_new(NULL, status);
+  const tess_tls_options tls = program_tls_client(&product->options->tls);
+  const tess_transport_curl_options transport_options = {.tls = &tls};
+  tess_transport *transport = tess_transport_curl_new(&transport_options, status);
   if (transport == NULL) code = status->code;
   if (code == TESS_OK) code = make_controller(&s, transport);
   if (code == TESS_OK) code = submit(&s, timeout_ms > 0 ? cli_now_ms() + (double)timeout_ms : 0.0);

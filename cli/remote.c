@@ -13,11 +13,14 @@
 /* Time between two looks at Ctrl-C, and two drawings. */
 #define LOOK_MS 100
 
-tess_code cli_remote_open(cli_remote *remote, const char *url, size_t max_response_bytes,
-                          tess_status *status) {
+tess_code cli_remote_open(cli_remote *remote, const char *url, const program_tls *tls,
+                          size_t max_response_bytes, tess_status *status) {
   memset(remote, 0, sizeof *remote);
   remote->url = url;
-  tess_transport *transport = tess_transport_curl_new(NULL, status);
+  const tess_tls_options tls_options =
+      tls != NULL ? program_tls_client(tls) : (tess_tls_options){0};
+  const tess_transport_curl_options transport_options = {.tls = tls != NULL ? &tls_options : NULL};
+  tess_transport *transport = tess_transport_curl_new(&transport_options, status);
   if (transport == NULL) return status->code;
   cli_meter_init(&remote->meter, transport);
   const tess_client_options options = {.transport = &remote->meter.transport,
@@ -98,6 +101,8 @@ static void show_progress(pending *call) {
 tess_code cli_remote_explain(const char *url, tess_status *status) {
   const char *advice = "";
   if (status->code == TESS_UNAVAILABLE) advice = "; does a server run there?";
+  if (status->message != NULL && strstr(status->message, "certificate problem") != NULL)
+    advice = "; --tls-ca names who signs its certificate";
   if (status->code == TESS_UNIMPLEMENTED) advice = "; tessera describe tells what it can do";
   if (status->code == TESS_DEADLINE_EXCEEDED) advice = "; --timeout gives it longer";
   const char *name = tess_code_name(status->code);

@@ -3,7 +3,7 @@
  * One peer at a URL, and calls to it that Ctrl-C and a time limit end and the
  * progress bar follows. Threads: the main thread.
  *
- *   code = cli_remote_open(&remote, url, max_response_bytes, &status);
+ *   code = cli_remote_open(&remote, url, &tls, max_response_bytes, &status);
  *   code = cli_remote_call(&remote, method, &options, &request, &response, &status);
  *   cli_remote_close(&remote);
  */
@@ -16,6 +16,7 @@
 
 #include "cli/meter.h"
 #include "cli/progress.h"
+#include "program/tls.h"
 
 typedef struct cli_remote {
   const char *url; /* borrowed */
@@ -23,10 +24,10 @@ typedef struct cli_remote {
   tess_client *client;
 } cli_remote;
 
-/* Wrong URLs are refused here; nothing is sent yet. *remote may be closed after
- * an error, too. */
-tess_code cli_remote_open(cli_remote *remote, const char *url, size_t max_response_bytes,
-                          tess_status *status);
+/* Wrong URLs are refused here; tls is for https, NULL: the system's signers; nothing is sent yet.
+ * *remote may be closed after an error, too. */
+tess_code cli_remote_open(cli_remote *remote, const char *url, const program_tls *tls,
+                          size_t max_response_bytes, tess_status *status);
 void cli_remote_close(cli_remote *remote);
 
 /* Blocks. Errors carry the URL, and what a person may do about it. */

@@ -82,7 +82,9 @@ static tess_code start_host(server *s, tess_status *status) {
   }
   s->config = server_options_config(options, s->engine->name);
   if (s->config == NULL) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no memory");
-  s->transport = tess_transport_curl_new(NULL, status);
+  const tess_tls_options tls = program_tls_client(&options->worker_tls);
+  const tess_transport_curl_options transport_options = {.tls = &tls};
+  s->transport = tess_transport_curl_new(&transport_options, status);
   if (s->transport == NULL) return status->code;
   const tess_module_host_options host_options = {.engine = s->engine->ops,
                                                  .module = {s->module, s->module_size},
@@ -106,18 +108,21 @@ static bool start_parts(server *s, tess_status *status) {
   if (start_host(s, status) != TESS_OK) return false;
   s->health = server_health_new(tess_module_host_handler(s->host), status);
   if (s->health == NULL) return false;
-  const tess_http_server_options http_options = {.listen = s->options.listen,
-                                                 .handler = server_health_handler(s->health),
-                                                 .drain_path = SERVER_HEALTH_PATH,
-                                                 .max_connections = s->options.max_connections,
-                                                 .cors_origin = s->options.cors_origin,
-                                                 .static_files = tessera_web_assets,
-                                                 .metrics = tess_module_host_metrics,
-                                                 .metrics_ctx = s->host,
-                                                 .ready = tess_module_host_ready,
-                                                 .ready_ctx = s->host,
-                                                 .log = log_http,
-                                                 .log_ctx = s};
+  const tess_tls_options tls = program_tls_server(&s->options.tls);
+  const tess_http_server_options http_options = {
+      .listen = s->options.listen,
+      .tls = program_tls_listens(&s->options.tls) ? &tls : NULL,
+      .handler = server_health_handler(s->health),
+      .drain_path = SERVER_HEALTH_PATH,
+      .max_connections = s->options.max_connections,
+      .cors_origin = s->options.cors_origin,
+      .static_files = tessera_web_assets,
+      .metrics = tess_module_host_metrics,
+      .metrics_ctx = s->host,
+      .ready = tess_module_host_ready,
+      .ready_ctx = s->host,
+      .log = log_http,
+      .log_ctx = s};
   s->http = tess_http_server_start(&http_options, status);
   if (s->http == NULL) return false;
   atomic_store(&s->started, true);
@@ -143,6 +148,20 @@ static void explain(const server *s, const tess_status *status) {
           own_words ? ": " : "", own_words ? s->first_problem : "");
 }
 
+/* SIGHUP: the certificates were renewed. */
+static void reload(server *s) {
+  char line[512];
+  tess_status status = TESS_STATUS_INIT;
+  bool done = tess_http_server_reload_tls(s->http, NULL, &status) == TESS_OK;
+  snprintf(line, sizeof line, "the certificates %s%s",
+           done ? "were read again" : "stay as they were: ",
+           done                     ? ""
+           : status.message != NULL ? status.message
+                                    : "no memory");
+  log_line(s, line);
+  tess_status_cleanup(&status);
+}
+
 int main(int argc, char **argv) {
   static server s;
   const char *names[MAX_ENGINES + 1] = {NULL};
@@ -163,6 +182,7 @@ int main(int argc, char **argv) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  if (program_tls_listens(&s.options.tls)) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, NULL);
   signal(SIGPIPE, SIG_IGN);
 
@@ -178,7 +198,9 @@ int main(int argc, char **argv) {
   fflush(stdout);
 
   int number = 0;
-  while (sigwait(&signals, &number) != 0) {
+  while (sigwait(&signals, &number) != 0 || number == SIGHUP) {
+    if (number == SIGHUP) reload(&s);
+    number = 0;
   }
   /* A second signal ends it at once. */
   pthread_sigmask(SIG_UNBLOCK, &signals, NULL);

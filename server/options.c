@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/options.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -11,6 +10,7 @@
 #include <tessera/status.h>
 #include <tessera/version.h>
 
+#include "program/number.h"
 #include "server/allow_list.h"
 
 static const char help_text[] =
@@ -19,7 +19,7 @@ static const char help_text[] =
     "itself or spreading their tiles over workers.\n"
     "\n"
     "  --listen HOST:PORT        where to listen; port 0 picks a free one (127.0.0.1:8080)\n"
-    "  --worker URL              http://HOST:PORT of a tessera-worker; once for each\n"
+    "  --worker URL              http(s)://HOST:PORT of a tessera-worker; once for each\n"
     "  --mode MODE               serial: compute here; proxy: on the workers; adaptive: here\n"
     "                            until that is too slow (adaptive, or serial without a worker)\n"
     "  --threshold-ms N          adaptive: what is too slow (200)\n"
@@ -34,7 +34,13 @@ static const char help_text[] =
     "  --max-connections N       connections open at a time (256)\n"
     "  --watchdog-ms N           longest that one call of the module may take (10000)\n"
     "  --cors ORIGIN             let pages of ORIGIN call this server; '*' for all\n"
-    "  --grace-ms N              time for requests in progress after SIGTERM (10000)\n"
+    "  --grace-ms N              time for requests in progress after SIGTERM "
+    "(10000)\n" PROGRAM_TLS_SERVER_HELP
+    "  --tls-ca FILE             who signs the certificates of https workers (the system's\n"
+    "                            signers)\n"
+    "  --worker-cert FILE, --worker-key FILE\n"
+    "                            what to show to workers that ask for a certificate (what is\n"
+    "                            shown to clients)\n"
     "  --help, --version\n"
     "\n"
     "Sizes are bytes; K, M and G multiply by powers of 1024. The first line printed is\n"
@@ -58,6 +64,8 @@ enum {
   OPTION_WATCHDOG_MS,
   OPTION_CORS,
   OPTION_GRACE_MS,
+  OPTION_WORKER_CERT,
+  OPTION_WORKER_KEY,
   OPTION_HELP,
   OPTION_VERSION
 };
@@ -77,37 +85,19 @@ static const struct option long_options[] = {
     {"watchdog-ms", required_argument, NULL, OPTION_WATCHDOG_MS},
     {"cors", required_argument, NULL, OPTION_CORS},
     {"grace-ms", required_argument, NULL, OPTION_GRACE_MS},
+    PROGRAM_TLS_SERVER_OPTIONS,
+    {"tls-ca", required_argument, NULL, PROGRAM_TLS_CA},
+    {"worker-cert", required_argument, NULL, OPTION_WORKER_CERT},
+    {"worker-key", required_argument, NULL, OPTION_WORKER_KEY},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
 };
 
-/* Decimal digits, then K, M, G or nothing when suffixes are allowed. */
-static bool parse_number(const char *text, bool suffixes, uint64_t min, uint64_t max,
-                         uint64_t *number) {
-  if (text[0] < '0' || text[0] > '9') return false;
-  char *end = NULL;
-  errno = 0;
-  uint64_t value = strtoumax(text, &end, 10);
-  if (errno != 0) return false;
-  unsigned shift = 0;
-  if (suffixes && *end != '\0') {
-    if (*end == 'K') shift = 10;
-    if (*end == 'M') shift = 20;
-    if (*end == 'G') shift = 30;
-    if (shift != 0) end++;
-  }
-  if (*end != '\0' || value > UINT64_MAX >> shift) return false;
-  value <<= shift;
-  if (value < min || value > max) return false;
-  *number = value;
-  return true;
-}
-
 static bool take_ms(const char *name, uint64_t min, int64_t *to, FILE *err) {
   const uint64_t max = 86400000;
   uint64_t number = 0;
-  if (!parse_number(optarg, false, min, max, &number)) {
+  if (!program_number(optarg, false, min, max, &number)) {
     fprintf(err,
             "tessera-server: --%s takes milliseconds from %" PRIu64 " to %" PRIu64 ", not '%s'\n",
             name, min, max, optarg);
@@ -118,7 +108,7 @@ static bool take_ms(const char *name, uint64_t min, int64_t *to, FILE *err) {
 }
 
 static bool take_bytes(const char *name, uint64_t min, uint64_t max, uint64_t *to, FILE *err) {
-  if (parse_number(optarg, true, min, max, to)) return true;
+  if (program_number(optarg, true, min, max, to)) return true;
   fprintf(err,
           "tessera-server: --%s takes bytes (K, M, G) from %" PRIu64 " to %" PRIu64 ", not '%s'\n",
           name, min, max, optarg);
@@ -208,7 +198,7 @@ static bool take_option(server_options *options, const char *const *engines, int
     case OPTION_MAX_INFLIGHT_BYTES:
       return take_size("max-inflight-bytes", PTRDIFF_MAX, &options->max_inflight_bytes, err);
     case OPTION_MAX_CONNECTIONS:
-      if (!parse_number(optarg, false, 1, 65536, &number)) {
+      if (!program_number(optarg, false, 1, 65536, &number)) {
         fprintf(err, "tessera-server: --max-connections takes 1 to 65536, not '%s'\n", optarg);
         return false;
       }
@@ -221,8 +211,14 @@ static bool take_option(server_options *options, const char *const *engines, int
       return true;
     case OPTION_GRACE_MS:
       return take_ms("grace-ms", 0, &options->grace_ms, err);
+    case OPTION_WORKER_CERT:
+      options->worker_tls.certificate = optarg;
+      return true;
+    case OPTION_WORKER_KEY:
+      options->worker_tls.key = optarg;
+      return true;
     default:
-      return false;
+      return program_tls_take(&options->tls, option, optarg);
   }
 }
 
@@ -241,6 +237,10 @@ static bool check_together(const server_options *options, FILE *err) {
   } else if (options->module_file != NULL && strcmp(options->engine, "jsc") != 0) {
     wrong = "--module is for the engine jsc; the others carry the module in the program";
   }
+  if (wrong == NULL) wrong = program_tls_check(&options->tls);
+  if (wrong == NULL &&
+      (options->worker_tls.certificate == NULL) != (options->worker_tls.key == NULL))
+    wrong = "--worker-cert and --worker-key belong together";
   if (wrong != NULL) fprintf(err, "tessera-server: %s; see --help\n", wrong);
   return wrong == NULL;
 }
@@ -278,6 +278,11 @@ server_options_result server_options_parse(server_options *options, const char *
   if (optind < argc) {
     fprintf(err, "tessera-server: unexpected argument '%s'; see --help\n", argv[optind]);
     return SERVER_OPTIONS_WRONG;
+  }
+  options->worker_tls.ca = options->tls.ca;
+  if (options->worker_tls.certificate == NULL && options->worker_tls.key == NULL) {
+    options->worker_tls.certificate = options->tls.certificate;
+    options->worker_tls.key = options->tls.key;
   }
   return check_together(options, err) ? SERVER_OPTIONS_RUN : SERVER_OPTIONS_WRONG;
 }

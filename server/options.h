@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "program/tls.h"
+
 #define SERVER_MAX_WORKERS 256
 
 typedef struct server_options {
@@ -28,6 +30,8 @@ typedef struct server_options {
   unsigned max_connections; /* 0: the HTTP server's default */
   const char *cors_origin;  /* or NULL */
   int64_t grace_ms;
+  program_tls tls;        /* on the listening side */
+  program_tls worker_tls; /* towards workers */
 } server_options;
 
 typedef enum server_options_result {

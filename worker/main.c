@@ -93,15 +93,18 @@ static bool start_parts(worker *w, tess_status *status) {
   }
   const tess_http_handler handler =
       tess_reflection_http_handler(w->service.reflection, tess_server_http_handler(w->server));
-  const tess_http_server_options http_options = {.listen = options->listen,
-                                                 .handler = handler,
-                                                 .drain_path = "/grpc.health.v1.Health/",
-                                                 .max_connections = options->max_connections,
-                                                 .cors_origin = options->cors_origin,
-                                                 .metrics = worker_figures_print,
-                                                 .metrics_ctx = &w->figures,
-                                                 .log = log_line,
-                                                 .log_ctx = w};
+  const tess_tls_options tls = program_tls_server(&options->tls);
+  const tess_http_server_options http_options = {
+      .listen = options->listen,
+      .tls = program_tls_listens(&options->tls) ? &tls : NULL,
+      .handler = handler,
+      .drain_path = "/grpc.health.v1.Health/",
+      .max_connections = options->max_connections,
+      .cors_origin = options->cors_origin,
+      .metrics = worker_figures_print,
+      .metrics_ctx = &w->figures,
+      .log = log_line,
+      .log_ctx = w};
   w->http = tess_http_server_start(&http_options, status);
   if (w->http == NULL) return false;
   atomic_store(&w->service.name, tess_http_server_url(w->http));
@@ -118,11 +121,26 @@ static void end_parts(worker *w) {
   tess_pool_free(w->pool);
 }
 
+/* SIGHUP: the certificates were renewed. */
+static void reload(worker *w) {
+  tess_status status = TESS_STATUS_INIT;
+  if (tess_http_server_reload_tls(w->http, NULL, &status) == TESS_OK)
+    log_line(NULL, "the certificates were read again");
+  else
+    fprintf(stderr, "tessera-worker: the certificates stay as they were: %s\n",
+            status.message != NULL ? status.message : "no memory");
+  tess_status_cleanup(&status);
+}
+
 /* Waits for SIGTERM or SIGINT; meanwhile gives idle buffers back. */
 static void serve(worker *w, const sigset_t *signals) {
   const struct timespec interval = {.tv_sec = HOUSEKEEPING_SECONDS};
   for (;;) {
     int signal_number = sigtimedwait(signals, NULL, &interval);
+    if (signal_number == SIGHUP) {
+      reload(w);
+      continue;
+    }
     if (signal_number > 0) return;
     if (errno != EAGAIN && errno != EINTR) return;
     int64_t now_ms = tess_http_server_now_ms();
@@ -145,6 +163,7 @@ int main(int argc, char **argv) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  if (program_tls_listens(&w.options.tls)) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, NULL);
   signal(SIGPIPE, SIG_IGN);
 

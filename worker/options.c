@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/options.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -11,6 +10,7 @@
 #include <tessera/version.h>
 
 #include "matmul/kernel.h"
+#include "program/number.h"
 #include "worker/machine.h"
 
 static const char help_text[] =
@@ -29,11 +29,13 @@ static const char help_text[] =
     "                            once with resource_exhausted (half of the memory)\n"
     "  --kernel NAME             compute with this kernel alone (the fastest for each type)\n"
     "  --cors ORIGIN             let pages of ORIGIN call this worker; '*' for all\n"
-    "  --grace-ms N              time for products in progress after SIGTERM (10000)\n"
+    "  --grace-ms N              time for products in progress after SIGTERM "
+    "(10000)\n" PROGRAM_TLS_SERVER_HELP
     "  --help, --version\n"
     "\n"
     "Sizes are bytes; K, M and G multiply by powers of 1024. The first line printed is\n"
-    "'listening on http://HOST:PORT'. GET /livez, /readyz and /metrics answer on the same port.\n"
+    "'listening on http://HOST:PORT' (or https). GET /livez, /readyz and /metrics answer on the "
+    "same port.\n"
     "SIGTERM and SIGINT: finish what is in progress, then exit with 0.\n";
 
 enum {
@@ -62,36 +64,15 @@ static const struct option long_options[] = {
     {"kernel", required_argument, NULL, OPTION_KERNEL},
     {"cors", required_argument, NULL, OPTION_CORS},
     {"grace-ms", required_argument, NULL, OPTION_GRACE_MS},
+    PROGRAM_TLS_SERVER_OPTIONS,
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
 };
 
-/* Decimal digits, then K, M, G or nothing when suffixes are allowed. */
-static bool parse_number(const char *text, bool suffixes, uint64_t min, uint64_t max,
-                         uint64_t *number) {
-  if (text[0] < '0' || text[0] > '9') return false;
-  char *end = NULL;
-  errno = 0;
-  uint64_t value = strtoumax(text, &end, 10);
-  if (errno != 0) return false;
-  unsigned shift = 0;
-  if (suffixes && *end != '\0') {
-    if (*end == 'K') shift = 10;
-    if (*end == 'M') shift = 20;
-    if (*end == 'G') shift = 30;
-    if (shift != 0) end++;
-  }
-  if (*end != '\0' || value > UINT64_MAX >> shift) return false;
-  value <<= shift;
-  if (value < min || value > max) return false;
-  *number = value;
-  return true;
-}
-
 static bool take_unsigned(const char *name, uint64_t min, uint64_t max, unsigned *to, FILE *err) {
   uint64_t number = 0;
-  if (!parse_number(optarg, false, min, max, &number)) {
+  if (!program_number(optarg, false, min, max, &number)) {
     fprintf(err,
             "tessera-worker: --%s takes a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'\n",
             name, min, max, optarg);
@@ -103,7 +84,7 @@ static bool take_unsigned(const char *name, uint64_t min, uint64_t max, unsigned
 
 static bool take_bytes(const char *name, uint64_t min, size_t *to, FILE *err) {
   uint64_t number = 0;
-  if (!parse_number(optarg, true, min, PTRDIFF_MAX, &number)) {
+  if (!program_number(optarg, true, min, PTRDIFF_MAX, &number)) {
     fprintf(err, "tessera-worker: --%s takes bytes (K, M, G), at least %" PRIu64 ", not '%s'\n",
             name, min, optarg);
     return false;
@@ -159,7 +140,7 @@ static bool take_option(worker_options *options, int option, FILE *err) {
       options->grace_ms = grace;
       return true;
     default:
-      return false;
+      return program_tls_take(&options->tls, option, optarg);
   }
 }
 
@@ -193,6 +174,11 @@ worker_options_result worker_options_parse(worker_options *options, int argc, ch
   }
   if (optind < argc) {
     fprintf(err, "tessera-worker: unexpected argument '%s'; see --help\n", argv[optind]);
+    return WORKER_OPTIONS_WRONG;
+  }
+  const char *wrong = program_tls_check(&options->tls);
+  if (wrong != NULL) {
+    fprintf(err, "tessera-worker: %s; see --help\n", wrong);
     return WORKER_OPTIONS_WRONG;
   }
   if (options->max_inflight_bytes == 0) {

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "program/tls.h"
+
 #define WORKER_DEFAULT_LISTEN "127.0.0.1:8081"
 #define WORKER_DEFAULT_MAX_MESSAGE_BYTES ((size_t)1 << 30)
 #define WORKER_DEFAULT_GRACE_MS 10000
@@ -25,6 +27,7 @@ typedef struct worker_options {
   const char *kernel;        /* name, or NULL: the fastest */
   const char *cors_origin;   /* or NULL */
   int64_t grace_ms;          /* for products in progress after SIGTERM */
+  program_tls tls;           /* on the listening side */
 } worker_options;
 
 typedef enum worker_options_result {

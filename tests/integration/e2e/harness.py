@@ -90,7 +90,7 @@ class Program:
         thread.start()
         thread.join(START_SECONDS)
         text = line[0].decode() if line else ""
-        match = re.fullmatch(r"listening on (http://\S+)\n", text)
+        match = re.fullmatch(r"listening on (https?://\S+)\n", text)
         if not match:
             self.kill()
             raise AssertionError(f"{self.argv[0]} said {text!r} first; log: {self.log_text()}")
