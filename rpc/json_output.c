@@ -71,7 +71,7 @@ void tess__output_json_string(tess__output *output, const void *text, size_t siz
       tess__output_put(output, (const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
     }
   }
-  tess__output_put(output, at + plain, size - plain);
+  if (size > plain) tess__output_put(output, at + plain, size - plain); /* data may be NULL */
   tess__output_put(output, "\"", 1);
 }
 

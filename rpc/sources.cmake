@@ -38,6 +38,7 @@ set(TESSERA_RPC_CORE_SOURCES
   rpc/client_stream.c
   rpc/client_stream_blocking.c
   rpc/transport_memory.c
+  rpc/transport_text.c
 )
 # Services that any server may mount, whatever its messages' runtime: health,
 # reflection. They need their schemas of gen/rpc/.

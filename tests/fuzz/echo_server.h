@@ -19,7 +19,8 @@ static inline tess_code fuzz_echo(void *ctx, tess_call *call, const echo_request
                                   echo_response *response) {
   (void)ctx;
   (void)call;
-  if (request->fail_code != 0) return (tess_code)request->fail_code;
+  /* Codes alone: 2^32-1 would be TESS_LATER. */
+  if (request->fail_code != 0) return (tess_code)(1 + request->fail_code % 16);
   response->text = request->text;
   response->data = request->data;
   return TESS_OK;

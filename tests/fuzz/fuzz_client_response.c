@@ -142,18 +142,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   self.body = (tess_slice){data, size};
   tess_transport *transport = tess_transport_memory_new(&(tess_transport_memory_options){
       .handler = {answer_open, &self}, .max_piece_bytes = pieces[choice >> 3 & 3]});
-  tess_client *client =
-      transport == NULL
-          ? NULL
-          : tess_client_new(
-                &(tess_client_options){
-                    .transport = transport,
-                    .base_url = "http://h",
-                    .protocol = (choice & 1) != 0 ? TESS_PROTOCOL_GRPC_WEB : TESS_PROTOCOL_CONNECT,
-                    .max_response_bytes = 4096,
-                    .max_metadata_bytes = 4096,
-                    .stream_window_bytes = 512},
-                NULL);
+  tess_client *client = transport == NULL
+                            ? NULL
+                            : tess_client_new(
+                                  &(tess_client_options){
+                                      .transport = transport,
+                                      .base_url = "http://h",
+                                      .protocol = (choice & 1) == 0    ? TESS_PROTOCOL_CONNECT
+                                                  : (choice & 32) != 0 ? TESS_PROTOCOL_GRPC_WEB_TEXT
+                                                                       : TESS_PROTOCOL_GRPC_WEB,
+                                      .max_response_bytes = 4096,
+                                      .max_metadata_bytes = 4096,
+                                      .stream_window_bytes = 512},
+                                  NULL);
   if (client != NULL) {
     tess_client_add_compressor(client, &tess_compressor_gzip);
     make_call(client, choice);

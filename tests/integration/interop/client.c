@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Our client against somebody else's server of InteropService: Connect and
- * gRPC-Web, protobuf and JSON, plain and gzip; each method kind, errors with
+ * Our client against somebody else's server of InteropService: Connect, gRPC-Web
+ * and its text form, protobuf and JSON, plain and gzip; each method kind, errors with
  * details, metadata, deadlines, cancellation, GET.
  *
- *   interop-client URL [--no-bidi]
+ *   interop-client URL [--no-bidi] [--no-text]
  *
  * --no-bidi: the peer refuses bidi streams over HTTP/1.1 (connect-go and
  * connect-node do); what is then checked is that the refusal comes as an error.
+ * --no-text: the peer does not speak grpc-web-text (those two do not).
  * Exit codes: 0 all checks passed, 1 not, 2 wrong usage.
  */
 #include <tessera/client.h>
@@ -306,52 +307,67 @@ static void check_bidi(tess_client *client, bool refused) {
 
 /* ---- the program ---- */
 
+/* One kind of client: all checks. False: there is no client. */
+static bool check_kind(tess_transport *transport, const char *url, tess_protocol protocol,
+                       bool json, bool gzip, bool no_bidi) {
+  static const char *const protocols[] = {"Connect", "gRPC-Web", "gRPC-Web text"};
+  char name[64];
+  snprintf(name, sizeof name, "%s %s%s", protocols[protocol], json ? "JSON" : "protobuf",
+           gzip ? " gzip" : "");
+  where = name;
+  tess_client_options options = {.transport = transport,
+                                 .base_url = url,
+                                 .protocol = protocol,
+                                 .codec = json ? &tess_codec_json.codec : NULL,
+                                 .send_compressor = gzip ? &tess_compressor_gzip : NULL,
+                                 .use_get = true,
+                                 .min_compress_bytes = 1};
+  tess_client *client = tess_client_new(&options, NULL);
+  if (client == NULL || (gzip && tess_client_add_compressor(client, &tess_compressor_gzip)))
+    return false;
+  full f;
+  request_t empty = TESSERA__INTEROP__V1__REQUEST__INIT;
+  check_unary(client, UNARY, fill(&f, "one"), "POST");
+  check_unary(client, UNARY, &empty, NULL);
+  check_unary(client, GET, fill(&f, "got"), protocol == TESS_PROTOCOL_CONNECT ? "GET" : "POST");
+  check_large(client);
+  check_stream(client, SERVER_STREAM, 1, 5, false);
+  check_stream(client, SERVER_STREAM, 1, 0, false);
+  check_stream(client, SERVER_STREAM, 1, 2, true);
+  check_stream(client, CLIENT_STREAM, 3, 1, false);
+  check_stream(client, CLIENT_STREAM, 2, 1, true);
+  check_metadata(client, UNARY);
+  check_metadata(client, SERVER_STREAM);
+  check_metadata(client, CLIENT_STREAM);
+  check_errors(client);
+  check_leaving(client);
+  check_bidi(client, no_bidi);
+  tess_client_free(client);
+  return true;
+}
+
 int main(int argc, char **argv) {
-  if (argc < 2 || argc > 3 || (argc == 3 && strcmp(argv[2], "--no-bidi") != 0)) {
-    fputs("usage: interop-client URL [--no-bidi]\n", stderr);
+  bool no_bidi = false, no_text = false, good = argc >= 2;
+  for (int i = 2; i < argc; i++) {
+    no_bidi = no_bidi || strcmp(argv[i], "--no-bidi") == 0;
+    no_text = no_text || strcmp(argv[i], "--no-text") == 0;
+    good = good && strncmp(argv[i], "--no-", 5) == 0;
+  }
+  if (!good) {
+    fputs("usage: interop-client URL [--no-bidi] [--no-text]\n", stderr);
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
   tess_status status = TESS_STATUS_INIT;
   tess_transport *transport = tess_transport_curl_new(NULL, &status);
   if (transport == NULL) return 1;
-  for (int kind = 0; kind < 8; kind++) {
-    bool web = kind & 1, json = kind & 2, gzip = kind & 4;
-    char name[64];
-    snprintf(name, sizeof name, "%s %s%s", web ? "gRPC-Web" : "Connect", json ? "JSON" : "protobuf",
-             gzip ? " gzip" : "");
-    where = name;
-    tess_client_options options = {.transport = transport,
-                                   .base_url = argv[1],
-                                   .protocol = web ? TESS_PROTOCOL_GRPC_WEB : TESS_PROTOCOL_CONNECT,
-                                   .codec = json ? &tess_codec_json.codec : NULL,
-                                   .send_compressor = gzip ? &tess_compressor_gzip : NULL,
-                                   .use_get = true,
-                                   .min_compress_bytes = 1};
-    tess_client *client = tess_client_new(&options, &status);
-    if (client == NULL || (gzip && tess_client_add_compressor(client, &tess_compressor_gzip))) {
-      fprintf(stderr, "interop-client: %s\n", status.message);
-      return 1;
-    }
-    full f;
-    request_t empty = TESSERA__INTEROP__V1__REQUEST__INIT;
-    check_unary(client, UNARY, fill(&f, "one"), "POST");
-    check_unary(client, UNARY, &empty, NULL);
-    check_unary(client, GET, fill(&f, "got"), web ? "POST" : "GET");
-    check_large(client);
-    check_stream(client, SERVER_STREAM, 1, 5, false);
-    check_stream(client, SERVER_STREAM, 1, 0, false);
-    check_stream(client, SERVER_STREAM, 1, 2, true);
-    check_stream(client, CLIENT_STREAM, 3, 1, false);
-    check_stream(client, CLIENT_STREAM, 2, 1, true);
-    check_metadata(client, UNARY);
-    check_metadata(client, SERVER_STREAM);
-    check_metadata(client, CLIENT_STREAM);
-    check_errors(client);
-    check_leaving(client);
-    check_bidi(client, argc == 3);
-    tess_client_free(client);
-  }
+  const int last = no_text ? TESS_PROTOCOL_GRPC_WEB : TESS_PROTOCOL_GRPC_WEB_TEXT;
+  for (int protocol = 0; protocol <= last; protocol++)
+    for (int form = 0; form < 4; form++)
+      if (!check_kind(transport, argv[1], (tess_protocol)protocol, form & 1, form & 2, no_bidi)) {
+        fputs("interop-client: there is no such client\n", stderr);
+        return 1;
+      }
   transport->ops->free(transport);
   tess_status_cleanup(&status);
   printf("interop-client: %d checks passed, %d failed\n", passed, failed);

@@ -5,4 +5,4 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 "$here/go/build.sh" "$2"
 "$here/pair.sh" "$1/interop-server" -- "$2/interop-go" client "{url}"
-"$here/pair.sh" "$2/interop-go" server -- "$1/interop-client" "{url}" --no-bidi
+"$here/pair.sh" "$2/interop-go" server -- "$1/interop-client" "{url}" --no-bidi --no-text
