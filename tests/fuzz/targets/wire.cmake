@@ -8,3 +8,10 @@ if(TESSERA_BUILD_FUZZ)
     target_compile_options(${library} PRIVATE -fsanitize=fuzzer-no-link)
   endforeach()
 endif()
+# Reflection, from both ends.
+tessera_add_fuzzer(reflection SOURCES fuzz_reflection.c
+  LIBRARIES rpc-test-protobuf-c tessera-services tessera-json tessera-zlib)
+tessera_add_fuzzer(descriptors SOURCES fuzz_descriptors.c LIBRARIES tessera-json)
+if(TESSERA_BUILD_FUZZ)
+  target_compile_options(tessera-services PRIVATE -fsanitize=fuzzer-no-link)
+endif()
