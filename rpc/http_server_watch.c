@@ -14,6 +14,8 @@
 #include "rpc/http_server_watch.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CUT = 7, LOOK_EVERY_MS = 100, HEAD_GRACE_MS = 500 };
+enum { CUT = 7, LOOK_EVERY_MS = 100, HEAD_GRACE_MS = 500, STALL_MS = 1000 };
 
 #define NO_LIMIT (INT64_MAX >> 4)
 
@@ -190,6 +192,33 @@ void tess__watch_abort_all(tess__watch *watch) {
   pthread_mutex_unlock(&watch->lock);
 }
 
+/* For how long no byte of a body has moved; -1: not in a body. */
+static int64_t stalled_ms(const tess__connection *c, unsigned phase) {
+  struct tcp_info info = {0};
+  socklen_t size = sizeof info;
+  if (phase != TESS__PHASE_READ && phase != TESS__PHASE_WRITE) return -1;
+  if (getsockopt(c->socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return -1;
+  /* Probes of a closed window do not count as sent. */
+  return phase == TESS__PHASE_READ ? info.tcpi_last_data_recv : info.tcpi_last_data_sent;
+}
+
+/* Under the lock: the body that has stood still longest, long enough to be given up
+ * where others wait at the door. */
+static bool evict_stalled(tess__watch *watch) {
+  tess__connection *victim = NULL;
+  uint64_t victim_state = 0;
+  int64_t longest_ms = STALL_MS;
+  for (tess__connection *c = watch->first; c != NULL; c = c->next) {
+    uint64_t state = atomic_load(&c->state);
+    int64_t ms = stalled_ms(c, state & 7);
+    if (ms < longest_ms) continue;
+    longest_ms = ms;
+    victim = c;
+    victim_state = state;
+  }
+  return victim != NULL && cut(victim, victim_state);
+}
+
 /* Under the lock: makes room by cutting whoever has least claim to its place. */
 static bool evict(tess__watch *watch, int64_t now_ms) {
   tess__connection *victim = NULL;
@@ -206,7 +235,7 @@ static bool evict(tess__watch *watch, int64_t now_ms) {
       victim_state = state;
     }
   }
-  return victim != NULL && cut(victim, victim_state);
+  return victim != NULL ? cut(victim, victim_state) : evict_stalled(watch);
 }
 
 tess__connection *tess__connection_new(tess__watch *watch, int socket, int64_t now_ms) {

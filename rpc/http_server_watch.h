@@ -9,8 +9,9 @@
  * blocked call fails. Stating a phase is one atomic exchange.
  *
  * At the connection limit a newcomer takes the place of the connection that has
- * been idle longest, or of one that dawdles over its request head; where there is
- * none, it is refused.
+ * been idle longest, or of one that dawdles over its request head, or else of the
+ * one whose body has stood still longest, a second at least (the kernel knows);
+ * where there is none, it is refused.
  *
  * Threads: watch functions from any; connection functions from the connection's
  * own thread, except wake and abort.

@@ -43,6 +43,7 @@ set(TESSERA_RPC_CORE_SOURCES
 # Services that any server may mount, whatever its messages' runtime: health,
 # reflection. They need their schemas of gen/rpc/.
 set(TESSERA_RPC_SERVICES_SOURCES
+  rpc/client_certificates.c
   rpc/descriptor_index.c
   rpc/health_server.c
   rpc/reflection.c

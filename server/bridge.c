@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rpc/deadline.h"
 #include "server/host_headers.h"
 #include "server/host_internal.h"
 
@@ -92,9 +93,9 @@ static tess__request *request_new(tess_module_host *host, const tess_http_reques
 
 /* ---- answers of the host itself ---- */
 
-void tess__request_fail(tess__request *request, tess_code code, const char *message) {
+/* lock held */
+static void fail(tess__request *request, tess_code code, const char *message) {
   tess_error_reply reply;
-  pthread_mutex_lock(&request->lock);
   if (!request->finished && !request->aborted) {
     if (!request->head_ready) {
       tess_error_reply_make(&reply, request->style, request->content_type, code, message);
@@ -118,6 +119,11 @@ void tess__request_fail(tess__request *request, tess_code code, const char *mess
       if (request->waker.wake != NULL) request->waker.wake(request->waker.ctx);
     }
   }
+}
+
+void tess__request_fail(tess__request *request, tess_code code, const char *message) {
+  pthread_mutex_lock(&request->lock);
+  fail(request, code, message);
   pthread_mutex_unlock(&request->lock);
 }
 
@@ -235,12 +241,50 @@ static void begin_reading(tess__request *request) {
   }
 }
 
+/* ---- deadlines ---- */
+
+/* The module sees a request once its body is there, and keeps to the deadline from
+ * then on. While the body comes, and where the module is late itself, the host
+ * answers. */
+#define MODULE_SLACK_MS 100
+
+static int64_t deadline_of(const tess_http_request *from, tess_reply_style style, int64_t now_ms) {
+  bool grpc = style == TESS_REPLY_GRPC_WEB || style == TESS_REPLY_GRPC_WEB_TEXT;
+  const char *text = tess_metadata_get(from->headers, grpc ? "grpc-timeout" : "connect-timeout-ms");
+  int64_t timeout_ms = -1;
+  if (text == NULL) return TESS_NEVER_MS;
+  bool good = grpc ? tess__grpc_timeout_parse(text, strlen(text), &timeout_ms)
+                   : tess__connect_timeout_parse(text, strlen(text), &timeout_ms);
+  return good ? tess__deadline_after(now_ms, timeout_ms) : TESS_NEVER_MS; /* the module refuses */
+}
+
+/* When the host answers in the module's place. */
+static int64_t late_at(const tess__request *request) {
+  int64_t slack = request->phase == TESS__READ_DONE ? MODULE_SLACK_MS : 0;
+  return request->deadline_ms < TESS_NEVER_MS - slack ? request->deadline_ms + slack
+                                                      : TESS_NEVER_MS;
+}
+
+static void end_when_late(tess__request *request, int64_t now_ms) {
+  if (now_ms < late_at(request)) return;
+  pthread_mutex_lock(&request->lock);
+  bool late = !request->head_ready && !request->finished && !request->aborted;
+  if (late) {
+    if (request->phase != TESS__READ_DONE) request->close = true; /* the rest is not read */
+    fail(request, TESS_DEADLINE_EXCEEDED, "the deadline passed");
+  }
+  pthread_mutex_unlock(&request->lock);
+  if (!late) return;
+  request->phase = TESS__READ_DONE;
+  withdraw(request);
+}
+
 /* ---- the exchange ---- */
 
 /* lock held */
 static void step_reply(tess__request *request, tess_http_step *step) {
   tess__reply_part *part = request->first;
-  step->wake_at_ms = TESS_NEVER_MS;
+  step->wake_at_ms = request->head_ready ? TESS_NEVER_MS : late_at(request);
   if (part == NULL) {
     step->want = request->finished ? TESS_HTTP_DONE : TESS_HTTP_WAIT;
     step->close = request->close;
@@ -261,8 +305,8 @@ static void step_reply(tess__request *request, tess_http_step *step) {
 
 static void bridge_step(tess_http_exchange *exchange, int64_t now_ms, tess_http_step *step) {
   tess__request *request = from_exchange(exchange);
-  (void)now_ms;
   memset(step, 0, sizeof *step);
+  end_when_late(request, now_ms);
   pthread_mutex_lock(&request->lock);
   bool answered = request->head_ready || request->finished;
   if (request->phase == TESS__READ_BLOCK && request->block_answered) {
@@ -285,10 +329,10 @@ static void bridge_step(tess_http_exchange *exchange, int64_t now_ms, tess_http_
     step->want = TESS_HTTP_READ;
     step->read_data = body->data + body->size;
     step->read_size = room;
-    step->wake_at_ms = TESS_NEVER_MS;
+    step->wake_at_ms = late_at(request);
   } else if (request->phase == TESS__READ_BLOCK) {
     step->want = TESS_HTTP_WAIT;
-    step->wake_at_ms = TESS_NEVER_MS;
+    step->wake_at_ms = late_at(request);
   } else {
     step_reply(request, step);
   }
@@ -389,9 +433,9 @@ static const tess_http_exchange_ops bridge_ops = {
 
 tess_http_exchange *tess__bridge_open(void *ctx, const tess_http_request *from, tess_waker waker,
                                       int64_t now_ms) {
-  (void)now_ms;
   tess__request *request = request_new(ctx, from, waker, &bridge_ops);
   if (request == NULL) return NULL;
+  request->deadline_ms = deadline_of(from, request->style, now_ms);
   begin_reading(request);
   return &request->exchange;
 }

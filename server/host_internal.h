@@ -147,6 +147,7 @@ typedef struct tess__request {
   size_t headers_size;
   tess_reply_style style;
   int64_t content_length;
+  int64_t deadline_ms; /* on the adapter's clock; TESS_NEVER_MS: none */
 
   /* http thread until TESS__COMPLETE, then module thread. */
   tess__read_phase phase;

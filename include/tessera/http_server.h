@@ -29,8 +29,9 @@ typedef struct tess_http_server_options {
   const char *listen; /* "HOST:PORT"; port 0 picks a free one */
   tess_http_handler handler;
   const tess_tls_options *tls; /* copied; NULL: plain HTTP */
-  /* Threads; default 256. One more takes the place of the connection that is idle
-   * longest or dawdles over its head; where there is none, it gets 503. */
+  /* Threads, about 90 KiB each; default 256. One more takes the place of the
+   * connection that is idle longest, dawdles over its head, or whose body has not
+   * moved for a second; where there is none, it gets 503. */
   size_t max_connections;
   size_t max_body_bytes;     /* of any request; larger: 413. Default no limit */
   int64_t header_timeout_ms; /* for a request head to arrive; default 3000 */
