@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # buf curl, the Connect project's own command, against worker and server: Connect
-# and gRPC-Web over HTTP/1.1, unary, a stream, and an error.
+# and gRPC-Web over HTTP/1.1, unary, a stream, and an error; with our schemas, and
+# with what the peers tell at /descriptors.binpb.
 #   buf-curl.sh BIN_DIR
 set -euo pipefail
 bin=$1
@@ -55,6 +56,19 @@ for peer in "$worker" "$server"; do
     fi
     check "$protocol error of $peer" 'invalid_argument'
   done
+done
+# The schema from the peer itself. (Reflection of buf curl needs HTTP/2.)
+for peer in "$worker" "$server"; do
+  for protocol in connect grpcweb; do
+    buf curl --schema "$peer/descriptors.binpb" --protocol $protocol -d "$request" \
+      "$peer/$service/Multiply" >"$scratch/out" 2>&1
+    check "$protocol to $peer by its own descriptors" '"rows": 1'
+  done
+  buf curl --schema "$peer/descriptors.binpb" --list-methods >"$scratch/out" 2>&1
+  check "methods of $peer" "$service/Multiply"
+  check "methods of $peer" 'grpc.reflection.v1.ServerReflection/ServerReflectionInfo'
+  buf curl --schema "$peer/descriptors.binpb" "$peer/grpc.health.v1.Health/Check" >"$scratch/out" 2>&1
+  check "health of $peer" 'SERVING'
 done
 # 1 * 3 + 2 * 4 as a float64
 call -d "$request" "$worker/$service/Multiply"

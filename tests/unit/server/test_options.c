@@ -98,6 +98,26 @@ START_TEST(wrong_usage) {
 }
 END_TEST
 
+START_TEST(tls) {
+  /* Workers see what clients see, unless told otherwise. */
+  ck_assert_int_eq(parse("--tls-cert c.pem --tls-key k.pem --tls-ca ca.pem --worker https://a:1"),
+                   SERVER_OPTIONS_RUN);
+  ck_assert(program_tls_listens(&options.tls));
+  ck_assert_str_eq(options.worker_tls.certificate, "c.pem");
+  ck_assert_str_eq(options.worker_tls.ca, "ca.pem");
+  ck_assert_int_eq(parse("--worker-cert w.pem --worker-key w.key --tls-ca ca.pem"),
+                   SERVER_OPTIONS_RUN);
+  ck_assert(!program_tls_listens(&options.tls));
+  ck_assert_str_eq(options.worker_tls.certificate, "w.pem");
+  ck_assert_str_eq(options.worker_tls.key, "w.key");
+  ck_assert_int_eq(parse("--tls-ca ca.pem"), SERVER_OPTIONS_RUN);
+  ck_assert_ptr_null(options.worker_tls.certificate);
+  expect_wrong("--tls-key k.pem", "--tls-cert and --tls-key belong together");
+  expect_wrong("--worker-cert w.pem", "--worker-cert and --worker-key belong together");
+  expect_wrong("--require-client-cert", "--require-client-cert needs --tls-client-ca");
+}
+END_TEST
+
 START_TEST(too_many_workers) {
   static char words[8192];
   for (int i = 0; i < SERVER_MAX_WORKERS + 1; i++) {
@@ -115,4 +135,4 @@ START_TEST(help_and_version) {
 }
 END_TEST
 
-RUN_TESTS("options", defaults, everything, wrong_usage, too_many_workers, help_and_version)
+RUN_TESTS("options", defaults, everything, wrong_usage, tls, too_many_workers, help_and_version)

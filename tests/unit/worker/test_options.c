@@ -97,12 +97,26 @@ START_TEST(wrong_usage_is_one_line_that_names_it) {
 }
 END_TEST
 
+START_TEST(tls) {
+  ck_assert_int_eq(PARSE("--tls-cert", "c.pem", "--tls-key=k.pem", "--tls-client-ca", "ca.pem",
+                         "--require-client-cert"),
+                   WORKER_OPTIONS_RUN);
+  ck_assert(program_tls_listens(&options.tls));
+  ck_assert_str_eq(options.tls.client_ca, "ca.pem");
+  ck_assert_int_eq(PARSE("--tls-cert", "c.pem"), WORKER_OPTIONS_WRONG);
+  ck_assert_str_eq(err_text,
+                   "tessera-worker: --tls-cert and --tls-key belong together; see --help\n");
+  ck_assert_int_eq(PARSE("--tls-ca", "ca.pem"), WORKER_OPTIONS_WRONG); /* it calls nobody */
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("worker/options");
   TCase *cases = tcase_create("options");
   tcase_add_test(cases, defaults);
   tcase_add_test(cases, everything_given);
   tcase_add_test(cases, help_and_version_go_to_stdout);
+  tcase_add_test(cases, tls);
   tcase_add_loop_test(cases, wrong_usage_is_one_line_that_names_it, 0,
                       (int)(sizeof wrong / sizeof wrong[0]));
   suite_add_tcase(suite, cases);
