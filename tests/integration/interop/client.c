@@ -126,7 +126,8 @@ static void check_large(tess_client *client) {
   uint32_t state = 1;
   for (size_t i = 0; i < sizeof noise; i++)
     noise[i] = (uint8_t)((state = state * 1664525u + 1013904223u) >> 24);
-  request_t request = TESSERA__INTEROP__V1__REQUEST__INIT;
+  request_t request;
+  tessera__interop__v1__request__init(&request);
   request.data = (ProtobufCBinaryData){sizeof noise, noise};
   check_unary(client, UNARY, &request, NULL);
 }
@@ -143,7 +144,8 @@ static void check_metadata(tess_client *client, int method) {
   tess_call_options options = {
       .headers = &headers, .response_headers = &replied, .response_trailers = &trailers};
   tess_status status = TESS_STATUS_INIT;
-  request_t request = TESSERA__INTEROP__V1__REQUEST__INIT;
+  request_t request;
+  tessera__interop__v1__request__init(&request);
   reply_t reply;
   if (METHOD(method)->stream_kind == TESS_UNARY) {
     if (tess_client_unary(client, METHOD(method), &options, &request, &reply, &status) == TESS_OK)
@@ -208,7 +210,8 @@ static void check_failure(const tess_status *status) {
 static void check_stream(tess_client *client, int method, size_t count, uint32_t replies,
                          bool failing) {
   full f[3];
-  Tessera__Interop__V1__Failure failure = TESSERA__INTEROP__V1__FAILURE__INIT;
+  Tessera__Interop__V1__Failure failure;
+  tessera__interop__v1__failure__init(&failure);
   failure.code = TESS_RESOURCE_EXHAUSTED;
   failure.message = (char *)(uintptr_t)"gone: 100% \xc3\xa9";
   static const char *const texts[] = {"first", "second", "third"};
@@ -244,8 +247,10 @@ static void check_stream(tess_client *client, int method, size_t count, uint32_t
 }
 
 static void check_errors(tess_client *client) {
-  request_t request = TESSERA__INTEROP__V1__REQUEST__INIT;
-  Tessera__Interop__V1__Failure failure = TESSERA__INTEROP__V1__FAILURE__INIT;
+  request_t request;
+  tessera__interop__v1__request__init(&request);
+  Tessera__Interop__V1__Failure failure;
+  tessera__interop__v1__failure__init(&failure);
   failure.code = TESS_RESOURCE_EXHAUSTED;
   failure.message = (char *)(uintptr_t)"gone: 100% \xc3\xa9";
   request.failure = &failure;
@@ -254,7 +259,8 @@ static void check_errors(tess_client *client) {
   tess_client_unary(client, METHOD(UNARY), NULL, &request, &reply, &status);
   check_failure(&status);
 
-  request_t slow = TESSERA__INTEROP__V1__REQUEST__INIT;
+  request_t slow;
+  tessera__interop__v1__request__init(&slow);
   slow.delay_ms = 20000;
   tess_call_options soon = {.timeout_ms = 200};
   tess_client_unary(client, METHOD(UNARY), &soon, &slow, &reply, &status);
@@ -269,7 +275,8 @@ static void check_errors(tess_client *client) {
 
 /* Leaves a long stream after its first reply. */
 static void check_leaving(tess_client *client) {
-  request_t request = TESSERA__INTEROP__V1__REQUEST__INIT;
+  request_t request;
+  tessera__interop__v1__request__init(&request);
   request.replies = 100000;
   tess_status status = TESS_STATUS_INIT;
   reply_t reply;
@@ -292,7 +299,8 @@ static void check_bidi(tess_client *client, bool refused) {
     return;
   }
   tess_status status = TESS_STATUS_INIT;
-  request_t request = TESSERA__INTEROP__V1__REQUEST__INIT;
+  request_t request;
+  tessera__interop__v1__request__init(&request);
   reply_t reply;
   tess_client_stream *stream = tess_client_stream_open(client, METHOD(BIDI), NULL, &status);
   if (stream != NULL) {
@@ -326,7 +334,8 @@ static bool check_kind(tess_transport *transport, const char *url, tess_protocol
   if (client == NULL || (gzip && tess_client_add_compressor(client, &tess_compressor_gzip)))
     return false;
   full f;
-  request_t empty = TESSERA__INTEROP__V1__REQUEST__INIT;
+  request_t empty;
+  tessera__interop__v1__request__init(&empty);
   check_unary(client, UNARY, fill(&f, "one"), "POST");
   check_unary(client, UNARY, &empty, NULL);
   check_unary(client, GET, fill(&f, "got"), protocol == TESS_PROTOCOL_CONNECT ? "GET" : "POST");

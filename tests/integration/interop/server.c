@@ -109,7 +109,8 @@ static void send_replies(stream *s) {
   const request_t *first = s->request_count > 0 ? s->requests[0] : NULL;
   uint32_t count = first != NULL ? first->replies : 0;
   while (!s->over && s->sent < count) {
-    reply_t reply = TESSERA__INTEROP__V1__REPLY__INIT;
+    reply_t reply;
+    tessera__interop__v1__reply__init(&reply);
     if (!wait_ms(s->call, first->delay_ms)) return; /* on_cancel tells */
     reply.index = s->sent;
     if (s->sent == 0) {
@@ -156,7 +157,8 @@ static void on_half_close(void *state, tess_call *call) {
     send_replies(s);
     return;
   }
-  reply_t reply = TESSERA__INTEROP__V1__REPLY__INIT;
+  reply_t reply;
+  tessera__interop__v1__reply__init(&reply);
   tess_code code = answer(call, s->requests, s->request_count, &reply);
   if (code == TESS_OK) code = tess_call_send(call, &reply);
   s->over = true;

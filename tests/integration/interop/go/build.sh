@@ -11,7 +11,7 @@ cd "$folder"
 rm -rf gen
 mkdir -p gen
 cp "$source"/*.go "$source/go.mod" "$source/go.sum" .
-export GOFLAGS=-mod=readonly
+export GOFLAGS="-mod=readonly -buildvcs=false"
 "$go" mod download || { echo "SKIPPED: Go's modules cannot be fetched"; exit 77; }
 protoc -I "$source/.." --plugin="protoc-gen-go=$("$go" tool -n protoc-gen-go)" \
   --plugin="protoc-gen-connect-go=$("$go" tool -n protoc-gen-connect-go)" \
