@@ -11,7 +11,6 @@
 #include "rpc/format.h"
 #include "rpc/memory.h"
 #include "rpc/metadata.h"
-#include "rpc/transport_text.h"
 
 #include <tessera/version.h>
 
@@ -45,16 +44,6 @@ static bool is_http_url(const char *url) {
   return true;
 }
 
-/* A caller that was told of the end of its last call may free the client while
- * the transport's thread still frees that call. */
-static void unref(tess_client *client) {
-  if (atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) != 1) return;
-  tess__free(client->allocator, client->interceptors);
-  tess__free(client->allocator, client->base_url);
-  if (client->filter != NULL) client->filter->ops->free(client->filter);
-  tess__free(client->allocator, client);
-}
-
 tess_client *tess_client_new(const tess_client_options *options, tess_status *status) {
   const tess_allocator *allocator = tess__allocator_or_default(options->allocator);
   if (options->transport == NULL || options->base_url == NULL || !is_http_url(options->base_url)) {
@@ -79,18 +68,16 @@ tess_client *tess_client_new(const tess_client_options *options, tess_status *st
   atomic_init(&client->refs, 1);
   client->options.base_url = base_url;
   fill_defaults(&client->options);
-  if (options->protocol == TESS_PROTOCOL_GRPC_WEB_TEXT) {
-    /* All but the filter takes it for gRPC-Web. */
-    client->options.protocol = TESS_PROTOCOL_GRPC_WEB;
-    client->filter = tess__transport_text_new(options->transport, allocator);
-    client->options.transport = client->filter;
-    if (client->filter == NULL) {
-      unref(client);
-      tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
-      return NULL;
-    }
-  }
   return client;
+}
+
+/* A caller that was told of the end of its last call may free the client while
+ * the transport's thread still frees that call. */
+static void unref(tess_client *client) {
+  if (atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) != 1) return;
+  tess__free(client->allocator, client->interceptors);
+  tess__free(client->allocator, client->base_url);
+  tess__free(client->allocator, client);
 }
 
 void tess_client_free(tess_client *client) {

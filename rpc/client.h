@@ -25,7 +25,6 @@ struct tess_client {
   atomic_uint refs;            /* the caller's, and one for each call until it is freed */
   tess_client_options options; /* defaults filled in; base_url is ours */
   char *base_url;              /* without a slash at its end */
-  tess_transport *filter;      /* ours, in front of the caller's (grpc-web-text); or NULL */
   tess__compressors compressors;
   tess_client_interceptor *interceptors;
   size_t interceptor_count;

@@ -4,7 +4,7 @@
  * request's text is one run of base64, however many pieces it is made of; a
  * response's may be padded anywhere, because servers encode piece by piece.
  */
-#include "rpc/transport_text.h"
+#include <tessera/transport_text.h>
 
 #include <stdatomic.h>
 #include <string.h>
@@ -381,7 +381,8 @@ static void free_transport(tess_transport *transport) {
   unref_transport(self_of(transport));
 }
 
-tess_transport *tess__transport_text_new(tess_transport *behind, const tess_allocator *allocator) {
+tess_transport *tess_transport_text_new(tess_transport *behind, const tess_allocator *allocator) {
+  allocator = tess__allocator_or_default(allocator);
   text_transport *self = tess__alloc(allocator, sizeof *self);
   if (self == NULL) return NULL;
   *self = (text_transport){.ops = {start, resume, cancel, now_ms,

@@ -27,11 +27,7 @@ extern "C" {
 typedef struct tess_client tess_client;
 typedef struct tess_client_call tess_client_call;
 
-typedef enum tess_protocol {
-  TESS_PROTOCOL_CONNECT = 0,
-  TESS_PROTOCOL_GRPC_WEB = 1,
-  TESS_PROTOCOL_GRPC_WEB_TEXT = 2 /* the same in base64, where bytes do not get through */
-} tess_protocol;
+typedef enum tess_protocol { TESS_PROTOCOL_CONNECT = 0, TESS_PROTOCOL_GRPC_WEB = 1 } tess_protocol;
 
 /* Zero means the default. */
 typedef struct tess_client_options {

@@ -6,6 +6,7 @@
  */
 #include <tessera/client.h>
 #include <tessera/transport_memory.h>
+#include <tessera/transport_text.h>
 
 #include "tests/fuzz/echo_server.h"
 
@@ -142,25 +143,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   self.body = (tess_slice){data, size};
   tess_transport *transport = tess_transport_memory_new(&(tess_transport_memory_options){
       .handler = {answer_open, &self}, .max_piece_bytes = pieces[choice >> 3 & 3]});
-  tess_client *client = transport == NULL
-                            ? NULL
-                            : tess_client_new(
-                                  &(tess_client_options){
-                                      .transport = transport,
-                                      .base_url = "http://h",
-                                      .protocol = (choice & 1) == 0    ? TESS_PROTOCOL_CONNECT
-                                                  : (choice & 32) != 0 ? TESS_PROTOCOL_GRPC_WEB_TEXT
-                                                                       : TESS_PROTOCOL_GRPC_WEB,
-                                      .max_response_bytes = 4096,
-                                      .max_metadata_bytes = 4096,
-                                      .stream_window_bytes = 512},
-                                  NULL);
+  if (transport == NULL) abort();
+  tess_transport *front = transport;
+  if ((choice & 33) == 33) front = tess_transport_text_new(transport, NULL);
+  tess_client *client =
+      tess_client_new(&(tess_client_options){.transport = front,
+                                             .base_url = "http://h",
+                                             .protocol = (choice & 1) != 0 ? TESS_PROTOCOL_GRPC_WEB
+                                                                           : TESS_PROTOCOL_CONNECT,
+                                             .max_response_bytes = 4096,
+                                             .max_metadata_bytes = 4096,
+                                             .stream_window_bytes = 512},
+                      NULL);
   if (client != NULL) {
     tess_client_add_compressor(client, &tess_compressor_gzip);
     make_call(client, choice);
   }
   tess_client_free(client);
-  if (transport != NULL) transport->ops->free(transport);
+  if (front != transport) front->ops->free(front);
+  transport->ops->free(transport);
   tess_metadata_cleanup(&self.headers);
   return 0;
 }

@@ -15,6 +15,7 @@
 #include <tessera/compressors.h>
 #include <tessera/json.h>
 #include <tessera/transport_curl.h>
+#include <tessera/transport_text.h>
 
 #include "interop.rpc.pb-c.h"
 
@@ -27,6 +28,7 @@ typedef Tessera__Interop__V1__Request request_t;
 typedef Tessera__Interop__V1__Reply reply_t;
 
 #define METHOD(index) (&tessera_interop_v1_interop_service_methods_pb_c[index])
+enum { CONNECT, WEB, WEB_TEXT };
 enum { UNARY, GET, SERVER_STREAM, CLIENT_STREAM, BIDI };
 
 static int passed, failed;
@@ -316,20 +318,21 @@ static void check_bidi(tess_client *client, bool refused) {
 /* ---- the program ---- */
 
 /* One kind of client: all checks. False: there is no client. */
-static bool check_kind(tess_transport *transport, const char *url, tess_protocol protocol,
-                       bool json, bool gzip, bool no_bidi) {
-  static const char *const protocols[] = {"Connect", "gRPC-Web", "gRPC-Web text"};
+static bool check_kind(tess_transport *transport, const char *url, int kind, bool json, bool gzip,
+                       bool no_bidi) {
+  static const char *const kinds[] = {"Connect", "gRPC-Web", "gRPC-Web text"};
   char name[64];
-  snprintf(name, sizeof name, "%s %s%s", protocols[protocol], json ? "JSON" : "protobuf",
+  snprintf(name, sizeof name, "%s %s%s", kinds[kind], json ? "JSON" : "protobuf",
            gzip ? " gzip" : "");
   where = name;
-  tess_client_options options = {.transport = transport,
-                                 .base_url = url,
-                                 .protocol = protocol,
-                                 .codec = json ? &tess_codec_json.codec : NULL,
-                                 .send_compressor = gzip ? &tess_compressor_gzip : NULL,
-                                 .use_get = true,
-                                 .min_compress_bytes = 1};
+  tess_client_options options = {
+      .transport = transport,
+      .base_url = url,
+      .protocol = kind == CONNECT ? TESS_PROTOCOL_CONNECT : TESS_PROTOCOL_GRPC_WEB,
+      .codec = json ? &tess_codec_json.codec : NULL,
+      .send_compressor = gzip ? &tess_compressor_gzip : NULL,
+      .use_get = true,
+      .min_compress_bytes = 1};
   tess_client *client = tess_client_new(&options, NULL);
   if (client == NULL || (gzip && tess_client_add_compressor(client, &tess_compressor_gzip)))
     return false;
@@ -338,7 +341,7 @@ static bool check_kind(tess_transport *transport, const char *url, tess_protocol
   tessera__interop__v1__request__init(&empty);
   check_unary(client, UNARY, fill(&f, "one"), "POST");
   check_unary(client, UNARY, &empty, NULL);
-  check_unary(client, GET, fill(&f, "got"), protocol == TESS_PROTOCOL_CONNECT ? "GET" : "POST");
+  check_unary(client, GET, fill(&f, "got"), kind == CONNECT ? "GET" : "POST");
   check_large(client);
   check_stream(client, SERVER_STREAM, 1, 5, false);
   check_stream(client, SERVER_STREAM, 1, 0, false);
@@ -370,13 +373,16 @@ int main(int argc, char **argv) {
   tess_status status = TESS_STATUS_INIT;
   tess_transport *transport = tess_transport_curl_new(NULL, &status);
   if (transport == NULL) return 1;
-  const int last = no_text ? TESS_PROTOCOL_GRPC_WEB : TESS_PROTOCOL_GRPC_WEB_TEXT;
-  for (int protocol = 0; protocol <= last; protocol++)
+  tess_transport *text = tess_transport_text_new(transport, NULL);
+  if (text == NULL) return 1;
+  for (int kind = CONNECT; kind <= (no_text ? WEB : WEB_TEXT); kind++)
     for (int form = 0; form < 4; form++)
-      if (!check_kind(transport, argv[1], (tess_protocol)protocol, form & 1, form & 2, no_bidi)) {
+      if (!check_kind(kind == WEB_TEXT ? text : transport, argv[1], kind, form & 1, form & 2,
+                      no_bidi)) {
         fputs("interop-client: there is no such client\n", stderr);
         return 1;
       }
+  text->ops->free(text);
   transport->ops->free(transport);
   tess_status_cleanup(&status);
   printf("interop-client: %d checks passed, %d failed\n", passed, failed);

@@ -10,6 +10,7 @@
 
 #include <tessera/client.h>
 #include <tessera/transport_memory.h>
+#include <tessera/transport_text.h>
 
 #include <string.h>
 
@@ -24,6 +25,7 @@ typedef struct fixture {
   echo_state state;
   tess_server *server;
   tess_transport *transport;
+  tess_transport *text;
   tess_client *client;
   tess_status status;
 } fixture;
@@ -39,16 +41,19 @@ static fixture *set_up(size_t max_piece_bytes, bool with_server) {
   f->transport = tess_transport_memory_new(&(tess_transport_memory_options){
       .handler = with_server ? tess_server_http_handler(f->server) : canned_handler(&f->canned),
       .max_piece_bytes = max_piece_bytes});
-  f->client = tess_client_new(&(tess_client_options){.transport = f->transport,
-                                                     .base_url = "http://h",
-                                                     .protocol = TESS_PROTOCOL_GRPC_WEB_TEXT},
-                              &f->status);
+  f->text = tess_transport_text_new(f->transport, NULL);
+  ck_assert_ptr_nonnull(f->text);
+  f->client = tess_client_new(
+      &(tess_client_options){
+          .transport = f->text, .base_url = "http://h", .protocol = TESS_PROTOCOL_GRPC_WEB},
+      &f->status);
   ck_assert_ptr_nonnull(f->client);
   return f;
 }
 
 static void tear_down(fixture *f) {
   tess_client_free(f->client);
+  f->text->ops->free(f->text);
   f->transport->ops->free(f->transport);
   tess_server_free(f->server);
   tess_status_cleanup(&f->status);
