@@ -182,6 +182,8 @@ function(tessera_generate)
   endforeach()
 
   add_library(${arg_TARGET} STATIC ${sources})
+  # So that -Wl,--gc-sections drops what a program does not use (descriptors, for one).
+  target_compile_options(${arg_TARGET} PRIVATE -ffunction-sections -fdata-sections)
   # Headers before anything that includes them: the library is one target.
   target_include_directories(${arg_TARGET} SYSTEM PUBLIC "$<BUILD_INTERFACE:${out}>")
   target_link_libraries(${arg_TARGET} PUBLIC ${runtime})

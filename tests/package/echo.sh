@@ -50,6 +50,13 @@ if command -v curl >/dev/null; then
   expect "curl, GET" "$(curl -sS -m 10 -G --data-urlencode 'message={"text":"get"}' -d 'encoding=json' \
     -d 'connect=v1' "$url/echo.v1.EchoService/Echo")" '{"text":"get"}'
 fi
+if [ -x "$build/bin/tessera" ]; then
+  expect "tessera call asks for the schema" \
+    "$("$build/bin/tessera" call "$url/echo.v1.EchoService/Echo" '{"text":"found"}')" '{"text":"found"}'
+  expect "health" \
+    "$("$build/bin/tessera" call "$url/grpc.health.v1.Health/Check" '{"service":"echo.v1.EchoService"}')" \
+    '{"status":"SERVING"}'
+fi
 if "$work/build/echo-client" http://127.0.0.1:1 nobody >/dev/null 2>"$work/err"; then
   fail "a client without a server succeeds"
 fi
@@ -63,6 +70,14 @@ gen=$work/build/echo-messages.gen
   "$gen/echo/v1/echo.pb-c.c" "$gen/echo/v1/echo.rpc.pb-c.c" "$gen/echo/v1/echo.schema.c" \
   $(pkg-config --cflags --libs tessera-curl tessera-protobuf-c)
 expect "pkg-config client" "$("$work/client" "$url" again)" "again"
+
+# A client needs no descriptors, and the linker may drop them ("proto3" stands in one).
+# shellcheck disable=SC2046
+"${CC:-cc}" -std=c11 -o "$work/small" "$source/examples/echo/client.c" -I"$gen" \
+  "$work/build/libecho-messages.a" -Wl,--gc-sections $(pkg-config --cflags --libs tessera-curl tessera-protobuf-c)
+expect "small client" "$("$work/small" "$url" less)" "less"
+grep -q proto3 "$work/build/echo-server" || fail "the server carries no descriptors"
+! grep -q proto3 "$work/small" || fail "the small client carries descriptors"
 
 kill -TERM "$server"
 wait "$server" || fail "the server ends with $?"

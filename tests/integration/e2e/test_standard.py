@@ -29,10 +29,16 @@ DESCRIPTORS = "/descriptors.binpb"
 SERVING, NOT_SERVING = 1, 2
 
 
+def server(*options):
+    """Without an engine that makes code: sanitizers look into all of it. (The module
+    under JavaScriptCore: tests/integration/buf-curl.)"""
+    return harness.server("--engine", "native", *options)
+
+
 def both(test):
     """Runs the test against a worker and against a server."""
     def run(self):
-        for name, start in (("worker", harness.worker), ("server", harness.server)):
+        for name, start in (("worker", harness.worker), ("server", server)):
             with self.subTest(program=name):
                 test(self, start)
     run.__name__ = test.__name__
@@ -310,12 +316,12 @@ class Tls(Case):
         show = ("--tls-cert", self.mine[0], "--tls-key", self.mine[1])
         with harness.worker("--tls-cert", self.cert, "--tls-key", self.key, "--tls-client-ca",
                             self.signer.ca, "--require-client-cert") as worker, \
-             harness.server("--tls-cert", self.cert, "--tls-key", self.key, *trust, "--worker",
-                            worker.url, "--mode", "proxy", "--worker-cert", self.mine[0],
-                            "--worker-key", self.mine[1]) as server:
+             server("--tls-cert", self.cert, "--tls-key", self.key, *trust, "--worker",
+                    worker.url, "--mode", "proxy", "--worker-cert", self.mine[0],
+                    "--worker-key", self.mine[1]) as program:
             self.assertTrue(worker.url.startswith("https://"))
-            self.assertTrue(server.url.startswith("https://"))
-            for where in (("--server", server.url), ("--worker", worker.url, *show)):
+            self.assertTrue(program.url.startswith("https://"))
+            for where in (("--server", program.url), ("--worker", worker.url, *show)):
                 told = self.works("multiply", *names[:2], "-o", names[2], *where, *trust)
                 np.testing.assert_array_equal(np.load(names[2]), exact(a, b))
                 self.assertIn("1 tile", told)
@@ -323,16 +329,16 @@ class Tls(Case):
             # The tile went over the wire, or the server would have said 0.
             self.assertIn(" 0 by the server",
                           self.works("multiply", *names[:2], "-o", names[2], "--server",
-                                     server.url, *trust))
-            self.assertIn("tessera-server", self.works("describe", server.url, *trust))
-            self.assertEqual(self.works("mode", server.url, "serial", *trust),
+                                     program.url, *trust))
+            self.assertIn("tessera-server", self.works("describe", program.url, *trust))
+            self.assertEqual(self.works("mode", program.url, "serial", *trust),
                              "serial (was proxy)\n")
             self.assertEqual(self.works("call", *trust, *show,
                                         worker.url + "/grpc.health.v1.Health/Check"),
                              '{"status":"SERVING"}\n')
             # Who is not believed, and who does not believe.
-            self.fails_with("--tls-ca", "describe", server.url)
-            self.fails_with("--tls-ca", "describe", server.url, "--tls-ca", self.other.ca)
+            self.fails_with("--tls-ca", "describe", program.url)
+            self.fails_with("--tls-ca", "describe", program.url, "--tls-ca", self.other.ca)
             stray = self.other.sign("stray")
             for bad in ((), ("--tls-cert", stray[0], "--tls-key", stray[1])):
                 self.fails_with("unavailable", "describe", worker.url, *trust, *bad)
@@ -376,8 +382,9 @@ class Tls(Case):
                 (("--require-client-cert",), 2, "--tls-client-ca"),
                 (("--tls-cert", self.cert, "--tls-key", self.other.sign("x")[1]), 1, "key"),
                 (("--tls-cert", "/nonexistent", "--tls-key", self.key), 1, "/nonexistent")):
-            program = harness.WORKER if start is harness.worker else harness.SERVER
-            result = subprocess.run([program, "--listen", "127.0.0.1:0", *options],
+            program = [harness.WORKER] if start is harness.worker else \
+                [harness.SERVER, "--engine", "native"]
+            result = subprocess.run([*program, "--listen", "127.0.0.1:0", *options],
                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                     stderr=subprocess.PIPE, timeout=60, text=True, check=False)
             self.assertEqual((result.returncode, result.stdout), (code, ""), result.stderr)

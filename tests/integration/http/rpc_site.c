@@ -7,7 +7,7 @@
 
 #include "tessera/test/v1/echo.rpc.pb-c.h"
 
-enum { PIECE = 65536 };
+enum { PIECE = 16384 };
 static uint8_t piece[PIECE];
 
 static tess_code echo(void *ctx, tess_call *call, const Tessera__Test__V1__EchoRequest *request,
@@ -84,7 +84,7 @@ void rpc_site_init(rpc_site *s) {
   static const tessera_test_v1_echo_service_handlers handlers = {
       .echo = echo, .repeat = repeat, .concat = concat};
   memset(s, 0, sizeof *s);
-  s->server = tess_server_new(NULL);
+  s->server = tess_server_new(&(tess_server_options){.stream_window_bytes = 4 * PIECE});
   ck_assert_ptr_nonnull(s->server);
   ck_assert_int_eq(tessera_test_v1_echo_service_register(s->server, &handlers, s), TESS_OK);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A tess_server with the echo service of tests/proto on a real HTTP server. Repeat
- * sends `count` messages of 64 KiB, as fast as the client takes them.
+ * sends `count` messages of 16 KiB, as fast as the client takes them.
  */
 #ifndef TESSERA_TESTS_HTTP_RPC_SITE_H
 #define TESSERA_TESTS_HTTP_RPC_SITE_H

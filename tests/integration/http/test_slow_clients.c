@@ -17,7 +17,7 @@
 #include "tests/integration/http/site.h"
 
 #define HOST "Host: localhost\r\n"
-/* A Repeat of a million messages: 64 GB, which nobody will take. */
+/* A Repeat of a million messages: 16 GB, which nobody will take. */
 #define ENDLESS                                                          \
   "POST " RPC_REPEAT " HTTP/1.1\r\n" HOST                                \
   "Content-Type: application/connect+proto\r\nContent-Length: 9\r\n\r\n" \
