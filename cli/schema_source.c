@@ -120,7 +120,8 @@ static tess_code ask_service(source *s, const char *service) {
   static const char *const paths[] = {
       "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
       "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"};
-  question q = GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__INIT;
+  question q;
+  grpc__reflection__v1__server_reflection_request__init(&q);
   q.message_request_case =
       GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_SYMBOL;
   q.file_containing_symbol = (char *)(uintptr_t)service;
@@ -140,7 +141,8 @@ static tess_code ask_service(source *s, const char *service) {
 static tess_code ask_imports(source *s) {
   tess_slice missing;
   while (find_missing(s, &missing)) {
-    question q = GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__INIT;
+    question q;
+    grpc__reflection__v1__server_reflection_request__init(&q);
     q.message_request_case =
         GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_BY_FILENAME;
     q.file_by_filename = tess_arena_strndup(&s->arena, missing.data, missing.size);

@@ -28,7 +28,8 @@ typedef struct repeat_state {
 
 static void send_more(void *state, tess_call *call) {
   repeat_state *r = state;
-  Tessera__Test__V1__EchoResponse response = TESSERA__TEST__V1__ECHO_RESPONSE__INIT;
+  Tessera__Test__V1__EchoResponse response;
+  tessera__test__v1__echo_response__init(&response);
   response.data = (ProtobufCBinaryData){PIECE, piece};
   while (r->left > 0) {
     tess_code code = tess_call_send(call, &response);
@@ -59,7 +60,8 @@ static tess_code repeat(void *ctx, tess_call *call, const Tessera__Test__V1__Ech
 /* ---- Concat: forgets what it hears ---- */
 
 static void on_half_close(void *state, tess_call *call) {
-  Tessera__Test__V1__EchoResponse response = TESSERA__TEST__V1__ECHO_RESPONSE__INIT;
+  Tessera__Test__V1__EchoResponse response;
+  tessera__test__v1__echo_response__init(&response);
   (void)state;
   tess_code code = tess_call_send(call, &response);
   tess_call_finish(call, code, NULL);

@@ -56,7 +56,8 @@ static void tear_down(fixture *f) {
 }
 
 static Grpc__Health__V1__HealthCheckRequest about(const char *service) {
-  Grpc__Health__V1__HealthCheckRequest request = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
+  Grpc__Health__V1__HealthCheckRequest request;
+  grpc__health__v1__health_check_request__init(&request);
   request.service = (char *)(uintptr_t)service;
   return request;
 }

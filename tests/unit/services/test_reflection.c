@@ -67,7 +67,8 @@ static void ask(fixture *f, question q) {
 }
 
 static void ask_symbol(fixture *f, const char *name) {
-  question q = GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__INIT;
+  question q;
+  grpc__reflection__v1__server_reflection_request__init(&q);
   q.message_request_case =
       GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_SYMBOL;
   q.file_containing_symbol = (char *)(uintptr_t)name;
@@ -121,7 +122,8 @@ START_TEST(files) {
   fixture f;
   uint8_t memory[8192];
   set_up(&f, 0);
-  question q = GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__INIT;
+  question q;
+  grpc__reflection__v1__server_reflection_request__init(&q);
   q.host = (char *)(uintptr_t)"some.host";
   q.message_request_case =
       GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_BY_FILENAME;
@@ -179,8 +181,10 @@ END_TEST
 START_TEST(extension_requests) {
   fixture f;
   set_up(&f, 0);
-  Grpc__Reflection__V1__ExtensionRequest extension = GRPC__REFLECTION__V1__EXTENSION_REQUEST__INIT;
-  question q = GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__INIT;
+  Grpc__Reflection__V1__ExtensionRequest extension;
+  grpc__reflection__v1__extension_request__init(&extension);
+  question q;
+  grpc__reflection__v1__server_reflection_request__init(&q);
   q.message_request_case =
       GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_CONTAINING_EXTENSION;
   q.file_containing_extension = &extension;
@@ -227,7 +231,8 @@ END_TEST
 START_TEST(services) {
   fixture f;
   set_up(&f, 0);
-  question q = GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__INIT;
+  question q;
+  grpc__reflection__v1__server_reflection_request__init(&q);
   q.message_request_case =
       GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_LIST_SERVICES;
   q.list_services = (char *)(uintptr_t)"*";
@@ -249,7 +254,8 @@ END_TEST
 START_TEST(errors_do_not_end_the_stream) {
   fixture f;
   set_up(&f, 0);
-  question none = GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__INIT;
+  question none;
+  grpc__reflection__v1__server_reflection_request__init(&none);
   ask_symbol(&f, "reflect.test.Nothing");
   ask(&f, none);
   ask_symbol(&f, "reflect.test.Bare");
@@ -301,8 +307,8 @@ START_TEST(the_older_name) {
   tess_client_stream *stream =
       grpc_reflection_v1alpha_server_reflection_server_reflection_info_open(f.client, NULL,
                                                                             &f.status);
-  Grpc__Reflection__V1alpha__ServerReflectionRequest q =
-      GRPC__REFLECTION__V1ALPHA__SERVER_REFLECTION_REQUEST__INIT;
+  Grpc__Reflection__V1alpha__ServerReflectionRequest q;
+  grpc__reflection__v1alpha__server_reflection_request__init(&q);
   Grpc__Reflection__V1alpha__ServerReflectionResponse a;
   q.message_request_case =
       GRPC__REFLECTION__V1ALPHA__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_FILE_BY_FILENAME;
@@ -383,7 +389,8 @@ START_TEST(descriptor_set) {
   fixture f;
   http_answer got, again;
   set_up(&f, 0);
-  http_exchange(f.handler, &(http_request_text){.method = "GET", .path = "/descriptors.binpb"}, &got);
+  http_exchange(f.handler, &(http_request_text){.method = "GET", .path = "/descriptors.binpb"},
+                &got);
   ck_assert_int_eq(got.status, 200);
   ck_assert_str_eq(header_of(&got, "content-type"),
                    "application/x-protobuf; messageType=\"google.protobuf.FileDescriptorSet\"");
@@ -401,16 +408,19 @@ START_TEST(descriptor_set) {
   char condition[300];
   snprintf(condition, sizeof condition, "if-none-match: \"other\", W/%s\n",
            header_of(&got, "etag"));
-  http_exchange(f.handler,
-                &(http_request_text){.method = "GET", .path = "/descriptors.binpb", .headers = condition},
-                &again);
+  http_exchange(
+      f.handler,
+      &(http_request_text){.method = "GET", .path = "/descriptors.binpb", .headers = condition},
+      &again);
   ck_assert_int_eq(again.status, 304);
   ck_assert_uint_eq(again.body_size, 0);
-  http_exchange(f.handler, &(http_request_text){.method = "HEAD", .path = "/descriptors.binpb"}, &again);
+  http_exchange(f.handler, &(http_request_text){.method = "HEAD", .path = "/descriptors.binpb"},
+                &again);
   ck_assert_int_eq(again.status, 200);
   ck_assert_int_eq(again.content_length, (int64_t)set.size);
   http_exchange(f.handler,
-                &(http_request_text){.path = "/descriptors.binpb", .body = "x", .body_size = 1}, &again);
+                &(http_request_text){.path = "/descriptors.binpb", .body = "x", .body_size = 1},
+                &again);
   ck_assert_int_eq(again.status, 405);
   ck_assert_str_eq(header_of(&again, "allow"), "GET, HEAD");
   ck_assert(again.close);
