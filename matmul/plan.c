@@ -232,7 +232,9 @@ static tess_code list_add(tile_list *list, const tess_plan_params *params, tess_
     list->tiles = tiles;
     list->room = room;
   }
-  list->tiles[list->count++] = (tess_plan_tile){tile, owner};
+  list->tiles[list->count] = (tess_plan_tile){
+      .tile = tile, .owner = owner, .depth = params->k, .group = (uint32_t)list->count};
+  ++list->count;
   return TESS_OK;
 }
 
@@ -391,7 +393,7 @@ static size_t share_room(const tess_plan_params *params, uint32_t most) {
 
 tess_code tess_plan_make(tess_plan *plan, const tess_plan_params *params,
                          const tess_allocator *allocator, tess_reason *reason) {
-  *plan = (tess_plan){.allocator = allocator};
+  *plan = (tess_plan){.allocator = allocator, .dtype = params->dtype};
   tess_code code = check_params(params, reason);
   if (code != TESS_OK || params->m == 0 || params->n == 0) return code;
 

@@ -47,6 +47,9 @@ typedef struct tess_tile {
 typedef struct tess_plan_tile {
   tess_tile tile;
   uint32_t owner; /* worker it was sized for, 0 .. worker_count - 1; a hint */
+  uint32_t k;     /* its part of the inner dimension: k .. k + depth - 1 */
+  uint32_t depth;
+  uint32_t group; /* first tile of the plan with this rectangle: parts of one C are added up */
 } tess_plan_tile;
 
 #define TESS_PLAN_MAX_WORKERS 65536u
@@ -70,8 +73,9 @@ typedef struct tess_plan_params {
 } tess_plan_params;
 
 typedef struct tess_plan {
-  tess_plan_tile *tiles;           /* owned */
-  size_t tile_count;               /* 0 where m or n is 0 */
+  tess_plan_tile *tiles; /* owned */
+  size_t tile_count;     /* 0 where m or n is 0 */
+  tess_dtype dtype;
   uint64_t bytes_out;              /* elements sent to workers, all tiles, without overhead */
   uint64_t bytes_in;               /* elements that come back */
   uint64_t largest_request_bytes;  /* with overhead */

@@ -4,20 +4,34 @@
  *   its owner's queue   not tried yet
  *   the retry list      tried and failed, may go to anyone again
  *   the local list      too many remote failures: local alone
- *   in flight           with one executor; remote ones stand in a list by start
- *                       time, which is also the order of their deadlines
+ *   in flight           with one executor, or with two: an attempt and its backup
  *   done
+ *
+ * A flight is one attempt under way. Remote ones stand in a list by start time;
+ * the first SCAN of them are looked at for what is overdue.
  */
 #include "matmul/schedule.h"
 
 #include <string.h>
 
 #include "matmul/alloc.h"
+#include "matmul/gemm.h"
 
 #define NONE UINT32_MAX
 #define DEFAULT_MAX_ATTEMPTS 4
 #define DEFAULT_BACKOFF_INITIAL_MS 100.0
 #define DEFAULT_BACKOFF_MAX_MS 10000.0
+#define DEFAULT_BACKUP_SHARE 0.1
+#define LEAST_BACKUPS 2u
+#define SCAN 64u
+/* An attempt that is expected to be known to take e is given up after
+ * EARLY_FACTOR * e + EARLY_MS. */
+#define EARLY_FACTOR 20.0
+#define EARLY_MS 5000.0
+/* A backup must be this much sooner done than the first attempt. */
+#define BACKUP_GAIN 1.25
+/* Behind its expectation by this factor an attempt speaks against its worker. */
+#define OVERDUE_FACTOR 3.0
 
 typedef enum tile_state {
   TILE_OWNED,
@@ -31,12 +45,22 @@ typedef struct tess__schedule_tile {
   uint32_t before, after; /* neighbours in the list that the state names */
   tile_state state;
   uint32_t generation; /* of the latest attempt */
-  uint32_t executor;   /* of the latest attempt */
-  uint32_t epoch;      /* of that executor when the attempt began */
+  uint32_t executor;   /* of the latest attempt that failed, or that is under way */
   uint32_t attempts;   /* that failed */
+} schedule_tile;
+
+typedef struct tess__schedule_flight {
+  uint32_t before, after; /* remote flights by start */
+  uint32_t executor;
+  uint32_t generation;
+  uint32_t epoch; /* of the executor when the attempt began */
+  bool live;
+  bool beaten;
+  bool overdue;
   double started_ms;
   double deadline_ms;
-} schedule_tile;
+  double expected_ms; /* its end; NO_WAKE: nothing is known */
+} schedule_flight;
 
 typedef struct tess__schedule_executor {
   bool joined;
@@ -45,6 +69,11 @@ typedef struct tess__schedule_executor {
   uint32_t failures_in_row;
   uint32_t epoch;     /* counts back-offs: tiles that fall with the same blow count once */
   double retry_at_ms; /* end of the back-off */
+  double last_done_ms;
+  double free_at_ms; /* when all that it holds is expected to be done */
+  uint64_t queue_flops;
+  tess_speed *speed; /* own_speed, or the caller's */
+  tess_speed own_speed;
   uint32_t queue_head, queue_tail, queue_length; /* tiles owned and not tried */
   tess_executor_stats stats;
 } schedule_executor;
@@ -77,6 +106,32 @@ static void list_remove(tess_schedule *s, uint32_t *head, uint32_t *tail, uint32
   }
 }
 
+static void flight_append(tess_schedule *s, uint32_t flight) {
+  s->flights[flight].before = s->flight_tail;
+  s->flights[flight].after = NONE;
+  if (s->flight_tail == NONE) {
+    s->flight_head = flight;
+  } else {
+    s->flights[s->flight_tail].after = flight;
+  }
+  s->flight_tail = flight;
+}
+
+static void flight_remove(tess_schedule *s, uint32_t flight) {
+  uint32_t before = s->flights[flight].before;
+  uint32_t after = s->flights[flight].after;
+  if (before == NONE) {
+    s->flight_head = after;
+  } else {
+    s->flights[before].after = after;
+  }
+  if (after == NONE) {
+    s->flight_tail = before;
+  } else {
+    s->flights[after].before = before;
+  }
+}
+
 /* ---- made and unmade ---- */
 
 static bool not_negative(double value) {
@@ -96,6 +151,9 @@ static tess_code fill_params(tess_schedule *s, const tess_schedule_params *param
     return tess_reason_set(reason, TESS_INVALID_ARGUMENT, "a schedule takes at most %u workers",
                            TESS_PLAN_MAX_WORKERS);
   }
+  if (p->backup_share - p->backup_share != 0.0) {
+    return tess_reason_set(reason, TESS_INVALID_ARGUMENT, "the share of backups is not finite");
+  }
   if (p->policy == TESS_POLICY_REMOTE && p->max_workers == 0) {
     return tess_reason_set(reason, TESS_INVALID_ARGUMENT,
                            "nothing may be computed here and there is no worker");
@@ -104,6 +162,7 @@ static tess_code fill_params(tess_schedule *s, const tess_schedule_params *param
   if (p->max_attempts == 0) p->max_attempts = DEFAULT_MAX_ATTEMPTS;
   if (p->backoff_initial_ms == 0.0) p->backoff_initial_ms = DEFAULT_BACKOFF_INITIAL_MS;
   if (p->backoff_max_ms == 0.0) p->backoff_max_ms = DEFAULT_BACKOFF_MAX_MS;
+  if (p->backup_share == 0.0) p->backup_share = DEFAULT_BACKUP_SHARE;
   return TESS_OK;
 }
 
@@ -115,6 +174,19 @@ static uint32_t executor_slots(const tess_schedule *s) {
     if (s->plan->tiles[i].owner >= slots) slots = s->plan->tiles[i].owner + 1;
   }
   return slots + 1;
+}
+
+static uint64_t tile_flops(const tess_schedule *s, uint32_t tile) {
+  const tess_plan_tile *t = &s->plan->tiles[tile];
+  return tess_gemm_flops(t->tile.rows, t->tile.cols, t->depth);
+}
+
+/* Elements both ways; without C0, which is small beside them or as large as the answer. */
+static uint64_t tile_bytes(const tess_schedule *s, uint32_t tile) {
+  const tess_plan_tile *t = &s->plan->tiles[tile];
+  uint64_t elements =
+      ((uint64_t)t->tile.rows + t->tile.cols) * t->depth + (uint64_t)t->tile.rows * t->tile.cols;
+  return elements * tess_dtype_size(s->plan->dtype);
 }
 
 tess_code tess_schedule_make(tess_schedule *schedule, const tess_plan *plan,
@@ -136,12 +208,15 @@ tess_code tess_schedule_make(tess_schedule *schedule, const tess_plan *plan,
   s->tiles =
       tess__alloc_array(allocator, plan->tile_count ? plan->tile_count : 1, sizeof *s->tiles);
   s->executors = tess__alloc_array(allocator, s->slot_count, sizeof *s->executors);
-  if (!s->tiles || !s->executors) {
+  s->flights =
+      tess__alloc_array(allocator, plan->tile_count ? plan->tile_count : 1, 2 * sizeof *s->flights);
+  if (!s->tiles || !s->executors || !s->flights) {
     code = tess_reason_set(reason, TESS_RESOURCE_EXHAUSTED, "out of memory");
     goto failed;
   }
   for (uint32_t i = 0; i < s->slot_count; ++i) {
     s->executors[i] = (schedule_executor){.queue_head = NONE, .queue_tail = NONE};
+    s->executors[i].speed = &s->executors[i].own_speed;
   }
   s->executors[TESS_SCHEDULE_LOCAL].joined = true;
   s->executors[TESS_SCHEDULE_LOCAL].capacity = s->params.local_capacity;
@@ -149,6 +224,8 @@ tess_code tess_schedule_make(tess_schedule *schedule, const tess_plan *plan,
   for (uint32_t i = 0; i < plan->tile_count; ++i) {
     schedule_executor *owner = &s->executors[plan->tiles[i].owner + 1];
     s->tiles[i] = (schedule_tile){.state = TILE_OWNED};
+    s->flights[2 * i] = s->flights[2 * i + 1] = (schedule_flight){0};
+    owner->queue_flops += tile_flops(s, i);
     list_append(s, &owner->queue_head, &owner->queue_tail, i);
     ++owner->queue_length;
     ++s->pending_count;
@@ -162,6 +239,7 @@ failed:
 }
 
 void tess_schedule_cleanup(tess_schedule *schedule) {
+  tess__alloc_free(schedule->allocator, schedule->flights);
   tess__alloc_free(schedule->allocator, schedule->executors);
   tess__alloc_free(schedule->allocator, schedule->tiles);
   *schedule = (tess_schedule){.failed_tile = NONE};
@@ -231,29 +309,82 @@ uint32_t tess_schedule_join(tess_schedule *schedule, uint32_t capacity) {
   return schedule->executor_count++;
 }
 
+void tess_schedule_use_speed(tess_schedule *schedule, uint32_t executor, tess_speed *speed) {
+  if (executor >= schedule->executor_count) return;
+  schedule_executor *e = &schedule->executors[executor];
+  e->speed = speed != NULL ? speed : &e->own_speed;
+}
+
 void tess_schedule_set_policy(tess_schedule *schedule, tess_schedule_policy policy) {
   schedule->params.policy = policy;
   check_hope(schedule);
 }
 
-/* ---- an attempt's end ---- */
+/* ---- what is expected ---- */
 
-bool tess_schedule_is_current(const tess_schedule *schedule, const tess_attempt *attempt) {
-  if (schedule->state != TESS_SCHEDULE_RUNNING || attempt->tile >= schedule->plan->tile_count) {
-    return false;
-  }
-  const schedule_tile *tile = &schedule->tiles[attempt->tile];
-  return tile->state == TILE_IN_FLIGHT && tile->generation == attempt->generation &&
-         tile->executor == attempt->executor;
+/* Of this executor; of the workers of this product on average where it is not
+ * known itself. */
+static double estimate_ms(const tess_schedule *s, const schedule_executor *e, uint64_t flops,
+                          uint64_t bytes) {
+  double ms = tess_speed_estimate_ms(e->speed, flops, bytes);
+  return ms >= 0.0 ? ms : tess_speed_estimate_ms(&s->mean_speed, flops, bytes);
 }
 
-/* The tile is with nobody any more. */
-static void land(tess_schedule *s, uint32_t index) {
-  schedule_tile *tile = &s->tiles[index];
-  if (tile->executor != TESS_SCHEDULE_LOCAL) {
-    list_remove(s, &s->flight_head, &s->flight_tail, index);
+static double tile_estimate_ms(const tess_schedule *s, uint32_t executor, uint32_t tile) {
+  return estimate_ms(s, &s->executors[executor], tile_flops(s, tile), tile_bytes(s, tile));
+}
+
+/* When the flight should end; NO_WAKE: nothing is known. */
+static double flight_expected_ms(const tess_schedule *s, uint32_t flight) {
+  const schedule_flight *f = &s->flights[flight];
+  if (f->expected_ms >= 0.0) return f->expected_ms;
+  double ms = tile_estimate_ms(s, f->executor, flight / 2);
+  return ms >= 0.0 ? f->started_ms + ms : TESS_SCHEDULE_NO_WAKE;
+}
+
+static bool is_overdue(const tess_schedule *s, uint32_t flight, double now_ms) {
+  const schedule_flight *f = &s->flights[flight];
+  double expected = flight_expected_ms(s, flight);
+  return expected >= 0.0 && now_ms - f->started_ms > OVERDUE_FACTOR * (expected - f->started_ms);
+}
+
+/* ---- an attempt's end ---- */
+
+static uint32_t find_flight(const tess_schedule *s, const tess_attempt *attempt) {
+  if (attempt->tile >= s->plan->tile_count || attempt->generation == 0) return NONE;
+  for (uint32_t i = 2 * attempt->tile; i < 2 * attempt->tile + 2; ++i) {
+    const schedule_flight *f = &s->flights[i];
+    if (f->generation == attempt->generation && f->executor == attempt->executor) return i;
   }
-  --s->executors[tile->executor].stats.in_flight;
+  return NONE;
+}
+
+tess_attempt_fate tess_schedule_fate(const tess_schedule *schedule, const tess_attempt *attempt) {
+  uint32_t flight = find_flight(schedule, attempt);
+  if (flight == NONE) return TESS_FATE_GIVEN_UP;
+  const schedule_flight *f = &schedule->flights[flight];
+  if (f->live && schedule->state == TESS_SCHEDULE_RUNNING) return TESS_FATE_CURRENT;
+  if (!f->beaten) return TESS_FATE_GIVEN_UP;
+  return f->overdue ? TESS_FATE_OVERDUE : TESS_FATE_BEATEN;
+}
+
+bool tess_schedule_is_current(const tess_schedule *schedule, const tess_attempt *attempt) {
+  return tess_schedule_fate(schedule, attempt) == TESS_FATE_CURRENT;
+}
+
+/* The other attempt at the same tile, where there is one under way. */
+static uint32_t sibling(const tess_schedule *s, uint32_t flight) {
+  uint32_t other = flight ^ 1u;
+  return s->flights[other].live ? other : NONE;
+}
+
+/* The attempt is with nobody any more. */
+static void land(tess_schedule *s, uint32_t flight) {
+  schedule_flight *f = &s->flights[flight];
+  schedule_executor *e = &s->executors[f->executor];
+  if (f->executor != TESS_SCHEDULE_LOCAL) flight_remove(s, flight);
+  f->live = false;
+  if (--e->stats.in_flight == 0) e->free_at_ms = 0.0;
 }
 
 static void back_off(tess_schedule *s, uint32_t executor, double now_ms) {
@@ -273,7 +404,6 @@ static void back_off(tess_schedule *s, uint32_t executor, double now_ms) {
 /* Puts a landed tile where it may be taken again. */
 static void requeue(tess_schedule *s, uint32_t index) {
   schedule_tile *tile = &s->tiles[index];
-  ++tile->attempts;
   if (tile->attempts < s->params.max_attempts) {
     tile->state = TILE_RETRY;
     list_append(s, &s->retry_head, &s->retry_tail, index);
@@ -288,26 +418,49 @@ static void requeue(tess_schedule *s, uint32_t index) {
   }
 }
 
-static void attempt_failed(tess_schedule *s, uint32_t index, double now_ms) {
-  uint32_t executor = s->tiles[index].executor;
-  schedule_executor *e = &s->executors[executor];
-  land(s, index);
+static void attempt_failed(tess_schedule *s, uint32_t flight, double now_ms) {
+  schedule_flight *f = &s->flights[flight];
+  schedule_tile *tile = &s->tiles[flight / 2];
+  schedule_executor *e = &s->executors[f->executor];
+  land(s, flight);
   ++e->stats.failures;
-  if (executor != TESS_SCHEDULE_LOCAL && !e->left && s->tiles[index].epoch == e->epoch) {
-    back_off(s, executor, now_ms);
+  ++tile->attempts;
+  if (f->executor != TESS_SCHEDULE_LOCAL && !e->left && f->epoch == e->epoch) {
+    back_off(s, f->executor, now_ms);
   }
-  requeue(s, index);
+  uint32_t other = sibling(s, flight);
+  if (other != NONE) {
+    tile->executor = s->flights[other].executor; /* that one goes on */
+    return;
+  }
+  tile->executor = f->executor;
+  requeue(s, flight / 2);
 }
 
 bool tess_schedule_failed(tess_schedule *schedule, const tess_attempt *attempt, double now_ms) {
   if (!tess_schedule_is_current(schedule, attempt)) return false;
-  attempt_failed(schedule, attempt->tile, now_ms);
+  attempt_failed(schedule, find_flight(schedule, attempt), now_ms);
   check_hope(schedule);
   return true;
 }
 
-bool tess_schedule_done(tess_schedule *schedule, const tess_attempt *attempt, double now_ms,
-                        uint64_t bytes_sent, uint64_t bytes_received) {
+/* The other attempt came first. */
+static void beat(tess_schedule *s, uint32_t flight, double now_ms) {
+  schedule_flight *f = &s->flights[flight];
+  schedule_executor *e = &s->executors[f->executor];
+  f->beaten = true;
+  f->overdue = is_overdue(s, flight, now_ms);
+  uint32_t tile = flight / 2;
+  double begun = f->started_ms > e->last_done_ms ? f->started_ms : e->last_done_ms;
+  tess_speed_observe_at_least(e->speed, tile_flops(s, tile), tile_bytes(s, tile), now_ms - begun);
+  e->last_done_ms = now_ms;
+  ++e->stats.beaten;
+  land(s, flight);
+  if (f->overdue && !e->left && f->epoch == e->epoch) back_off(s, f->executor, now_ms);
+}
+
+bool tess_schedule_done_in(tess_schedule *schedule, const tess_attempt *attempt, double now_ms,
+                           uint64_t bytes_sent, uint64_t bytes_received, double compute_ms) {
   tess_schedule *s = schedule;
   if (attempt->executor >= s->executor_count) return false;
   schedule_executor *e = &s->executors[attempt->executor];
@@ -317,26 +470,70 @@ bool tess_schedule_done(tess_schedule *schedule, const tess_attempt *attempt, do
     ++e->stats.late;
     return false;
   }
+  uint32_t flight = find_flight(s, attempt);
+  const schedule_flight *f = &s->flights[flight];
   schedule_tile *tile = &s->tiles[attempt->tile];
-  land(s, attempt->tile);
+  /* It works on its tiles one after another: this one began when the one before
+   * it had ended. */
+  double begun = f->started_ms > e->last_done_ms ? f->started_ms : e->last_done_ms;
+  uint64_t flops = tile_flops(s, attempt->tile);
+  tess_speed_observe(e->speed, flops, bytes_sent + bytes_received, now_ms - begun, compute_ms);
+  if (attempt->executor != TESS_SCHEDULE_LOCAL) {
+    tess_speed_observe(&s->mean_speed, flops, bytes_sent + bytes_received, now_ms - begun,
+                       compute_ms);
+  }
+  e->last_done_ms = now_ms;
+  land(s, flight);
+  uint32_t other = sibling(s, flight);
+  if (other != NONE) beat(s, other, now_ms);
   tile->state = TILE_DONE;
+  tile->executor = attempt->executor;
   ++e->stats.tiles;
-  e->stats.busy_ms += now_ms - tile->started_ms;
-  if (tile->epoch == e->epoch) e->failures_in_row = 0;
+  e->stats.busy_ms += now_ms - f->started_ms;
+  e->stats.compute_ms += compute_ms;
+  if (f->epoch == e->epoch) e->failures_in_row = 0;
   ++s->tiles_done;
   if (attempt->executor == TESS_SCHEDULE_LOCAL) ++s->local_tiles;
   if (s->tiles_done == s->plan->tile_count) s->state = TESS_SCHEDULE_DONE;
   return true;
 }
 
+bool tess_schedule_done(tess_schedule *schedule, const tess_attempt *attempt, double now_ms,
+                        uint64_t bytes_sent, uint64_t bytes_received) {
+  return tess_schedule_done_in(schedule, attempt, now_ms, bytes_sent, bytes_received, 0.0);
+}
+
+bool tess_schedule_reopen(tess_schedule *schedule, uint32_t tile, uint32_t executor) {
+  tess_schedule *s = schedule;
+  if (tile >= s->plan->tile_count || executor >= s->executor_count ||
+      s->tiles[tile].state != TILE_DONE || s->tiles[tile].executor != executor ||
+      (s->state != TESS_SCHEDULE_RUNNING && s->state != TESS_SCHEDULE_DONE)) {
+    return false;
+  }
+  s->state = TESS_SCHEDULE_RUNNING;
+  --s->executors[executor].stats.tiles;
+  --s->tiles_done;
+  if (executor == TESS_SCHEDULE_LOCAL) --s->local_tiles;
+  ++s->tiles[tile].attempts;
+  requeue(s, tile);
+  check_hope(s);
+  return true;
+}
+
+/* Gives up the flights at the head of the list whose time is over. */
 uint32_t tess_schedule_tick(tess_schedule *schedule, double now_ms) {
   tess_schedule *s = schedule;
-  uint32_t given_up = 0;
-  while (s->state == TESS_SCHEDULE_RUNNING && s->params.tile_timeout_ms > 0.0 &&
-         s->flight_head != NONE && s->tiles[s->flight_head].deadline_ms <= now_ms) {
-    uint32_t index = s->flight_head;
-    ++s->executors[s->tiles[index].executor].stats.timeouts;
-    attempt_failed(s, index, now_ms);
+  uint32_t given_up = 0, seen = 0, after;
+  for (uint32_t i = s->flight_head; i != NONE && seen < SCAN && s->state == TESS_SCHEDULE_RUNNING;
+       i = after) {
+    schedule_flight *f = &s->flights[i];
+    after = f->after;
+    if (f->deadline_ms < 0.0 || f->deadline_ms > now_ms) {
+      ++seen;
+      continue;
+    }
+    ++s->executors[f->executor].stats.timeouts;
+    attempt_failed(s, i, now_ms);
     ++given_up;
   }
   check_hope(s);
@@ -349,8 +546,8 @@ void tess_schedule_leave(tess_schedule *schedule, uint32_t executor, double now_
   s->executors[executor].left = true;
   uint32_t after;
   for (uint32_t i = s->flight_head; i != NONE && s->state == TESS_SCHEDULE_RUNNING; i = after) {
-    after = s->tiles[i].after;
-    if (s->tiles[i].executor == executor) attempt_failed(s, i, now_ms);
+    after = s->flights[i].after;
+    if (s->flights[i].executor == executor) attempt_failed(s, i, now_ms);
   }
   check_hope(s);
 }
@@ -379,29 +576,57 @@ static uint32_t take_retry(tess_schedule *s, uint32_t executor, bool picky) {
   return NONE;
 }
 
-static uint32_t take_owned(tess_schedule *s, uint32_t slot) {
+static uint32_t take_owned(tess_schedule *s, uint32_t slot, bool last) {
   schedule_executor *owner = &s->executors[slot];
-  uint32_t tile = owner->queue_head;
+  uint32_t tile = last ? owner->queue_tail : owner->queue_head;
   if (tile == NONE) return NONE;
   list_remove(s, &owner->queue_head, &owner->queue_tail, tile);
   --owner->queue_length;
+  owner->queue_flops -= tile_flops(s, tile);
   return tile;
 }
 
-static uint32_t take_from_longest(tess_schedule *s) {
-  uint32_t longest = 0;
-  for (uint32_t i = 1; i < s->slot_count; ++i) {
-    if (s->executors[i].queue_length > s->executors[longest].queue_length) longest = i;
+/* When the owner of a queue would be done with it; infinity: never. */
+static double queue_end_ms(const tess_schedule *s, uint32_t slot, double now_ms) {
+  const schedule_executor *owner = &s->executors[slot];
+  if (slot >= s->executor_count || !tess_schedule_available(s, slot, now_ms)) {
+    return __builtin_inf();
   }
-  return take_owned(s, longest);
+  double start = owner->free_at_ms > now_ms ? owner->free_at_ms : now_ms;
+  if (owner->stats.in_flight > 0 && owner->free_at_ms > 0.0 && owner->free_at_ms < now_ms) {
+    start += now_ms - owner->free_at_ms; /* late by so much: expected to stay so */
+  }
+  double ms = estimate_ms(s, owner, owner->queue_flops, 0);
+  return ms >= 0.0 ? start + ms : __builtin_inf();
+}
+
+/* The last tile of the queue that would end last; picky: unless its owner would be
+ * sooner done with it than the thief. */
+static uint32_t steal(tess_schedule *s, uint32_t thief, bool picky, double now_ms) {
+  uint32_t victim = 0;
+  double latest = -1.0;
+  for (uint32_t i = 1; i < s->slot_count; ++i) {
+    const schedule_executor *owner = &s->executors[i];
+    if (i == thief || owner->queue_length == 0) continue;
+    double end = queue_end_ms(s, i, now_ms);
+    if (victim == 0 || end > latest ||
+        (end >= latest && owner->queue_length > s->executors[victim].queue_length)) {
+      victim = i;
+      latest = end;
+    }
+  }
+  if (victim == 0) return NONE;
+  double ms = tile_estimate_ms(s, thief, s->executors[victim].queue_tail);
+  if (picky && ms >= 0.0 && now_ms + ms > latest) return NONE;
+  return take_owned(s, victim, true);
 }
 
 static uint32_t take_for_worker(tess_schedule *s, uint32_t executor, double now_ms) {
   if (s->params.policy == TESS_POLICY_LOCAL) return NONE;
   uint32_t tile = NONE;
   if (s->retry_head != NONE) tile = take_retry(s, executor, has_other_worker(s, executor, now_ms));
-  if (tile == NONE) tile = take_owned(s, executor);
-  return tile != NONE ? tile : take_from_longest(s);
+  if (tile == NONE) tile = take_owned(s, executor, false);
+  return tile != NONE ? tile : steal(s, executor, true, now_ms);
 }
 
 static uint32_t take_for_local(tess_schedule *s, double now_ms) {
@@ -414,42 +639,138 @@ static uint32_t take_for_local(tess_schedule *s, double now_ms) {
   if (s->params.policy == TESS_POLICY_FALLBACK && has_healthy_worker(s, now_ms)) return NONE;
   bool alone = s->params.policy == TESS_POLICY_LOCAL || !has_other_worker(s, 0, now_ms);
   tile = take_retry(s, TESS_SCHEDULE_LOCAL, !alone);
-  return tile != NONE ? tile : take_from_longest(s);
+  return tile != NONE ? tile : steal(s, TESS_SCHEDULE_LOCAL, !alone, now_ms);
 }
 
-static void launch(tess_schedule *s, uint32_t index, uint32_t executor, double now_ms) {
+/* ---- backups ---- */
+
+static bool backups_left(const tess_schedule *s) {
+  if (s->params.backup_share < 0.0) return false;
+  double most = s->params.backup_share * (double)s->plan->tile_count;
+  return s->backups < (most > LEAST_BACKUPS ? (uint32_t)most : LEAST_BACKUPS);
+}
+
+/* How long the flight is expected to go on from now; < 0: nothing is known. */
+static double remaining_ms(const tess_schedule *s, uint32_t flight, double now_ms) {
+  double expected = flight_expected_ms(s, flight);
+  if (expected < 0.0) return -1.0;
+  return now_ms < expected ? expected - now_ms : now_ms - expected;
+}
+
+static bool may_back_up(const tess_schedule *s, uint32_t flight, uint32_t executor) {
+  return s->flights[flight].executor != executor && sibling(s, flight) == NONE &&
+         s->tiles[flight / 2].attempts < s->params.max_attempts;
+}
+
+/* The tile that is expected last, of those that this worker would bring sooner. */
+static uint32_t take_backup(tess_schedule *s, uint32_t executor, double now_ms) {
+  if (!backups_left(s) || s->executors[executor].failures_in_row > 0) return NONE;
+  uint32_t best = NONE, seen = 0;
+  double most = 0.0;
+  for (uint32_t i = s->flight_head; i != NONE && seen < SCAN; i = s->flights[i].after, ++seen) {
+    if (!may_back_up(s, i, executor)) continue;
+    double left = remaining_ms(s, i, now_ms);
+    double ms = tile_estimate_ms(s, executor, i / 2);
+    if (ms < 0.0 || left <= BACKUP_GAIN * ms || left <= most) continue;
+    best = i / 2;
+    most = left;
+  }
+  return best;
+}
+
+/* When the first flight will be so late that an idle worker backs it up. */
+static double backup_wake_ms(const tess_schedule *s, double now_ms) {
+  double wake = TESS_SCHEDULE_NO_WAKE;
+  if (s->flight_head == NONE || !backups_left(s)) return wake;
+  const schedule_executor *idle = NULL;
+  uint32_t idle_number = 0;
+  for (uint32_t i = 1; i < s->executor_count; ++i) {
+    const schedule_executor *e = &s->executors[i];
+    if (!tess_schedule_available(s, i, now_ms) || e->failures_in_row > 0 ||
+        e->stats.in_flight >= e->capacity) {
+      continue;
+    }
+    if (idle == NULL || estimate_ms(s, e, 1000000, 0) < estimate_ms(s, idle, 1000000, 0)) {
+      idle = e;
+      idle_number = i;
+    }
+  }
+  if (idle == NULL) return wake;
+  uint32_t seen = 0;
+  for (uint32_t i = s->flight_head; i != NONE && seen < SCAN; i = s->flights[i].after, ++seen) {
+    double expected = flight_expected_ms(s, i);
+    double ms = tile_estimate_ms(s, idle_number, i / 2);
+    if (expected < 0.0 || ms < 0.0 || !may_back_up(s, i, idle_number)) continue;
+    double at = expected + BACKUP_GAIN * ms + 1.0;
+    if (wake < 0.0 || at < wake) wake = at;
+  }
+  return wake >= 0.0 && wake <= now_ms ? now_ms + 1.0 : wake;
+}
+
+/* ---- launching ---- */
+
+static uint32_t launch(tess_schedule *s, uint32_t index, uint32_t executor, double now_ms) {
   schedule_tile *tile = &s->tiles[index];
   schedule_executor *e = &s->executors[executor];
-  bool timed = executor != TESS_SCHEDULE_LOCAL && s->params.tile_timeout_ms > 0.0;
-  if (tile->generation > 0) ++s->retries;
+  uint32_t flight = s->flights[2 * index].live ? 2 * index + 1 : 2 * index;
+  double ms = tile_estimate_ms(s, executor, index);
   tile->state = TILE_IN_FLIGHT;
   tile->executor = executor;
-  tile->epoch = e->epoch;
-  ++tile->generation;
-  tile->started_ms = now_ms;
-  tile->deadline_ms = timed ? now_ms + s->params.tile_timeout_ms : TESS_SCHEDULE_NO_WAKE;
-  if (executor != TESS_SCHEDULE_LOCAL) list_append(s, &s->flight_head, &s->flight_tail, index);
+  schedule_flight *f = &s->flights[flight];
+  *f = (schedule_flight){.executor = executor,
+                         .generation = ++tile->generation,
+                         .epoch = e->epoch,
+                         .live = true,
+                         .started_ms = now_ms,
+                         .deadline_ms = TESS_SCHEDULE_NO_WAKE,
+                         .expected_ms = TESS_SCHEDULE_NO_WAKE};
+  if (ms >= 0.0) {
+    e->free_at_ms = (e->free_at_ms > now_ms ? e->free_at_ms : now_ms) + ms;
+    f->expected_ms = e->free_at_ms;
+  }
+  if (executor != TESS_SCHEDULE_LOCAL) {
+    if (s->params.tile_timeout_ms > 0.0) {
+      double timeout = s->params.tile_timeout_ms;
+      double early = EARLY_MS + EARLY_FACTOR * (f->expected_ms - now_ms);
+      if (ms >= 0.0 && early < timeout) timeout = early;
+      f->deadline_ms = now_ms + timeout;
+    }
+    flight_append(s, flight);
+  }
   ++e->stats.in_flight;
-  --s->pending_count;
+  return flight;
 }
 
 bool tess_schedule_next(tess_schedule *schedule, uint32_t executor, double now_ms,
                         tess_attempt *attempt) {
   tess_schedule *s = schedule;
   tess_schedule_tick(s, now_ms);
-  if (s->state != TESS_SCHEDULE_RUNNING || s->pending_count == 0) return false;
+  if (s->state != TESS_SCHEDULE_RUNNING) return false;
   if (!tess_schedule_available(s, executor, now_ms)) return false;
-  const schedule_executor *e = &s->executors[executor];
+  schedule_executor *e = &s->executors[executor];
   if (e->stats.in_flight >= (e->failures_in_row > 0 ? 1 : e->capacity)) return false;
-  uint32_t tile = executor == TESS_SCHEDULE_LOCAL ? take_for_local(s, now_ms)
-                                                  : take_for_worker(s, executor, now_ms);
-  if (tile == NONE) return false;
-  launch(s, tile, executor, now_ms);
+  uint32_t tile = NONE;
+  if (s->pending_count > 0) {
+    tile = executor == TESS_SCHEDULE_LOCAL ? take_for_local(s, now_ms)
+                                           : take_for_worker(s, executor, now_ms);
+  }
+  if (tile != NONE) {
+    if (s->tiles[tile].generation > 0) ++s->retries;
+    --s->pending_count;
+  } else if (executor != TESS_SCHEDULE_LOCAL && s->params.policy != TESS_POLICY_LOCAL) {
+    tile = take_backup(s, executor, now_ms);
+    if (tile == NONE) return false;
+    ++s->backups;
+    ++e->stats.backups;
+  } else {
+    return false;
+  }
+  const schedule_flight *f = &s->flights[launch(s, tile, executor, now_ms)];
   *attempt = (tess_attempt){.tile = tile,
                             .executor = executor,
-                            .generation = s->tiles[tile].generation,
+                            .generation = f->generation,
                             .started_ms = now_ms,
-                            .deadline_ms = s->tiles[tile].deadline_ms};
+                            .deadline_ms = f->deadline_ms};
   return true;
 }
 
@@ -459,10 +780,15 @@ double tess_schedule_next_wake(const tess_schedule *schedule, double now_ms) {
   const tess_schedule *s = schedule;
   double wake = TESS_SCHEDULE_NO_WAKE;
   if (s->state != TESS_SCHEDULE_RUNNING) return wake;
-  if (s->params.tile_timeout_ms > 0.0 && s->flight_head != NONE) {
-    wake = s->tiles[s->flight_head].deadline_ms;
+  uint32_t seen = 0;
+  for (uint32_t i = s->flight_head; i != NONE && seen < SCAN; i = s->flights[i].after, ++seen) {
+    double at = s->flights[i].deadline_ms;
+    if (at >= 0.0 && (wake < 0.0 || at < wake)) wake = at;
   }
-  if (s->pending_count == 0 || s->params.policy == TESS_POLICY_LOCAL) return wake;
+  if (s->params.policy == TESS_POLICY_LOCAL) return wake;
+  double backup = backup_wake_ms(s, now_ms);
+  if (backup >= 0.0 && (wake < 0.0 || backup < wake)) wake = backup;
+  if (s->pending_count == 0) return wake;
   for (uint32_t i = 1; i < s->executor_count; ++i) {
     const schedule_executor *e = &s->executors[i];
     if (e->left || e->retry_at_ms <= now_ms) continue;

@@ -8,14 +8,23 @@
  * that join get 1, 2, ... . A worker takes `capacity` tiles at a time.
  *
  * Rules
- *   - A tile goes to the worker it was planned for, else to whoever has room
- *     (work stealing from the longest queue).
+ *   - A tile goes to the worker it was planned for. A worker with room and no
+ *     tile of its own steals from whoever would end last, unless the owner would
+ *     be sooner done with it itself.
+ *   - When nothing waits any more, a worker with room computes a second copy (a
+ *     backup) of the tile that is expected last, if it would be sooner done with
+ *     it: an attempt that is late by x is expected to need x more. The first
+ *     answer counts; the other attempt is no longer current. At most
+ *     backup_share of the tiles, and two, are backed up. Local attempts are not:
+ *     they compute in place. (Dean and Ghemawat, "MapReduce", OSDI 2004, section
+ *     3.6.)
  *   - A tile that failed goes elsewhere where it can; after max_attempts remote
  *     attempts it goes to local alone.
  *   - A worker that fails backs off: backoff_initial_ms, doubled with each
  *     failure in a row up to backoff_max_ms. Then it is probed with one tile;
  *     a success gives it its full capacity again.
- *   - An attempt that takes longer than tile_timeout_ms counts as failed. Its
+ *   - An attempt that takes longer than tile_timeout_ms counts as failed, and,
+ *     once speeds are known, one that takes 20 times as long as expected and 5 s. Its
  *     late answer is recognised by the attempt's generation and ignored, so
  *     every tile is counted once. A new attempt may begin while the old one still
  *     runs: whoever receives must drop what tess_schedule_is_current refuses
@@ -47,6 +56,7 @@
 
 #include "matmul/plan.h"
 #include "matmul/reason.h"
+#include "matmul/speed.h"
 
 #define TESS_SCHEDULE_LOCAL 0u
 #define TESS_SCHEDULE_NO_WAKE (-1.0)
@@ -74,6 +84,7 @@ typedef struct tess_schedule_params {
   double backoff_initial_ms;    /* 0: 100 */
   double backoff_max_ms;        /* 0: 10000 */
   uint32_t max_worker_failures; /* in a row, then the worker is given up; 0: never */
+  double backup_share;          /* of the tiles; 0: 0.1; negative: no backups */
 } tess_schedule_params;
 
 /* One try of one tile on one executor. A value; keep it beside the request. */
@@ -90,8 +101,11 @@ typedef struct tess_executor_stats {
   uint32_t failures;  /* attempts that failed or timed out */
   uint32_t timeouts;  /* of these, by time */
   uint32_t late;      /* answers that came after their attempt was given up */
+  uint32_t backups;   /* second copies begun here */
+  uint32_t beaten;    /* attempts that were given up because another answered */
   uint32_t in_flight; /* now */
   double busy_ms;     /* sum over counted tiles: answer minus start */
+  double compute_ms;  /* sum over counted tiles, as the executor tells */
   uint64_t bytes_sent;
   uint64_t bytes_received;
 } tess_executor_stats;
@@ -102,10 +116,13 @@ typedef struct tess_schedule {
   tess_schedule_state state;
   uint32_t tiles_done;
   uint32_t local_tiles;                      /* of tiles_done */
-  uint32_t retries;                          /* attempts beyond a tile's first */
+  uint32_t retries;                          /* attempts beyond a tile's first, backups apart */
+  uint32_t backups;                          /* second copies begun */
   uint32_t executor_count;                   /* local and every worker that joined */
   struct tess__schedule_tile *tiles;         /* private */
   struct tess__schedule_executor *executors; /* private */
+  struct tess__schedule_flight *flights;     /* private: two for each tile */
+  tess_speed mean_speed;                     /* private: of the workers of this product */
   uint32_t pending_count;                    /* private: tiles waiting for an executor */
   uint32_t retry_head, retry_tail;           /* private: failed tiles that wait again */
   uint32_t local_head, local_tail;           /* private: tiles for local alone */
@@ -133,6 +150,9 @@ void tess_schedule_leave(tess_schedule *schedule, uint32_t executor, double now_
  * answer: it counts as backing off until until_ms, and is probed then. What it
  * holds goes on. */
 void tess_schedule_suspend(tess_schedule *schedule, uint32_t executor, double until_ms);
+/* Estimates with, and teaches, this speed, which the caller keeps across products;
+ * borrowed until the cleanup. NULL: one of the schedule's own. */
+void tess_schedule_use_speed(tess_schedule *schedule, uint32_t executor, tess_speed *speed);
 /* Attempts under way go on. */
 void tess_schedule_set_policy(tess_schedule *schedule, tess_schedule_policy policy);
 
@@ -141,9 +161,23 @@ bool tess_schedule_next(tess_schedule *schedule, uint32_t executor, double now_m
                         tess_attempt *attempt);
 /* Is this attempt still awaited? False: drop what it brings. */
 bool tess_schedule_is_current(const tess_schedule *schedule, const tess_attempt *attempt);
-/* The attempt brought its tile. True: counted; false: late or unknown, ignored. */
+/* Why an attempt is no longer awaited. */
+typedef enum tess_attempt_fate {
+  TESS_FATE_CURRENT = 0,
+  TESS_FATE_BEATEN = 1,  /* another attempt brought the tile: no fault of this one */
+  TESS_FATE_OVERDUE = 2, /* the same, and this one was far behind what was expected of it */
+  TESS_FATE_GIVEN_UP = 3 /* its time is over, it failed, its worker left, or the schedule is over */
+} tess_attempt_fate;
+tess_attempt_fate tess_schedule_fate(const tess_schedule *schedule, const tess_attempt *attempt);
+/* The attempt brought its tile. True: counted; false: late or unknown, ignored.
+ * compute_ms: in its kernel; 0: not known. */
+bool tess_schedule_done_in(tess_schedule *schedule, const tess_attempt *attempt, double now_ms,
+                           uint64_t bytes_sent, uint64_t bytes_received, double compute_ms);
 bool tess_schedule_done(tess_schedule *schedule, const tess_attempt *attempt, double now_ms,
                         uint64_t bytes_sent, uint64_t bytes_received);
+/* A tile that was counted turned out to be wrong: it waits again, and is no
+ * longer counted for this executor. False: it is not complete. */
+bool tess_schedule_reopen(tess_schedule *schedule, uint32_t tile, uint32_t executor);
 /* The attempt failed. False: it was given up already. */
 bool tess_schedule_failed(tess_schedule *schedule, const tess_attempt *attempt, double now_ms);
 /* Gives up attempts whose deadline has passed. Returns how many. The caller

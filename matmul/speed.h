@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How fast an executor is, from what was seen: arithmetic (flops per ms) and
+ * link (bytes per ms, both ways together), each an exponentially weighted mean
+ * of the time per unit, so that a change is followed within a few tiles.
+ * Pure; times are ms. Threads: none.
+ */
+#ifndef TESSERA_MATMUL_SPEED_H
+#define TESSERA_MATMUL_SPEED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct tess_speed {
+  double ms_per_flop; /* 0: not known yet */
+  double ms_per_byte; /* 0: not known, or too fast to be seen */
+  uint32_t samples;   /* saturates */
+} tess_speed;
+
+#define TESS_SPEED_UNKNOWN (-1.0)
+
+/* A tile took service_ms from when the executor could begin with it to its
+ * answer, compute_ms of them in its kernel (0: it does not tell, and all of the
+ * time counts as arithmetic). */
+void tess_speed_observe(tess_speed *speed, uint64_t flops, uint64_t bytes, double service_ms,
+                        double compute_ms);
+/* A tile has taken so long already and is not done: the estimate is at least
+ * that slow. */
+void tess_speed_observe_at_least(tess_speed *speed, uint64_t flops, uint64_t bytes,
+                                 double elapsed_ms);
+/* Expected ms of such a tile; TESS_SPEED_UNKNOWN. */
+double tess_speed_estimate_ms(const tess_speed *speed, uint64_t flops, uint64_t bytes);
+/* 0: unknown. */
+double tess_speed_gflops(const tess_speed *speed);
+double tess_speed_megabytes_per_second(const tess_speed *speed);
+
+#endif
