@@ -100,6 +100,16 @@ tess_gemm tess_gemm_tile(const tess_gemm *gemm, uint32_t row, uint32_t col, uint
   return tile;
 }
 
+tess_gemm tess_gemm_part(const tess_gemm *gemm, uint32_t row, uint32_t col, uint32_t rows,
+                         uint32_t cols, uint32_t k, uint32_t depth) {
+  tess_gemm part = tess_gemm_tile(gemm, row, col, rows, cols);
+  part.a = gemm->transpose_a ? tess_const_matrix_sub(part.a, k, 0, depth, rows)
+                             : tess_const_matrix_sub(part.a, 0, k, rows, depth);
+  part.b = gemm->transpose_b ? tess_const_matrix_sub(part.b, 0, k, cols, depth)
+                             : tess_const_matrix_sub(part.b, k, 0, depth, cols);
+  return part;
+}
+
 double tess_gemm_unit_roundoff(tess_dtype dtype) {
   return dtype == TESS_DTYPE_FLOAT32 ? 0x1p-24 : 0x1p-53;
 }

@@ -65,6 +65,11 @@ uint64_t tess_gemm_flops(uint32_t m, uint32_t n, uint32_t k);
 tess_gemm tess_gemm_tile(const tess_gemm *gemm, uint32_t row, uint32_t col, uint32_t rows,
                          uint32_t cols);
 
+/* The same for a part of the inner dimension, k .. k + depth - 1; C is that of the
+ * whole rectangle: the products of all parts add up to it. */
+tess_gemm tess_gemm_part(const tess_gemm *gemm, uint32_t row, uint32_t col, uint32_t rows,
+                         uint32_t cols, uint32_t k, uint32_t depth);
+
 /* Unit roundoff of a dtype (2^-24, 2^-53), and gamma(terms) = j u / (1 - j u);
  * infinity where j u >= 1. */
 double tess_gemm_unit_roundoff(tess_dtype dtype);

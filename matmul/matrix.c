@@ -145,6 +145,43 @@ tess_code tess_matrix_copy(tess_matrix to, tess_const_matrix from) {
   return TESS_OK;
 }
 
+tess_code tess_matrix_add(tess_matrix to, tess_const_matrix from) {
+  if (to.rows != from.rows || to.cols != from.cols || to.dtype != from.dtype) {
+    return TESS_INVALID_ARGUMENT;
+  }
+  size_t size = tess_dtype_size(to.dtype);
+  for (uint32_t row = 0; row < to.rows; ++row) {
+    unsigned char *target = (unsigned char *)to.data + row * to.row_stride * size;
+    const unsigned char *source = (const unsigned char *)from.data + row * from.row_stride * size;
+    for (uint32_t col = 0; col < to.cols; ++col, target += size, source += size) {
+      if (size == sizeof(float)) {
+        tess__store_f32(target, tess__load_f32(target) + tess__load_f32(source));
+      } else {
+        tess__store_f64(target, tess__load_f64(target) + tess__load_f64(source));
+      }
+    }
+  }
+  return TESS_OK;
+}
+
+void tess_matrix_scale(tess_matrix matrix, double factor) {
+  size_t size = tess_dtype_size(matrix.dtype);
+  for (uint32_t row = 0; row < matrix.rows; ++row) {
+    unsigned char *at = (unsigned char *)matrix.data + row * matrix.row_stride * size;
+    if (factor == 0.0) {
+      memset(at, 0, matrix.cols * size);
+      continue;
+    }
+    for (uint32_t col = 0; col < matrix.cols; ++col, at += size) {
+      if (size == sizeof(float)) {
+        tess__store_f32(at, (float)factor * tess__load_f32(at));
+      } else {
+        tess__store_f64(at, factor * tess__load_f64(at));
+      }
+    }
+  }
+}
+
 /* Squares of this side stay in the cache while they are turned. */
 enum { TRANSPOSE_BLOCK = 16 };
 

@@ -88,6 +88,10 @@ tess_const_matrix tess_const_matrix_sub(tess_const_matrix matrix, uint32_t row, 
 /* Copies element by element between views of one shape and dtype, which must
  * not overlap. Strides may differ. TESS_INVALID_ARGUMENT where they disagree. */
 tess_code tess_matrix_copy(tess_matrix to, tess_const_matrix from);
+/* to := to + from, rounded to their dtype. Errors as for copy. */
+tess_code tess_matrix_add(tess_matrix to, tess_const_matrix from);
+/* matrix := factor * matrix; factor 0 writes zeros and reads nothing. */
+void tess_matrix_scale(tess_matrix matrix, double factor);
 /* to := transpose of from, for shapes that are each other's transpose. */
 tess_code tess_matrix_transpose(tess_matrix to, tess_const_matrix from);
 

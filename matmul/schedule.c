@@ -28,10 +28,14 @@
  * EARLY_FACTOR * e + EARLY_MS. */
 #define EARLY_FACTOR 20.0
 #define EARLY_MS 5000.0
-/* A backup must be this much sooner done than the first attempt. */
+/* A backup must be this much sooner done than the first attempt, and some ms: what
+ * is that short is noise. */
 #define BACKUP_GAIN 1.25
-/* Behind its expectation by this factor an attempt speaks against its worker. */
+#define BACKUP_LEAST_MS 10.0
+/* Behind its expectation by this factor, and by so much, an attempt speaks against
+ * its worker. */
 #define OVERDUE_FACTOR 3.0
+#define OVERDUE_LEAST_MS 500.0
 
 typedef enum tile_state {
   TILE_OWNED,
@@ -345,7 +349,8 @@ static double flight_expected_ms(const tess_schedule *s, uint32_t flight) {
 static bool is_overdue(const tess_schedule *s, uint32_t flight, double now_ms) {
   const schedule_flight *f = &s->flights[flight];
   double expected = flight_expected_ms(s, flight);
-  return expected >= 0.0 && now_ms - f->started_ms > OVERDUE_FACTOR * (expected - f->started_ms);
+  return expected >= 0.0 &&
+         now_ms - f->started_ms > OVERDUE_FACTOR * (expected - f->started_ms) + OVERDUE_LEAST_MS;
 }
 
 /* ---- an attempt's end ---- */
@@ -671,7 +676,7 @@ static uint32_t take_backup(tess_schedule *s, uint32_t executor, double now_ms) 
     if (!may_back_up(s, i, executor)) continue;
     double left = remaining_ms(s, i, now_ms);
     double ms = tile_estimate_ms(s, executor, i / 2);
-    if (ms < 0.0 || left <= BACKUP_GAIN * ms || left <= most) continue;
+    if (ms < 0.0 || left <= BACKUP_GAIN * ms + BACKUP_LEAST_MS || left <= most) continue;
     best = i / 2;
     most = left;
   }
@@ -701,7 +706,7 @@ static double backup_wake_ms(const tess_schedule *s, double now_ms) {
     double expected = flight_expected_ms(s, i);
     double ms = tile_estimate_ms(s, idle_number, i / 2);
     if (expected < 0.0 || ms < 0.0 || !may_back_up(s, i, idle_number)) continue;
-    double at = expected + BACKUP_GAIN * ms + 1.0;
+    double at = expected + BACKUP_GAIN * ms + BACKUP_LEAST_MS + 1.0;
     if (wake < 0.0 || at < wake) wake = at;
   }
   return wake >= 0.0 && wake <= now_ms ? now_ms + 1.0 : wake;

@@ -40,10 +40,41 @@ void tess__controller_log(const tess_controller *controller, int32_t level,
     controller->host.log(controller->host.ctx, level, line->text, strlen(line->text));
 }
 
+void *tess__controller_alloc(const tess_controller *c, size_t size) {
+  void *memory = c->allocator->alloc(c->allocator->ctx, size);
+  if (memory != NULL) memset(memory, 0, size);
+  return memory;
+}
+
+void tess__controller_dealloc(const tess_controller *c, void *memory) {
+  c->allocator->free(c->allocator->ctx, memory);
+}
+
+/* SplitMix64 (Steele, Lea, Flood, OOPSLA 2014). */
+double tess__controller_random(tess_controller *c, uint64_t *bits) {
+  uint64_t z = (c->random += 0x9e3779b97f4a7c15u);
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  z ^= z >> 31;
+  if (bits != NULL) *bits = z;
+  return (double)(z >> 11) * 0x1p-53;
+}
+
+bool tess__worker_ready(const tess__worker *worker, double now_ms) {
+  return worker->executor != NULL && tess_health_ready(&worker->health, now_ms) &&
+         !tess_trust_quarantined(&worker->trust, now_ms);
+}
+
+double tess__worker_retry_ms(const tess__worker *worker) {
+  double health = worker->health.failures_in_row > 0 ? worker->health.retry_at_ms : 0;
+  double trust = worker->trust.quarantine_until_ms;
+  return health > trust ? health : trust;
+}
+
 uint32_t tess__controller_ready_workers(const tess_controller *controller, double now_ms) {
   uint32_t ready = 0;
   for (uint32_t i = 0; i < controller->worker_count; i++)
-    if (tess_health_ready(&controller->workers[i].health, now_ms)) ready++;
+    if (tess__worker_ready(&controller->workers[i], now_ms)) ready++;
   return ready;
 }
 
@@ -96,7 +127,7 @@ tess_controller *tess_controller_new(const tess_controller_options *options, tes
     return NULL;
   }
   if (policy == NULL) policy = tess_policy_adaptive_new(options->threshold_ms, allocator);
-  size_t workers_size = sizeof(tess__worker) * (options->worker_count + 1u);
+  size_t workers_size = sizeof(tess__worker) * TESS_CONTROLLER_MAX_WORKERS;
   tess_controller *c = allocator->alloc(allocator->ctx, sizeof *c);
   tess__worker *workers = allocator->alloc(allocator->ctx, workers_size);
   if (policy == NULL || c == NULL || workers == NULL) {
@@ -121,6 +152,8 @@ tess_controller *tess_controller_new(const tess_controller_options *options, tes
           options->min_tile_flops > 0 ? options->min_tile_flops : DEFAULT_MIN_TILE_FLOPS,
       .max_jobs = options->max_jobs > 0 ? options->max_jobs : DEFAULT_MAX_JOBS,
       .step_ms = options->step_ms > 0 ? options->step_ms : DEFAULT_STEP_MS,
+      .check = options->check != TESS_CHECK_UNSPECIFIED ? options->check : TESS_CHECK_NEVER,
+      .random = options->seed,
   };
   for (uint32_t i = 0; i < options->worker_count; i++) {
     workers[i].executor = options->workers[i];
@@ -135,7 +168,8 @@ void tess_controller_free(tess_controller *c) {
     tess_controller_cancel(c, c->first);
   c->local->ops->free(c->local);
   for (uint32_t i = 0; i < c->worker_count; i++)
-    c->workers[i].executor->ops->free(c->workers[i].executor);
+    if (c->workers[i].executor != NULL) c->workers[i].executor->ops->free(c->workers[i].executor);
+  tess__controller_dealloc(c, c->scratch);
   c->policy->ops->free(c->policy);
   const tess_allocator *allocator = c->allocator;
   allocator->free(allocator->ctx, c->workers);
@@ -155,7 +189,7 @@ tess_mode tess_controller_mode(const tess_controller *c) {
 }
 
 tess_mode tess_controller_effective_mode(const tess_controller *c) {
-  if (c->worker_count == 0 || c->mode == TESS_MODE_SERIAL) return TESS_MODE_SERIAL;
+  if (tess_controller_worker_count(c) == 0 || c->mode == TESS_MODE_SERIAL) return TESS_MODE_SERIAL;
   if (c->mode == TESS_MODE_PROXY) return TESS_MODE_PROXY;
   return c->policy->ops->would_choose(c->policy) ? TESS_MODE_PROXY : TESS_MODE_SERIAL;
 }
@@ -181,6 +215,10 @@ static void remove_job(tess_controller *c, tess_job *job) {
   list_remove(c, job);
   c->counts.jobs--;
   c->counts.retries += job->schedule.retries;
+  c->counts.backups += job->schedule.backups;
+  for (uint32_t i = 0; i < c->worker_count; i++)
+    if (job->shares[i].number != 0)
+      c->workers[i].backups += tess_schedule_stats(&job->schedule, job->shares[i].number).backups;
 }
 
 void tess_controller_cancel(tess_controller *c, tess_job *job) {
@@ -231,7 +269,7 @@ double tess_controller_step(tess_controller *c) {
   double wake_in = -1;
   for (uint32_t i = 0; i < c->worker_count; i++) {
     tess_tile_executor *executor = c->workers[i].executor;
-    if (executor->ops->step == NULL) continue;
+    if (executor == NULL || executor->ops->step == NULL) continue;
     double wants = executor->ops->step(executor, now, c->step_ms);
     if (wants >= 0 && (wake_in < 0 || wants < wake_in)) wake_in = wants;
   }
@@ -262,18 +300,102 @@ uint32_t tess_controller_max_jobs(const tess_controller *c) {
 }
 
 uint32_t tess_controller_worker_count(const tess_controller *c) {
-  return c->worker_count;
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < c->worker_count; i++)
+    if (c->workers[i].executor != NULL) count++;
+  return count;
 }
 
 tess_controller_worker tess_controller_worker_at(const tess_controller *c, uint32_t index) {
-  const tess__worker *worker = &c->workers[index];
+  const tess__worker *worker = c->workers;
+  for (uint32_t i = 0; i < c->worker_count; i++) {
+    if (c->workers[i].executor == NULL) continue;
+    worker = &c->workers[i];
+    if (index-- == 0) break;
+  }
+  double now = c->host.now_ms(c->host.ctx);
+  double gflops = tess_speed_gflops(&worker->speed);
   return (tess_controller_worker){
       .name = worker->executor->name,
-      .available = tess_health_ready(&worker->health, c->host.now_ms(c->host.ctx)),
+      .available = tess__worker_ready(worker, now),
       .in_flight = worker->health.in_flight,
       .tiles = worker->health.tiles,
       .failures = worker->health.failures,
+      .quarantined = tess_trust_quarantined(&worker->trust, now),
+      .gflops = gflops > 0 ? gflops : worker->executor->gflops,
+      .megabytes_per_second = tess_speed_megabytes_per_second(&worker->speed),
+      .bytes_sent = worker->bytes_sent,
+      .bytes_received = worker->bytes_received,
+      .backups = worker->backups,
+      .rejected = worker->rejected,
+      .compute_ms = worker->compute_ms,
+      .wait_ms = worker->wait_ms,
   };
+}
+
+/* ---- workers that come and go ---- */
+
+static bool place_is_free(const tess_controller *c, uint32_t index) {
+  if (c->workers[index].executor != NULL) return false;
+  for (const tess_job *job = c->first; job != NULL; job = job->next)
+    if (job->shares[index].number != 0) return false; /* its figures are still told */
+  return true;
+}
+
+static tess__worker *find_worker(const tess_controller *c, const char *name) {
+  for (uint32_t i = 0; i < c->worker_count; i++)
+    if (c->workers[i].executor != NULL && strcmp(c->workers[i].executor->name, name) == 0)
+      return &c->workers[i];
+  return NULL;
+}
+
+tess_code tess_controller_add_worker(tess_controller *c, tess_tile_executor *worker) {
+  uint32_t place = 0;
+  tess_code code = TESS_OK;
+  if (find_worker(c, worker->name) != NULL) code = TESS_ALREADY_EXISTS;
+  while (place < c->worker_count && !place_is_free(c, place))
+    place++;
+  if (code == TESS_OK && place == TESS_CONTROLLER_MAX_WORKERS) code = TESS_RESOURCE_EXHAUSTED;
+  if (code != TESS_OK) {
+    worker->ops->free(worker);
+    return code;
+  }
+  c->workers[place] = (tess__worker){.executor = worker};
+  tess_health_init(&c->workers[place].health, worker->capacity);
+  if (place == c->worker_count) c->worker_count++;
+  return TESS_OK; /* jobs see it at their next turn */
+}
+
+tess_code tess_controller_remove_worker(tess_controller *c, const char *name) {
+  tess__worker *worker = find_worker(c, name);
+  if (worker == NULL) return TESS_NOT_FOUND;
+  double now = c->host.now_ms(c->host.ctx);
+  for (tess_job *job = c->first; job != NULL; job = job->next) {
+    tess__attempts_drop(job, worker);
+    uint32_t number = job->shares[worker - c->workers].number;
+    if (number != 0) tess_schedule_leave(&job->schedule, number, now);
+  }
+  worker->executor->ops->free(worker->executor);
+  worker->executor = NULL;
+  return TESS_OK;
+}
+
+/* ---- products ---- */
+
+bool tess_controller_product_at(const tess_controller *c, uint32_t index,
+                                tess_controller_product *product) {
+  const tess_job *job = c->first;
+  while (job != NULL && index-- > 0)
+    job = job->next;
+  if (job == NULL) return false;
+  *product = (tess_controller_product){
+      .product_id = job->product_id,
+      .shape = job->shape,
+      .tiles_done = job->schedule.tiles_done,
+      .tiles = (uint32_t)job->plan.tile_count,
+      .elapsed_ms = c->host.now_ms(c->host.ctx) - job->started_ms,
+  };
+  return true;
 }
 
 tess_controller_counts tess_controller_counts_get(const tess_controller *c) {

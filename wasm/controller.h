@@ -39,6 +39,7 @@
 #include "matmul/schedule.h"
 #include "wasm/executor.h"
 #include "wasm/policy.h"
+#include "wasm/trust.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -81,6 +82,9 @@ typedef struct tess_controller_options {
   uint64_t min_tile_flops;      /* products are not cut finer; default 32 Mflop */
   uint32_t max_jobs;            /* products at a time; default 64 */
   double step_ms;               /* kernel work per step; default 4 */
+  tess_check check;             /* of tiles from workers; default never */
+  /* For the vectors of the checks: unpredictable, or a worker could cheat. */
+  uint64_t seed;
 } tess_controller_options;
 
 #define TESS_CONTROLLER_MAX_WORKERS 1024u
@@ -110,6 +114,9 @@ typedef struct tess_job_executor {
   const char *name;
   tess_executor_stats stats;
   double compute_ms; /* in its kernel, as it tells */
+  uint32_t checked;
+  uint32_t rejected;
+  double gflops; /* while it computed; 0: unknown */
 } tess_job_executor;
 
 /* How a job ended. Borrowed for the call of done(). */
@@ -121,6 +128,12 @@ typedef struct tess_job_report {
   uint32_t local_tiles;
   uint32_t proxied_tiles;
   uint32_t retries;
+  uint32_t backups;  /* second copies of tiles that were late */
+  uint32_t checked;  /* tiles that Freivalds' check saw */
+  uint32_t rejected; /* of these, wrong: computed anew elsewhere */
+  uint64_t bytes_sent;
+  uint64_t bytes_received;
+  uint64_t peak_bytes; /* operands, result, and tiles on their way, by the plan */
   double elapsed_ms;
   double compute_ms;                  /* in kernels, summed over tiles */
   const char *kernel;                 /* of the last tile; may be "" */
@@ -138,6 +151,7 @@ typedef struct tess_job_params {
   double deadline_ms;     /* on the controller's clock; 0: none */
   const char *product_id; /* copied, cut to 127 bytes; NULL: "" */
   bool many_tiles;        /* somebody watches the tiles: cut finer */
+  tess_check check;       /* unspecified: as the controller is configured */
   void (*on_tile)(void *ctx, tess_job *job, const tess_job_tile *tile); /* may be NULL */
   /* Exactly once unless cancelled, from tess_controller_step; the job is freed
    * after it. Both callbacks may submit and cancel other jobs. */
@@ -165,9 +179,25 @@ typedef struct tess_controller_worker {
   uint32_t in_flight;
   uint64_t tiles;
   uint64_t failures;
+  bool quarantined; /* gave a wrong answer */
+  double gflops;    /* estimates; 0: unknown */
+  double megabytes_per_second;
+  uint64_t bytes_sent;
+  uint64_t bytes_received;
+  uint32_t backups;
+  uint32_t rejected;
+  double compute_ms;
+  double wait_ms; /* from start to answer, without the kernel */
 } tess_controller_worker;
 
 uint32_t tess_controller_max_jobs(const tess_controller *controller);
+/* A worker joins, or leaves: its tiles under way are computed elsewhere. Products
+ * under way use it, or go on without it. add takes the executor, also on error.
+ * TESS_RESOURCE_EXHAUSTED: too many; TESS_ALREADY_EXISTS: one of this name is there.
+ * remove: TESS_NOT_FOUND. Not from a callback. */
+tess_code tess_controller_add_worker(tess_controller *controller, tess_tile_executor *worker);
+tess_code tess_controller_remove_worker(tess_controller *controller, const char *name);
+
 uint32_t tess_controller_worker_count(const tess_controller *controller);
 tess_controller_worker tess_controller_worker_at(const tess_controller *controller, uint32_t index);
 
@@ -181,8 +211,22 @@ typedef struct tess_controller_counts {
   uint64_t proxied_tiles;
   uint64_t retries;
   uint64_t wrong_answers; /* of workers */
-  uint64_t flops;         /* of finished products */
+  uint64_t backups;
+  uint64_t checked;
+  uint64_t rejected; /* of those that were checked */
+  uint64_t flops;    /* of finished products */
 } tess_controller_counts;
+
+/* Products under way, oldest turn first; false: there are not so many. */
+typedef struct tess_controller_product {
+  const char *product_id;
+  tess_gemm_shape shape;
+  uint32_t tiles_done;
+  uint32_t tiles;
+  double elapsed_ms;
+} tess_controller_product;
+bool tess_controller_product_at(const tess_controller *controller, uint32_t index,
+                                tess_controller_product *product);
 
 tess_controller_counts tess_controller_counts_get(const tess_controller *controller);
 

@@ -9,8 +9,8 @@
  *
  * Ownership: work belongs to the controller and stays in place from start()
  * until done() was called or cancel() returned. So do the bytes its views point
- * to; an executor writes to gemm.c only, and a remote one only when the whole
- * tile has arrived and has been checked.
+ * to; the local executor writes to gemm.c, a remote one to nothing: it hands over
+ * what it received.
  * Threads: one; done() is called from inside step() alone.
  */
 #ifndef TESSERA_WASM_EXECUTOR_H
@@ -32,7 +32,10 @@ typedef struct tess_tile_work tess_tile_work;
 
 /* How an attempt ended. */
 typedef struct tess_tile_outcome {
-  tess_code code;     /* TESS_OK: gemm.c holds the tile */
+  tess_code code; /* TESS_OK: the tile is computed */
+  /* The tile as it came from elsewhere, valid during done(): whoever asked checks
+   * it and puts it into its place. data NULL: computed in place, in gemm.c. */
+  tess_const_matrix result;
   tess_reason reason; /* why not, for people */
   /* The executor answered, and its answer is not what was asked for: nothing of
    * it was used. */
@@ -45,8 +48,10 @@ typedef struct tess_tile_outcome {
 
 /* One attempt at one tile. Filled by the controller before start(). */
 struct tess_tile_work {
-  tess_gemm gemm;         /* the tile's own views; c is where the result goes */
-  tess_tile tile;         /* where it lies in the product, for the wire and the log */
+  tess_gemm gemm; /* the tile's own views; c is where the result goes */
+  tess_tile tile; /* where it lies in the product, for the wire and the log */
+  uint32_t k;     /* which part of the inner dimension; depth 0: all of it */
+  uint32_t depth;
   const char *product_id; /* may be "" */
   double timeout_ms;      /* 0: none */
   void (*done)(tess_tile_work *work, const tess_tile_outcome *outcome);
@@ -72,6 +77,7 @@ struct tess_tile_executor {
   const char *name;           /* "local", or a worker's URL; lives as long as the executor */
   uint32_t capacity;          /* tiles at a time */
   uint64_t max_message_bytes; /* largest request or reply it takes; 0: no limit */
+  double gflops;              /* as it says itself, before anything was measured; 0: unknown */
 };
 
 /* Computes with the first kernel of the build's table that takes the dtype.
@@ -105,6 +111,7 @@ typedef struct tess_executor_proxy_options {
   const char *url;            /* copied; "http://host:port" */
   uint32_t capacity;          /* requests in flight; 0: 2 */
   uint64_t max_message_bytes; /* of a request or reply; 0: 512 MiB */
+  double gflops;              /* as its Describe says; 0: unknown */
   tess_executor_sync sync;
 } tess_executor_proxy_options;
 tess_tile_executor *tess_executor_proxy_new(const tess_executor_proxy_options *options,

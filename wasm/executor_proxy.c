@@ -2,8 +2,8 @@
  *
  * The proxy executor: one worker behind MatmulService.Multiply. A tile travels
  * as [small header, rows of A, rows of B], borrowed from where they lie; the
- * answer is checked against what was asked for, and its rows are then copied to
- * their place in C, once.
+ * shape of the answer is checked against what was asked for, and it is handed on
+ * where it lies.
  *
  * Threads: with a transport that calls back on a thread of its own, give the
  * sync hooks; answers are then only queued there. In every case work ends (done)
@@ -58,18 +58,17 @@ static void unlock(proxy *self) {
 
 /* ---- the answer ---- */
 
-static bool same_tile(const tessera_matmul_v1_Tile *theirs, const tess_tile *ours) {
+static bool same_tile(const tessera_matmul_v1_Tile *theirs, const tessera_matmul_v1_Tile *ours) {
   return theirs->row == ours->row && theirs->col == ours->col && theirs->rows == ours->rows &&
-         theirs->cols == ours->cols;
+         theirs->cols == ours->cols && theirs->k == ours->k && theirs->depth == ours->depth;
 }
 
 /* Does the answer hold the tile that was asked for? */
 static tess_code check_result(request *r, tess_const_matrix *matrix, tess_reason *reason) {
   const tessera_matmul_v1_TileResult *result = &r->result;
-  const tess_tile *tile = &r->work->tile;
   const tess_matrix *c = &r->work->gemm.c;
   if (!result->has_c) return tess_reason_set(reason, TESS_DATA_LOSS, "the answer has no matrix");
-  if (!result->has_tile || !same_tile(&result->tile, tile))
+  if (!result->has_tile || !same_tile(&result->tile, &r->message.tile))
     return tess_reason_set(reason, TESS_DATA_LOSS, "the answer is tile %u,%u of %ux%u",
                            result->tile.row, result->tile.col, result->tile.rows,
                            result->tile.cols);
@@ -114,11 +113,9 @@ static void deliver(request *r) {
   outcome.bytes_sent =
       matrix_bytes(&r->message.a) + matrix_bytes(&r->message.b) + matrix_bytes(&r->message.c);
   if (outcome.code == TESS_OK) {
-    tess_const_matrix tile;
-    outcome.code = check_result(r, &tile, &outcome.reason);
+    outcome.code = check_result(r, &outcome.result, &outcome.reason);
     outcome.wrong_answer = outcome.code != TESS_OK;
     outcome.bytes_received = matrix_bytes(&r->result.c);
-    if (outcome.code == TESS_OK) outcome.code = tess_matrix_copy(work->gemm.c, tile);
     outcome.compute_ms = r->result.compute_ms >= 0 ? r->result.compute_ms : 0;
     tess_wire_set_text(outcome.kernel, sizeof outcome.kernel, r->result.kernel);
   } else {
@@ -130,8 +127,8 @@ static void deliver(request *r) {
     /* A message that does not parse: the client calls that invalid_argument or internal. */
     outcome.wrong_answer = r->status.code == TESS_INTERNAL || r->status.code == TESS_DATA_LOSS;
   }
-  request_free(r);
   work->done(work, &outcome);
+  request_free(r);
 }
 
 /* The client's done: on the transport's thread. */
@@ -175,8 +172,12 @@ static tess_code proxy_start(tess_tile_executor *executor, tess_tile_work *work,
   m->scaling.beta = gemm->beta;
   m->transpose_a = gemm->transpose_a;
   m->transpose_b = gemm->transpose_b;
-  m->tile =
-      (tessera_matmul_v1_Tile){work->tile.row, work->tile.col, work->tile.rows, work->tile.cols};
+  m->tile = (tessera_matmul_v1_Tile){.row = work->tile.row,
+                                     .col = work->tile.col,
+                                     .rows = work->tile.rows,
+                                     .cols = work->tile.cols,
+                                     .k = work->k,
+                                     .depth = work->depth};
   TESS_WIRE_SET_TEXT(m->product_id, work->product_id);
 
   r->options.arena = &r->arena;
@@ -276,6 +277,7 @@ tess_tile_executor *tess_executor_proxy_new(const tess_executor_proxy_options *o
       .name = self->url,
       .capacity = options->capacity > 0 ? options->capacity : DEFAULT_CAPACITY,
       .max_message_bytes = self->max_message_bytes,
+      .gflops = options->gflops,
   };
   size_t limit = self->max_message_bytes < SIZE_MAX ? (size_t)self->max_message_bytes : SIZE_MAX;
   tess_client_options client = {

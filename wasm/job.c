@@ -16,20 +16,12 @@
 /* Where somebody watches the tiles. */
 #define WATCHED_PIECES 16u
 #define WATCHED_TILES_PER_WORKER 4u
-
-static void *job_alloc(const tess_controller *c, size_t size) {
-  void *memory = c->allocator->alloc(c->allocator->ctx, size);
-  if (memory != NULL) memset(memory, 0, size);
-  return memory;
-}
-
-static void job_dealloc(const tess_controller *c, void *memory) {
-  c->allocator->free(c->allocator->ctx, memory);
-}
+/* Workers that may join while a product runs. */
+#define ROOM_TO_JOIN 16u
 
 /* ---- what is told to people ---- */
 
-static tess_reason *add_note(tess_job *job) {
+tess_reason *tess__job_note(tess_job *job) {
   if (job->note_count == TESS__JOB_MAX_NOTES) return NULL;
   tess_reason *note = &job->notes[job->note_count++];
   tess_reason_clear(note);
@@ -37,166 +29,7 @@ static tess_reason *add_note(tess_job *job) {
 }
 
 static void note_text(tess_job *job, const char *text) {
-  tess_reason_add(add_note(job), text);
-}
-
-/* "product p: tile 0,128 (64x64) on http://...: why" */
-static void log_failure(tess_job *job, const tess_tile *tile, const char *executor,
-                        const tess_reason *why) {
-  tess_reason line;
-  tess_reason_set(&line, TESS_OK, "product %s: tile %u,%u of %ux%u on %s: %s", job->product_id,
-                  tile->row, tile->col, tile->rows, tile->cols, executor, why->text);
-  tess__controller_log(job->controller, TESS_ABI_LOG_WARNING, &line);
-}
-
-static void note_failure(tess_job *job, const char *executor, const tess_reason *why) {
-  tess_reason_set(add_note(job), TESS_OK, "%s: %s", executor, why->text);
-}
-
-/* ---- attempts ---- */
-
-static void attempt_unlink(tess__attempt *attempt) {
-  tess_job *job = attempt->job;
-  if (attempt->next != NULL) attempt->next->prev = attempt->prev;
-  if (attempt->prev != NULL) {
-    attempt->prev->next = attempt->next;
-  } else {
-    job->attempts = attempt->next;
-  }
-  if (attempt->worker == NULL) job->controller->local_in_flight--;
-}
-
-static void attempt_free(tess__attempt *attempt) {
-  job_dealloc(attempt->job->controller, attempt);
-}
-
-/* Takes the attempt from its executor, whatever that is doing with it. */
-static void attempt_cancel(tess__attempt *attempt) {
-  tess_tile_executor *executor =
-      attempt->worker != NULL ? attempt->worker->executor : attempt->job->controller->local;
-  executor->ops->cancel(executor, &attempt->work);
-  attempt_unlink(attempt);
-}
-
-static void tile_complete(tess_job *job, const tess__attempt *attempt,
-                          const tess_tile_outcome *outcome) {
-  tess_controller *c = job->controller;
-  const char *name = attempt->worker != NULL ? attempt->worker->executor->name : c->local->name;
-  job->compute_ms += outcome->compute_ms;
-  job->kernel_ms[attempt->worker != NULL ? attempt->worker - c->workers + 1 : 0] +=
-      outcome->compute_ms;
-  memcpy(job->kernel, outcome->kernel, sizeof job->kernel);
-  if (job->executor != NULL && job->executor != name) job->mixed = true;
-  job->executor = name;
-  const tess_tile *tile = &attempt->work.tile;
-  if (attempt->worker == NULL) {
-    c->counts.local_tiles++;
-    uint64_t flops = tess_gemm_flops(tile->rows, tile->cols, job->shape.k);
-    c->policy->ops->observe_local_tile(c->policy, flops, outcome->compute_ms);
-  } else {
-    c->counts.proxied_tiles++;
-  }
-  if (job->params.on_tile == NULL) return;
-  tess_job_tile event = {.tile = *tile,
-                         .executor = name,
-                         .kernel = outcome->kernel,
-                         .compute_ms = outcome->compute_ms,
-                         .done = job->schedule.tiles_done,
-                         .total = (uint32_t)job->plan.tile_count};
-  job->params.on_tile(job->params.ctx, job, &event);
-}
-
-static void attempt_failed(tess_job *job, const tess__attempt *attempt, tess_code code,
-                           const tess_reason *why) {
-  const char *name = attempt->worker != NULL ? attempt->worker->executor->name : "local";
-  log_failure(job, &attempt->work.tile, name, why);
-  note_failure(job, name, why);
-  if (attempt->worker == NULL) {
-    job->code = code;
-    job->message = *why;
-  }
-}
-
-/* tess_tile_work.done */
-static void on_done(tess_tile_work *work, const tess_tile_outcome *outcome) {
-  tess__attempt *attempt = work->owner;
-  tess_job *job = attempt->job;
-  tess_controller *c = job->controller;
-  double now = c->host.now_ms(c->host.ctx);
-  attempt_unlink(attempt);
-  if (outcome->wrong_answer) c->counts.wrong_answers++;
-  if (outcome->code == TESS_OK) {
-    if (attempt->worker != NULL) tess_health_succeeded(&attempt->worker->health);
-    if (tess_schedule_done(&job->schedule, &attempt->token, now, outcome->bytes_sent,
-                           outcome->bytes_received))
-      tile_complete(job, attempt, outcome);
-  } else {
-    if (attempt->worker != NULL) tess_health_failed(&attempt->worker->health, now);
-    attempt_failed(job, attempt, outcome->code, &outcome->reason);
-    tess_schedule_failed(&job->schedule, &attempt->token, now);
-  }
-  attempt_free(attempt);
-}
-
-/* Hands a tile that the schedule gave out to its executor. False: that failed. */
-static bool attempt_start(tess_job *job, const tess_attempt *token, tess__worker *worker,
-                          double now_ms) {
-  tess_controller *c = job->controller;
-  tess_reason why;
-  tess_reason_clear(&why);
-  tess__attempt *attempt = job_alloc(c, sizeof *attempt);
-  if (attempt == NULL) {
-    job->code = TESS_RESOURCE_EXHAUSTED;
-    tess_reason_set(&job->message, job->code, "out of memory");
-    tess_schedule_failed(&job->schedule, token, now_ms);
-    return false;
-  }
-  tess_tile tile = job->plan.tiles[token->tile].tile;
-  attempt->work.gemm = tess_gemm_tile(&job->params.gemm, tile.row, tile.col, tile.rows, tile.cols);
-  attempt->work.tile = tile;
-  attempt->work.product_id = job->product_id;
-  attempt->work.done = on_done;
-  attempt->work.owner = attempt;
-  attempt->token = *token;
-  attempt->job = job;
-  attempt->worker = worker;
-  if (worker != NULL) {
-    double timeout = c->tile_timeout_ms;
-    if (job->params.deadline_ms > 0 && job->params.deadline_ms - now_ms < timeout)
-      timeout = job->params.deadline_ms - now_ms;
-    attempt->work.timeout_ms = timeout < 1 ? 1 : timeout;
-    tess_health_started(&worker->health);
-  } else {
-    c->local_in_flight++;
-  }
-  attempt->next = job->attempts;
-  if (job->attempts != NULL) job->attempts->prev = attempt;
-  job->attempts = attempt;
-
-  tess_tile_executor *executor = worker != NULL ? worker->executor : c->local;
-  tess_code code = executor->ops->start(executor, &attempt->work, &why);
-  if (code == TESS_OK) return true;
-  attempt_unlink(attempt);
-  if (worker != NULL) tess_health_failed(&worker->health, now_ms);
-  attempt_failed(job, attempt, code, &why);
-  tess_schedule_failed(&job->schedule, token, now_ms);
-  attempt_free(attempt);
-  return false;
-}
-
-/* Cancels attempts that the schedule has given up: their time is over. */
-static void sweep(tess_job *job, double now_ms) {
-  for (tess__attempt *attempt = job->attempts, *next; attempt != NULL; attempt = next) {
-    next = attempt->next;
-    if (tess_schedule_is_current(&job->schedule, &attempt->token)) continue;
-    attempt_cancel(attempt);
-    if (attempt->worker != NULL) tess_health_failed(&attempt->worker->health, now_ms);
-    tess_reason why;
-    tess_reason_set(&why, TESS_DEADLINE_EXCEEDED, "no answer in %u ms",
-                    (uint32_t)job->controller->tile_timeout_ms);
-    attempt_failed(job, attempt, TESS_DEADLINE_EXCEEDED, &why);
-    attempt_free(attempt);
-  }
+  tess_reason_add(tess__job_note(job), text);
 }
 
 /* ---- here or there ---- */
@@ -205,9 +38,9 @@ static void sweep(tess_job *job, double now_ms) {
 static void share_health(tess_job *job, double now_ms) {
   const tess_controller *c = job->controller;
   for (uint32_t i = 0; i < c->worker_count; i++) {
-    const tess_health *health = &c->workers[i].health;
-    if (job->number_of_worker[i] != 0 && !tess_health_ready(health, now_ms))
-      tess_schedule_suspend(&job->schedule, job->number_of_worker[i], health->retry_at_ms);
+    const tess__worker *worker = &c->workers[i];
+    if (job->shares[i].number != 0 && !tess__worker_ready(worker, now_ms))
+      tess_schedule_suspend(&job->schedule, job->shares[i].number, tess__worker_retry_ms(worker));
   }
 }
 
@@ -230,9 +63,10 @@ static void join_ready_workers(tess_job *job, double now_ms) {
   tess_controller *c = job->controller;
   for (uint32_t i = 0; i < c->worker_count; i++) {
     tess__worker *worker = &c->workers[i];
-    if (!tess_health_ready(&worker->health, now_ms)) continue;
-    if (job->number_of_worker[i] != 0) continue;
-    job->number_of_worker[i] = tess_schedule_join(&job->schedule, worker->health.capacity);
+    if (!tess__worker_ready(worker, now_ms)) continue;
+    if (job->shares[i].number != 0) continue;
+    job->shares[i].number = tess_schedule_join(&job->schedule, worker->health.capacity);
+    tess_schedule_use_speed(&job->schedule, job->shares[i].number, &worker->speed);
     job->joined_count++;
   }
 }
@@ -248,6 +82,7 @@ static void set_side(tess_job *job, bool remote, double now_ms) {
 static uint64_t message_limit(const tess_controller *c) {
   uint64_t limit = 0;
   for (uint32_t i = 0; i < c->worker_count; i++) {
+    if (c->workers[i].executor == NULL) continue;
     uint64_t theirs = c->workers[i].executor->max_message_bytes;
     if (theirs != 0 && (limit == 0 || theirs < limit)) limit = theirs;
   }
@@ -259,6 +94,21 @@ static uint32_t local_pieces(const tess_job *job) {
   if (job->params.many_tiles && pieces < WATCHED_PIECES) pieces = WATCHED_PIECES;
   if (pieces > LOCAL_MAX_PIECES) pieces = LOCAL_MAX_PIECES;
   return pieces == 0 ? 1 : (uint32_t)pieces;
+}
+
+/* How much of the product each worker that is ready should get, in the order in
+ * which they join; NULL: nothing is known about one of them. */
+static const double *ready_weights(const tess_job *job, double now_ms, double *weights) {
+  const tess_controller *c = job->controller;
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < c->worker_count; i++) {
+    if (!tess__worker_ready(&c->workers[i], now_ms)) continue;
+    double gflops = tess_speed_gflops(&c->workers[i].speed);
+    if (gflops <= 0) gflops = c->workers[i].executor->gflops;
+    if (gflops <= 0) return NULL;
+    weights[count++] = gflops;
+  }
+  return weights;
 }
 
 static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reason *reason) {
@@ -273,8 +123,10 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
       .min_tile_flops = c->min_tile_flops,
       .max_message_bytes = message_limit(c),
   };
+  double weights[TESS_CONTROLLER_MAX_WORKERS];
   if (remote && ready > 0) {
     params.worker_count = ready;
+    params.weights = ready_weights(job, now_ms, weights);
     /* One tile each moves the fewest bytes. */
     params.tiles_per_worker = job->params.many_tiles ? WATCHED_TILES_PER_WORKER : 1;
   } else {
@@ -304,20 +156,19 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
                         tess_code *code, tess_reason *reason) {
   *code = tess_gemm_check(&params->gemm, reason);
   if (*code != TESS_OK) return NULL;
-  tess_job *job = job_alloc(controller, sizeof *job);
-  uint32_t *numbers = job_alloc(controller, sizeof *numbers * (controller->worker_count + 1u));
-  double *kernel_ms = job_alloc(controller, sizeof *kernel_ms * (controller->worker_count + 1u));
-  if (job == NULL || numbers == NULL || kernel_ms == NULL) {
-    job_dealloc(controller, job);
-    job_dealloc(controller, kernel_ms);
-    job_dealloc(controller, numbers);
+  tess_job *job = tess__controller_alloc(controller, sizeof *job);
+  tess__share *shares =
+      tess__controller_alloc(controller, sizeof *shares * TESS_CONTROLLER_MAX_WORKERS);
+  if (job == NULL || shares == NULL) {
+    tess__controller_dealloc(controller, job);
+    tess__controller_dealloc(controller, shares);
     *code = tess_reason_set(reason, TESS_RESOURCE_EXHAUSTED, "out of memory");
     return NULL;
   }
   job->controller = controller;
   job->params = *params;
-  job->number_of_worker = numbers;
-  job->kernel_ms = kernel_ms;
+  job->shares = shares;
+  job->check = params->check != TESS_CHECK_UNSPECIFIED ? params->check : controller->check;
   job->started_ms = now_ms;
   job->shape = tess_gemm_shape_get(&params->gemm);
   job->flops = tess_gemm_flops(job->shape.m, job->shape.n, job->shape.k);
@@ -327,13 +178,14 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
     memcpy(job->product_id, params->product_id, size);
   }
   job->params.product_id = job->product_id;
+  job->peak_bytes = job->bytes;
   /* Nothing to send: scaling alone. */
   job->local_only = job->shape.k == 0 || params->gemm.alpha == 0;
   bool remote = wants_remote(job, now_ms);
   *code = make_plan(job, remote, now_ms, reason);
   if (*code == TESS_OK) {
     tess_schedule_params schedule = {
-        .max_workers = controller->worker_count,
+        .max_workers = controller->worker_count + ROOM_TO_JOIN,
         .policy = TESS_POLICY_LOCAL,
         .tile_timeout_ms = controller->tile_timeout_ms,
         .backoff_initial_ms = TESS_HEALTH_BACKOFF_INITIAL_MS,
@@ -341,12 +193,13 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
     };
     *code =
         tess_schedule_make(&job->schedule, &job->plan, &schedule, controller->allocator, reason);
-    if (*code != TESS_OK) tess_plan_cleanup(&job->plan);
+    job->tiles =
+        tess__controller_alloc(controller, (job->plan.tile_count + 1) * sizeof *job->tiles);
+    if (*code == TESS_OK && job->tiles == NULL)
+      *code = tess_reason_set(reason, TESS_RESOURCE_EXHAUSTED, "out of memory");
   }
   if (*code != TESS_OK) {
-    job_dealloc(controller, numbers);
-    job_dealloc(controller, kernel_ms);
-    job_dealloc(controller, job);
+    tess__job_free(job);
     return NULL;
   }
   set_side(job, remote && !job->local_only, now_ms);
@@ -355,17 +208,12 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
 
 void tess__job_free(tess_job *job) {
   if (job == NULL) return;
-  while (job->attempts != NULL) {
-    tess__attempt *attempt = job->attempts;
-    attempt_cancel(attempt);
-    if (attempt->worker != NULL) tess_health_dropped(&attempt->worker->health);
-    attempt_free(attempt);
-  }
+  tess__attempts_drop(job, NULL);
   tess_schedule_cleanup(&job->schedule);
   tess_plan_cleanup(&job->plan);
-  job_dealloc(job->controller, job->number_of_worker);
-  job_dealloc(job->controller, job->kernel_ms);
-  job_dealloc(job->controller, job);
+  tess__controller_dealloc(job->controller, job->shares);
+  tess__controller_dealloc(job->controller, job->tiles);
+  tess__controller_dealloc(job->controller, job);
 }
 
 /* ---- the turn of a job ---- */
@@ -377,9 +225,11 @@ static bool hand_out_round(tess_job *job, double now_ms) {
   for (uint32_t i = 0; i < c->worker_count; i++) {
     tess__worker *worker = &c->workers[i];
     tess_attempt token;
-    if (job->number_of_worker[i] == 0 || tess_health_room(&worker->health, now_ms) == 0) continue;
-    if (!tess_schedule_next(&job->schedule, job->number_of_worker[i], now_ms, &token)) continue;
-    if (attempt_start(job, &token, worker, now_ms)) progress = true;
+    if (job->shares[i].number == 0 || !tess__worker_ready(worker, now_ms) ||
+        tess_health_room(&worker->health, now_ms) == 0)
+      continue;
+    if (!tess_schedule_next(&job->schedule, job->shares[i].number, now_ms, &token)) continue;
+    if (tess__attempt_start(job, &token, worker, now_ms)) progress = true;
   }
   return progress;
 }
@@ -392,7 +242,7 @@ static void hand_out(tess_job *job, double now_ms) {
     continue;
   while (c->local_in_flight < c->local->capacity &&
          tess_schedule_next(&job->schedule, TESS_SCHEDULE_LOCAL, now_ms, &token)) {
-    if (!attempt_start(job, &token, NULL, now_ms)) break;
+    if (!tess__attempt_start(job, &token, NULL, now_ms)) break;
   }
 }
 
@@ -411,7 +261,7 @@ void tess__job_advance(tess_job *job, double now_ms) {
     return;
   }
   tess_schedule_tick(&job->schedule, now_ms);
-  sweep(job, now_ms);
+  tess__attempts_sweep(job, now_ms);
   bool remote = wants_remote(job, now_ms);
   if (remote != job->remote) set_side(job, remote, now_ms);
   if (remote) {
@@ -441,8 +291,8 @@ double tess__job_wake_at(const tess_job *job, double now_ms) {
   double wake_at = tess_schedule_next_wake(&job->schedule, now_ms);
   if (job->params.deadline_ms > 0) sooner(&wake_at, job->params.deadline_ms);
   for (uint32_t i = 0; i < c->worker_count && job->remote; i++) {
-    if (!tess_health_ready(&c->workers[i].health, now_ms))
-      sooner(&wake_at, c->workers[i].health.retry_at_ms);
+    if (c->workers[i].executor != NULL && !tess__worker_ready(&c->workers[i], now_ms))
+      sooner(&wake_at, tess__worker_retry_ms(&c->workers[i]));
   }
   return wake_at;
 }
@@ -457,18 +307,30 @@ void tess__job_report(tess_job *job, double now_ms) {
   const char *notes[TESS__JOB_MAX_NOTES];
   for (uint32_t i = 0; i < job->note_count; i++)
     notes[i] = job->notes[i].text;
-  tess_job_executor *executors = job_alloc(c, sizeof *executors * (c->worker_count + 1u));
+  tess_job_executor *executors =
+      tess__controller_alloc(c, sizeof *executors * (c->worker_count + 1u));
   uint32_t count = 0;
+  uint64_t bytes_sent = 0, bytes_received = 0;
   if (executors != NULL) {
     tess_executor_stats local = tess_schedule_stats(schedule, TESS_SCHEDULE_LOCAL);
     if (local.tiles > 0)
-      executors[count++] = (tess_job_executor){c->local->name, local, job->kernel_ms[0]};
+      executors[count++] = (tess_job_executor){
+          .name = c->local->name, .stats = local, .compute_ms = local.compute_ms};
     for (uint32_t i = 0; i < c->worker_count; i++) {
-      if (job->number_of_worker[i] == 0) continue;
-      tess_executor_stats stats = tess_schedule_stats(schedule, job->number_of_worker[i]);
-      if (stats.tiles == 0 && stats.failures == 0) continue;
-      executors[count++] =
-          (tess_job_executor){c->workers[i].executor->name, stats, job->kernel_ms[i + 1]};
+      const tess__share *share = &job->shares[i];
+      if (share->number == 0) continue;
+      tess_executor_stats stats = tess_schedule_stats(schedule, share->number);
+      if (stats.tiles == 0 && stats.failures == 0 && stats.beaten == 0) continue;
+      const tess__worker *worker = &c->workers[i];
+      executors[count++] = (tess_job_executor){
+          .name = worker->executor != NULL ? worker->executor->name : "a worker that left",
+          .stats = stats,
+          .compute_ms = stats.compute_ms,
+          .checked = share->checked,
+          .rejected = share->rejected,
+          .gflops = tess_speed_gflops(&worker->speed)};
+      bytes_sent += stats.bytes_sent;
+      bytes_received += stats.bytes_received;
     }
   }
   tess_job_report report = {
@@ -479,6 +341,12 @@ void tess__job_report(tess_job *job, double now_ms) {
       .local_tiles = schedule->local_tiles,
       .proxied_tiles = proxied,
       .retries = schedule->retries,
+      .backups = schedule->backups,
+      .checked = job->checked,
+      .rejected = job->rejected,
+      .bytes_sent = bytes_sent,
+      .bytes_received = bytes_received,
+      .peak_bytes = job->peak_bytes,
       .elapsed_ms = now_ms - job->started_ms,
       .compute_ms = job->compute_ms,
       .kernel = job->kernel,
@@ -489,5 +357,5 @@ void tess__job_report(tess_job *job, double now_ms) {
       .note_count = job->note_count,
   };
   job->params.done(job->params.ctx, job, &report);
-  job_dealloc(c, executors);
+  tess__controller_dealloc(c, executors);
 }

@@ -13,8 +13,16 @@
 #define TESS__JOB_MAX_NOTES 8u
 
 typedef struct tess__worker {
-  tess_tile_executor *executor; /* owned */
+  tess_tile_executor *executor; /* owned; NULL: a free place */
   tess_health health;
+  tess_trust trust;
+  tess_speed speed;
+  uint32_t backups;
+  uint32_t rejected;
+  uint64_t bytes_sent;
+  uint64_t bytes_received;
+  double compute_ms;
+  double wait_ms;
 } tess__worker;
 
 struct tess_controller {
@@ -24,12 +32,17 @@ struct tess_controller {
   tess_policy *policy;       /* owned */
   tess_tile_executor *local; /* owned */
   uint32_t local_in_flight;
-  tess__worker *workers; /* owned */
-  uint32_t worker_count;
+  tess__worker *workers; /* owned; TESS_CONTROLLER_MAX_WORKERS places */
+  uint32_t worker_count; /* places that were ever taken */
   double tile_timeout_ms;
   uint64_t min_tile_flops;
   uint32_t max_jobs;
   double step_ms;
+  tess_check check;
+  uint64_t random; /* state of the generator */
+  void *scratch;   /* of the checks; owned */
+  size_t scratch_bytes;
+  tess_speed local_speed;
   tess_job *first; /* running, oldest turn first */
   tess_job *last;
   tess_controller_counts counts;
@@ -45,6 +58,20 @@ typedef struct tess__attempt {
   struct tess__attempt *prev;
 } tess__attempt;
 
+/* What a job knows of one of its tiles. */
+typedef struct tess__tile {
+  uint32_t worker; /* who computed it: index + 1; 0: local, or nobody yet */
+  bool checked;
+  bool begun; /* of the first tile of a group: C was scaled by beta, parts are added */
+} tess__tile;
+
+/* What one worker did for a job, beside the schedule's statistics. */
+typedef struct tess__share {
+  uint32_t number; /* of the executor in the schedule; 0: has not joined */
+  uint32_t checked;
+  uint32_t rejected;
+} tess__share;
+
 struct tess_job {
   tess_controller *controller;
   tess_job *next;
@@ -54,18 +81,22 @@ struct tess_job {
   tess_gemm_shape shape;
   uint64_t flops;
   uint64_t bytes; /* operands and result */
+  uint64_t peak_bytes;
   tess_plan plan;
   tess_schedule schedule;
   double started_ms;
   bool remote;     /* workers may take tiles now */
   bool local_only; /* no worker can take any of it */
   tess__attempt *attempts;
-  uint32_t *number_of_worker; /* executor number in the schedule; 0: not joined */
-  double *kernel_ms;          /* of local, then of each worker */
+  tess__tile *tiles;   /* what is known of each tile of the plan */
+  tess__share *shares; /* of each worker */
+  tess_check check;
   uint32_t joined_count;
   bool ended;
   tess_code code;
   tess_reason message;
+  uint32_t checked;
+  uint32_t rejected;
   double compute_ms;
   char kernel[64];
   const char *executor; /* of every tile so far */
@@ -85,6 +116,28 @@ void tess__job_advance(tess_job *job, double now_ms);
 double tess__job_wake_at(const tess_job *job, double now_ms);
 /* Tells done(). The job is to be freed next. */
 void tess__job_report(tess_job *job, double now_ms);
+
+/* ---- job_tiles.c: attempts at tiles, and their answers ---- */
+
+/* Hands a tile that the schedule gave out to its executor. False: that failed. */
+bool tess__attempt_start(tess_job *job, const tess_attempt *token, tess__worker *worker,
+                         double now_ms);
+/* Cancels attempts that are not awaited any more. */
+void tess__attempts_sweep(tess_job *job, double now_ms);
+/* Cancels all of them, or those of one worker. */
+void tess__attempts_drop(tess_job *job, const tess__worker *worker);
+
+/* A new note of the job; NULL where there are too many (tess_reason_add takes that). */
+tess_reason *tess__job_note(tess_job *job);
+
+/* Takes tiles at present: neither backing off nor in quarantine. */
+bool tess__worker_ready(const tess__worker *worker, double now_ms);
+/* When it is ready again. */
+double tess__worker_retry_ms(const tess__worker *worker);
+/* Uniform in [0, 1). */
+double tess__controller_random(tess_controller *controller, uint64_t *bits);
+void *tess__controller_alloc(const tess_controller *controller, size_t size); /* zeroed */
+void tess__controller_dealloc(const tess_controller *controller, void *memory);
 
 void tess__controller_log(const tess_controller *controller, int32_t level,
                           const tess_reason *line);
