@@ -62,6 +62,11 @@ static bool set_tile_timeout(parser *p, const char *value, size_t size) {
   return set_ms(&p->config->tile_timeout_ms, value, size);
 }
 
+static bool set_check(parser *p, const char *value, size_t size) {
+  p->config->check = tess_check_from_name(value, size);
+  return p->config->check != TESS_CHECK_UNSPECIFIED;
+}
+
 static bool set_engine(parser *p, const char *value, size_t size) {
   if (size == 0 || size >= sizeof p->config->engine) return false;
   for (size_t i = 0; i < size; i++)
@@ -112,6 +117,7 @@ static const struct {
     {"max_inflight_bytes", false, set_max_inflight, "a number of at least 1024"},
     {"threshold_ms", false, set_threshold, "a number from 1 to 86400000"},
     {"tile_timeout_ms", false, set_tile_timeout, "a number from 1 to 86400000"},
+    {"check", false, set_check, "never, always or adaptive"},
     {"engine", false, set_engine, "a word of at most 31 characters"},
 };
 #define KEY_COUNT (sizeof keys / sizeof keys[0])
@@ -141,6 +147,7 @@ tess_code tess_config_parse(const char *text, size_t size, tess_arena *arena, te
       .max_inflight_bytes = DEFAULT_MAX_INFLIGHT_BYTES,
       .threshold_ms = DEFAULT_THRESHOLD_MS,
       .tile_timeout_ms = DEFAULT_TILE_TIMEOUT_MS,
+      .check = TESS_CHECK_ADAPTIVE,
       .engine = "native",
   };
   parser p = {.config = config, .arena = arena, .status = status};

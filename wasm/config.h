@@ -25,6 +25,7 @@ typedef struct tess_config {
   uint64_t max_inflight_bytes; /* operands and results held at a time; default 1536 MiB */
   double threshold_ms;         /* default 200 */
   double tile_timeout_ms;      /* default 60000 */
+  tess_check check;            /* of workers' tiles; default adaptive */
   char engine[32];             /* what runs the module, for Describe; default "native" */
 } tess_config;
 

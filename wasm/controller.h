@@ -133,6 +133,7 @@ typedef struct tess_job_report {
   uint32_t rejected; /* of these, wrong: computed anew elsewhere */
   uint64_t bytes_sent;
   uint64_t bytes_received;
+  uint64_t flops;
   uint64_t peak_bytes; /* operands, result, and tiles on their way, by the plan */
   double elapsed_ms;
   double compute_ms;                  /* in kernels, summed over tiles */

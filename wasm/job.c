@@ -346,6 +346,7 @@ void tess__job_report(tess_job *job, double now_ms) {
       .rejected = job->rejected,
       .bytes_sent = bytes_sent,
       .bytes_received = bytes_received,
+      .flops = job->flops,
       .peak_bytes = job->peak_bytes,
       .elapsed_ms = now_ms - job->started_ms,
       .compute_ms = job->compute_ms,

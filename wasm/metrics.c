@@ -78,13 +78,33 @@ static void put_workers(out *o, const tess_controller *controller) {
       {"tessera_worker_in_flight", "gauge", "Tiles it holds now."},
       {"tessera_worker_tiles_total", "counter", "Tiles it computed."},
       {"tessera_worker_failures_total", "counter", "Attempts that failed."},
+      {"tessera_worker_quarantined", "gauge", "Gave a wrong tile, and gets none for a while."},
+      {"tessera_worker_rejected_total", "counter", "Tiles of it that were wrong."},
+      {"tessera_worker_backups_total", "counter", "Second copies of tiles late elsewhere."},
+      {"tessera_worker_sent_bytes_total", "counter", "Operands sent to it."},
+      {"tessera_worker_received_bytes_total", "counter", "Results it returned."},
+      {"tessera_worker_compute_milliseconds_total", "counter", "In its kernel, as it tells."},
+      {"tessera_worker_wait_milliseconds_total", "counter",
+       "From sending to answer, without that."},
+      {"tessera_worker_mflops", "gauge", "Estimated speed in Mflop/s; 0: unknown."},
   };
   uint32_t count = tess_controller_worker_count(controller);
   for (size_t h = 0; h < sizeof heads / sizeof heads[0] && count > 0; h++) {
     put_head(o, heads[h].name, heads[h].type, heads[h].help);
     for (uint32_t i = 0; i < count; i++) {
       tess_controller_worker w = tess_controller_worker_at(controller, i);
-      uint64_t numbers[] = {w.available, w.in_flight, w.tiles, w.failures};
+      uint64_t numbers[] = {w.available,
+                            w.in_flight,
+                            w.tiles,
+                            w.failures,
+                            w.quarantined,
+                            w.rejected,
+                            w.backups,
+                            w.bytes_sent,
+                            w.bytes_received,
+                            (uint64_t)w.compute_ms,
+                            (uint64_t)w.wait_ms,
+                            (uint64_t)(w.gflops * 1000)};
       put_line(o, heads[h].name, "worker", w.name, numbers[h]);
     }
   }
@@ -104,6 +124,12 @@ size_t tess_module_stats(const tess_module *module, char *text, size_t size) {
   put_line(&o, "tessera_tiles_total", "where", "worker", c.proxied_tiles);
   put_plain(&o, "tessera_tile_retries_total", "counter", "Attempts beyond a tile's first.",
             c.retries);
+  put_plain(&o, "tessera_tile_backups_total", "counter", "Second copies of tiles that were late.",
+            c.backups);
+  put_plain(&o, "tessera_tiles_checked_total", "counter", "Tiles that Freivalds' check saw.",
+            c.checked);
+  put_plain(&o, "tessera_tiles_rejected_total", "counter", "Of these, wrong: computed anew.",
+            c.rejected);
   put_plain(&o, "tessera_wrong_answers_total", "counter",
             "Answers of workers that were not what was asked for.", c.wrong_answers);
   put_plain(&o, "tessera_flops_total", "counter", "Work of finished products.", c.flops);

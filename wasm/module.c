@@ -66,7 +66,9 @@ static tess_code make_controller(tess_module *module, tess_status *status) {
       .worker_count = count,
       .threshold_ms = config->threshold_ms,
       .tile_timeout_ms = config->tile_timeout_ms,
+      .check = config->check,
   };
+  module->host.random(module->host.ctx, &options.seed, sizeof options.seed);
   module->controller = tess_controller_new(&options, status);
   return module->controller != NULL ? TESS_OK : TESS_RESOURCE_EXHAUSTED;
 }

@@ -17,6 +17,9 @@
 #include "wasm/service.h"
 #include "wasm/wire.h"
 
+/* Describe lists so many. */
+#define MAX_DESCRIBED_PRODUCTS 64u
+
 /* A tile of a stream that is computed and not sent yet. */
 typedef struct finished_tile {
   tess_tile tile;
@@ -133,6 +136,13 @@ static void make_stats(product *p, const tess_job_report *report) {
       .proxied_tiles = report->proxied_tiles,
       .retries = report->retries,
       .elapsed_ms = report->elapsed_ms,
+      .backups = report->backups,
+      .checked = report->checked,
+      .rejected = report->rejected,
+      .bytes_sent = report->bytes_sent,
+      .bytes_received = report->bytes_received,
+      .peak_bytes = report->peak_bytes,
+      .gflops = report->elapsed_ms > 0 ? (double)report->flops / report->elapsed_ms * 1e-6 : 0,
   };
   tessera_matmul_v1_WorkerStats *workers = NULL;
   if (report->executor_count > 0 && report->executors != NULL)
@@ -146,6 +156,12 @@ static void make_stats(product *p, const tess_job_report *report) {
     workers[i].compute_ms = executor->compute_ms;
     workers[i].bytes_sent = executor->stats.bytes_sent;
     workers[i].bytes_received = executor->stats.bytes_received;
+    workers[i].backups = executor->stats.backups;
+    workers[i].checked = executor->checked;
+    workers[i].rejected = executor->rejected;
+    workers[i].gflops = executor->gflops;
+    if (executor->stats.busy_ms > executor->compute_ms)
+      workers[i].wait_ms = executor->stats.busy_ms - executor->compute_ms;
     p->stats.workers = workers;
     p->stats.workers_count = i + 1;
   }
@@ -325,6 +341,7 @@ static tess_code begin(tess_matmul_server *server, tess_call *call,
         .deadline_ms = deadline != TESS_NEVER_MS ? (double)deadline : 0,
         .product_id = p->product_id[0] != '\0' ? p->product_id : name.text,
         .many_tiles = streams,
+        .check = (tess_check)request->check,
         .on_tile = streams ? on_tile : NULL,
         .done = on_job_done,
         .ctx = p,
@@ -363,6 +380,60 @@ static void describe_kernels(tessera_matmul_v1_DescribeResponse *response) {
   }
 }
 
+static tess_code describe_workers(const tess_controller *controller, tess_call *call,
+                                  tessera_matmul_v1_DescribeResponse *response) {
+  uint32_t count = tess_controller_worker_count(controller);
+  if (count == 0) return TESS_OK;
+  response->workers = tess_arena_alloc(tess_call_arena(call), count * sizeof *response->workers);
+  if (response->workers == NULL)
+    return tess_status_set(tess_call_status(call), TESS_RESOURCE_EXHAUSTED, "out of memory");
+  memset(response->workers, 0, count * sizeof *response->workers);
+  response->workers_count = count;
+  for (uint32_t i = 0; i < count; i++) {
+    tess_controller_worker worker = tess_controller_worker_at(controller, i);
+    TESS_WIRE_SET_TEXT(response->workers[i].url, worker.name);
+    response->workers[i].available = worker.available;
+    response->workers[i].tiles = (uint32_t)worker.tiles;
+    response->workers[i].failures = (uint32_t)worker.failures;
+    response->workers[i].in_flight = worker.in_flight;
+    response->workers[i].quarantined = worker.quarantined;
+    response->workers[i].gflops = worker.gflops;
+    response->workers[i].megabytes_per_second = worker.megabytes_per_second;
+    response->workers[i].bytes_sent = worker.bytes_sent;
+    response->workers[i].bytes_received = worker.bytes_received;
+    response->workers[i].backups = worker.backups;
+    response->workers[i].rejected = worker.rejected;
+    response->workers[i].compute_ms = worker.compute_ms;
+    response->workers[i].wait_ms = worker.wait_ms;
+  }
+  return TESS_OK;
+}
+
+static tess_code describe_products(const tess_controller *controller, tess_arena *arena,
+                                   tessera_matmul_v1_DescribeResponse *response) {
+  tess_controller_product one;
+  uint32_t count = 0;
+  while (count < MAX_DESCRIBED_PRODUCTS && tess_controller_product_at(controller, count, &one))
+    count++;
+  if (count == 0) return TESS_OK;
+  response->products = tess_arena_alloc(arena, count * sizeof *response->products);
+  if (response->products == NULL) return TESS_RESOURCE_EXHAUSTED;
+  memset(response->products, 0, count * sizeof *response->products);
+  for (uint32_t i = 0; i < count; i++) {
+    tess_controller_product_at(controller, i, &one);
+    tessera_matmul_v1_ProductInfo *info = &response->products[i];
+    TESS_WIRE_SET_TEXT(info->product_id, one.product_id);
+    info->m = one.shape.m;
+    info->n = one.shape.n;
+    info->k = one.shape.k;
+    info->tiles_done = one.tiles_done;
+    info->tiles = one.tiles;
+    info->elapsed_ms = one.elapsed_ms;
+  }
+  response->products_count = (pb_size_t)count;
+  return TESS_OK;
+}
+
 static tess_code describe(void *ctx, tess_call *call,
                           const tessera_matmul_v1_DescribeRequest *request,
                           tessera_matmul_v1_DescribeResponse *response) {
@@ -377,21 +448,9 @@ static tess_code describe(void *ctx, tess_call *call,
   response->max_message_bytes = server->config->max_message_bytes;
   response->memory_limit_bytes = server->config->max_inflight_bytes;
   response->mode = (tessera_matmul_v1_Mode)tess_controller_mode(server->controller);
-  uint32_t count = tess_controller_worker_count(server->controller);
-  if (count == 0) return TESS_OK;
-  response->workers = tess_arena_alloc(tess_call_arena(call), count * sizeof *response->workers);
-  if (response->workers == NULL)
+  if (describe_products(server->controller, tess_call_arena(call), response) != TESS_OK)
     return tess_status_set(tess_call_status(call), TESS_RESOURCE_EXHAUSTED, "out of memory");
-  memset(response->workers, 0, count * sizeof *response->workers);
-  response->workers_count = count;
-  for (uint32_t i = 0; i < count; i++) {
-    tess_controller_worker worker = tess_controller_worker_at(server->controller, i);
-    TESS_WIRE_SET_TEXT(response->workers[i].url, worker.name);
-    response->workers[i].available = worker.available;
-    response->workers[i].tiles = (uint32_t)worker.tiles;
-    response->workers[i].failures = (uint32_t)worker.failures;
-  }
-  return TESS_OK;
+  return describe_workers(server->controller, call, response);
 }
 
 tess_code tess_matmul_server_register(tess_matmul_server *self, tess_server *server) {

@@ -231,9 +231,11 @@ START_TEST(bad_workers_cost_only_time) {
   host->how[1] = all ? how : WORKER_GOOD;
   product *p = product_new(BIG, BIG, BIG, F32, false, false, 1, 1);
   pb_result *r = run(host, p);
-  ck_assert_uint_gt(r->stats->n_notes, 0);
-  ck_assert_ptr_nonnull(strstr(host->log, "http://worker0:1"));
-  ck_assert_ptr_nonnull(strstr(host->log, "product p: tile 0,0 of "));
+  if (r->stats->backups == 0) { /* else the other one was simply faster */
+    ck_assert_uint_gt(r->stats->n_notes, 0);
+    ck_assert_ptr_nonnull(strstr(host->log, "http://worker0:1"));
+    ck_assert_ptr_nonnull(strstr(host->log, "product p: tile 0,0 of "));
+  }
   ck_assert_ptr_null(strstr(host->log, "garbage"));
   if (all) {
     ck_assert_uint_eq(r->stats->proxied_tiles, 0);
