@@ -321,10 +321,11 @@ static tess_code build(tess_reflection *r, const tess_server *server,
     const tess_service *service =
         i < own ? tess_server_service_at(server, i) : o->services[i - own];
     add_service_name(r, service->full_name);
-    files[i] = service->file;
+    files[o->file_count + i] = service->file;
   }
+  /* First: they may be what other files import for their options. */
   for (size_t i = 0; i < o->file_count; i++)
-    files[own + o->service_count + i] = o->files[i];
+    files[i] = o->files[i];
   tess_code code = tess__descriptor_index_init(&r->index, files, count, r->allocator, status);
   tess__free(r->allocator, files);
   if (code != TESS_OK) return code;

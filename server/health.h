@@ -17,7 +17,8 @@
 
 typedef struct server_health server_health;
 
-/* NULL: out of memory. module is kept. */
+/* Asks the module, which must be running, for its services: /descriptors.binpb.
+ * NULL: out of memory. module is kept. */
 server_health *server_health_new(tess_http_handler module, tess_status *status);
 /* For good: nothing is serving. */
 void server_health_shut_down(server_health *health);

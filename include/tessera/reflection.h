@@ -40,7 +40,9 @@ typedef struct tess_reflection_options {
    * file of each are used. */
   const tess_service *const *services;
   size_t service_count;
-  /* Files beside those of the services: extensions, messages inside an Any. */
+  /* Files beside those of the services: extensions, messages inside an Any, and
+   * what others import for their options alone and is left out otherwise
+   * (google/protobuf/descriptor.proto for those who declare options). */
   const tess_file_schema *const *files;
   size_t file_count;
   const tess_allocator *allocator; /* kept by pointer */

@@ -222,8 +222,9 @@ class Call(Case):
             result = self.call(program.url, service="grpc.health.v1.Health/Watch")
             self.assertIn("is a stream", result.stderr)
 
-    def test_without_an_endpoint_it_reflects(self):
-        with harness.worker() as program:
+    @both
+    def test_without_an_endpoint_it_reflects(self, start):
+        with start() as program:
             asked = []
             handler = type("Handler", (NoEndpoint,), {
                 "target": (program.host, program.port), "asked": asked})
