@@ -683,29 +683,37 @@ static uint32_t take_backup(tess_schedule *s, uint32_t executor, double now_ms) 
   return best;
 }
 
+static bool is_faster(const tess_schedule *s, uint32_t a, uint32_t b) {
+  return estimate_ms(s, &s->executors[a], 1000000, 0) <
+         estimate_ms(s, &s->executors[b], 1000000, 0);
+}
+
 /* When the first flight will be so late that an idle worker backs it up. */
 static double backup_wake_ms(const tess_schedule *s, double now_ms) {
   double wake = TESS_SCHEDULE_NO_WAKE;
   if (s->flight_head == NONE || !backups_left(s)) return wake;
-  const schedule_executor *idle = NULL;
-  uint32_t idle_number = 0;
+  /* The two fastest that are idle: one of them is not the flight's own executor. */
+  uint32_t idle[2] = {0, 0};
   for (uint32_t i = 1; i < s->executor_count; ++i) {
     const schedule_executor *e = &s->executors[i];
     if (!tess_schedule_available(s, i, now_ms) || e->failures_in_row > 0 ||
         e->stats.in_flight >= e->capacity) {
       continue;
     }
-    if (idle == NULL || estimate_ms(s, e, 1000000, 0) < estimate_ms(s, idle, 1000000, 0)) {
-      idle = e;
-      idle_number = i;
+    if (idle[0] == 0 || is_faster(s, i, idle[0])) {
+      idle[1] = idle[0];
+      idle[0] = i;
+    } else if (idle[1] == 0 || is_faster(s, i, idle[1])) {
+      idle[1] = i;
     }
   }
-  if (idle == NULL) return wake;
   uint32_t seen = 0;
   for (uint32_t i = s->flight_head; i != NONE && seen < SCAN; i = s->flights[i].after, ++seen) {
     double expected = flight_expected_ms(s, i);
-    double ms = tile_estimate_ms(s, idle_number, i / 2);
-    if (expected < 0.0 || ms < 0.0 || !may_back_up(s, i, idle_number)) continue;
+    uint32_t by = idle[s->flights[i].executor == idle[0]];
+    if (by == 0 || !may_back_up(s, i, by)) continue;
+    double ms = tile_estimate_ms(s, by, i / 2);
+    if (expected < 0.0 || ms < 0.0) continue;
     double at = expected + BACKUP_GAIN * ms + BACKUP_LEAST_MS + 1.0;
     if (wake < 0.0 || at < wake) wake = at;
   }

@@ -179,7 +179,8 @@ static void reject(tess_job *job, tess__attempt *attempt, double now_ms) {
   c->counts.rejected++;
   job->shares[worker - c->workers].rejected++;
   worker->rejected++;
-  tess_trust_wrong(&worker->trust, now_ms);
+  /* Tiles of one blow count once. */
+  if (!tess_trust_quarantined(&worker->trust, now_ms)) tess_trust_wrong(&worker->trust, now_ms);
   tess_schedule_failed(&job->schedule, &attempt->token, now_ms);
   if (job->check == TESS_CHECK_ADAPTIVE) take_back(job, worker);
 }

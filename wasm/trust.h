@@ -6,7 +6,8 @@
  * A worker starts untrusted: every tile is checked. After TESS_TRUST_AFTER valid
  * tiles in a row a tile is checked with a probability that falls with the length
  * of the row, down to TESS_TRUST_FLOOR. A wrong tile ends the row and puts the
- * worker into quarantine: 30 s, doubled each time up to an hour.
+ * worker into quarantine: 30 s, doubled each time up to an hour; what it still
+ * brings is checked.
  *
  * Times are ms on the controller's clock. Pure. Threads: none.
  */

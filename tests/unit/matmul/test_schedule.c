@@ -253,6 +253,151 @@ START_TEST(empty_and_memory) {
 }
 END_TEST
 
+/* ---- backups ---- */
+
+/* Two equal workers, of which one falls silent: the other computes a second copy
+ * once the first is as late as the copy will take. */
+START_TEST(a_silent_worker_is_backed_up) {
+  tess_plan plan;
+  tess_schedule s;
+  plan_of(&plan, 2, 1);
+  make(&s, &plan, (tess_schedule_params){.max_workers = 2, .tile_timeout_ms = 60000});
+  uint32_t one = tess_schedule_join(&s, 2), two = tess_schedule_join(&s, 2);
+  tess_attempt silent = must_next(&s, one, 0), good = must_next(&s, two, 0);
+  ck_assert(none_for(&s, two, 50)); /* nothing is known: nothing is late */
+  ck_assert(tess_schedule_done(&s, &good, 100, 10, 10));
+  ck_assert(none_for(&s, two, 150));
+  double wake = tess_schedule_next_wake(&s, 150);
+  ck_assert_double_gt(wake, 200);
+  ck_assert_double_lt(wake, 300);
+  tess_attempt copy = must_next(&s, two, wake);
+  ck_assert_uint_eq(copy.tile, silent.tile);
+  ck_assert(tess_schedule_is_current(&s, &silent)); /* both may bring it */
+  ck_assert_uint_eq(s.backups, 1);
+  ck_assert_uint_eq(s.retries, 0);
+  ck_assert(tess_schedule_done(&s, &copy, wake + 100, 10, 10));
+  ck_assert_int_eq(tess_schedule_state_get(&s), TESS_SCHEDULE_DONE);
+  ck_assert_int_eq(tess_schedule_fate(&s, &silent), TESS_FATE_BEATEN);
+  ck_assert(!tess_schedule_done(&s, &silent, wake + 200, 10, 10));
+  ck_assert_uint_eq(s.tiles_done, 2);
+  ck_assert_uint_eq(tess_schedule_stats(&s, one).beaten, 1);
+  ck_assert_uint_eq(tess_schedule_stats(&s, one).in_flight, 0);
+  tess_schedule_cleanup(&s);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+START_TEST(either_copy_may_fail_or_win) {
+  tess_plan plan;
+  plan_of(&plan, 2, 1);
+  for (int which = 0; which < 3; ++which) {
+    tess_schedule s;
+    make(&s, &plan, (tess_schedule_params){.max_workers = 2});
+    uint32_t one = tess_schedule_join(&s, 2), two = tess_schedule_join(&s, 2);
+    tess_attempt first = must_next(&s, one, 0), good = must_next(&s, two, 0);
+    ck_assert(tess_schedule_done(&s, &good, 100, 0, 0));
+    tess_attempt copy = must_next(&s, two, 400);
+    if (which == 0) { /* the first attempt wins: no fault of the copy */
+      ck_assert(tess_schedule_done(&s, &first, 410, 0, 0));
+      ck_assert_int_eq(tess_schedule_fate(&s, &copy), TESS_FATE_BEATEN);
+      ck_assert(tess_schedule_available(&s, two, 410));
+    } else if (which == 1) { /* the first fails: the copy goes on */
+      ck_assert(tess_schedule_failed(&s, &first, 410));
+      ck_assert(tess_schedule_is_current(&s, &copy));
+      ck_assert(tess_schedule_done(&s, &copy, 500, 0, 0));
+    } else { /* the copy fails: the first goes on */
+      ck_assert(tess_schedule_failed(&s, &copy, 410));
+      ck_assert(tess_schedule_is_current(&s, &first));
+      ck_assert(tess_schedule_done(&s, &first, 500, 0, 0));
+    }
+    ck_assert_int_eq(tess_schedule_state_get(&s), TESS_SCHEDULE_DONE);
+    tess_schedule_cleanup(&s);
+  }
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+START_TEST(backups_have_a_budget) {
+  tess_plan plan;
+  tess_schedule s;
+  plan_of(&plan, 5, 1);
+  make(&s, &plan, (tess_schedule_params){.max_workers = 5});
+  uint32_t workers[5];
+  tess_attempt attempts[5];
+  for (int i = 0; i < 5; ++i)
+    workers[i] = tess_schedule_join(&s, 5);
+  for (int i = 0; i < 5; ++i)
+    attempts[i] = must_next(&s, workers[i], 0);
+  ck_assert(tess_schedule_done(&s, &attempts[0], 10, 0, 0));
+  must_next(&s, workers[0], 1000);
+  must_next(&s, workers[0], 1000);
+  ck_assert(none_for(&s, workers[0], 100000)); /* two of five tiles */
+  tess_schedule_cleanup(&s);
+  make(&s, &plan, (tess_schedule_params){.max_workers = 5, .backup_share = -1});
+  for (int i = 0; i < 5; ++i)
+    workers[i] = tess_schedule_join(&s, 5);
+  for (int i = 0; i < 5; ++i)
+    attempts[i] = must_next(&s, workers[i], 0);
+  ck_assert(tess_schedule_done(&s, &attempts[0], 10, 0, 0));
+  ck_assert(none_for(&s, workers[0], 100000));
+  tess_schedule_cleanup(&s);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+/* A worker ten times slower than the other does not take the last tile away. */
+START_TEST(the_slow_do_not_steal_what_is_sooner_done) {
+  tess_plan plan;
+  tess_schedule s;
+  plan_of(&plan, 2, 2);
+  make(&s, &plan, (tess_schedule_params){.max_workers = 2});
+  uint32_t fast = tess_schedule_join(&s, 1), slow = tess_schedule_join(&s, 1);
+  tess_speed speeds[2] = {{.samples = 0}, {.samples = 0}};
+  tess_speed_observe(&speeds[0], 1000000, 0, 1, 1);
+  tess_speed_observe(&speeds[1], 1000000, 0, 10, 10);
+  tess_schedule_use_speed(&s, fast, &speeds[0]);
+  tess_schedule_use_speed(&s, slow, &speeds[1]);
+  tess_attempt a = must_next(&s, fast, 0), b = must_next(&s, slow, 0); /* 5 Mflop each */
+  ck_assert(tess_schedule_done(&s, &a, 5, 0, 0));
+  a = must_next(&s, fast, 5);
+  ck_assert_uint_eq(plan.tiles[a.tile].owner, 0);
+  ck_assert(tess_schedule_done(&s, &a, 10, 0, 0));
+  a = must_next(&s, fast, 10); /* stolen: the slow one would need until 100 */
+  ck_assert_uint_eq(plan.tiles[a.tile].owner, 1);
+  ck_assert(tess_schedule_done(&s, &a, 15, 0, 0));
+  ck_assert(none_for(&s, slow, 15));
+  tess_attempt copy = must_next(&s, fast, 15); /* and a copy of what is left */
+  ck_assert_uint_eq(copy.tile, b.tile);
+  tess_schedule_cleanup(&s);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+START_TEST(a_tile_is_opened_again) {
+  tess_plan plan;
+  tess_schedule s;
+  plan_of(&plan, 2, 1);
+  make(&s, &plan, (tess_schedule_params){.max_workers = 2});
+  uint32_t one = tess_schedule_join(&s, 1), two = tess_schedule_join(&s, 1);
+  tess_attempt a = must_next(&s, one, 0), b = must_next(&s, two, 0);
+  ck_assert(!tess_schedule_reopen(&s, a.tile, one)); /* not complete */
+  ck_assert(tess_schedule_done(&s, &a, 1, 0, 0));
+  ck_assert(tess_schedule_done(&s, &b, 1, 0, 0));
+  ck_assert_int_eq(tess_schedule_state_get(&s), TESS_SCHEDULE_DONE);
+  ck_assert(!tess_schedule_reopen(&s, a.tile, two)); /* not its work */
+  ck_assert(tess_schedule_reopen(&s, a.tile, one));
+  ck_assert_int_eq(tess_schedule_state_get(&s), TESS_SCHEDULE_RUNNING);
+  ck_assert_uint_eq(s.tiles_done, 1);
+  ck_assert_uint_eq(tess_schedule_stats(&s, one).tiles, 0);
+  tess_attempt again = must_next(&s, two, 2);
+  ck_assert_uint_eq(again.tile, a.tile);
+  ck_assert(tess_schedule_done(&s, &again, 3, 0, 0));
+  ck_assert_int_eq(tess_schedule_state_get(&s), TESS_SCHEDULE_DONE);
+  tess_schedule_cleanup(&s);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
 /* ---- whole products ---- */
 
 static uint64_t state;
@@ -393,5 +538,7 @@ END_TEST
 int main(void) {
   return RUN_SUITE("schedule", owner_capacity_and_stealing, failure_goes_elsewhere_and_backs_off,
                    probe_success_restores, timeout_and_late_answer, falls_home, policies, no_hope,
-                   empty_and_memory, random_products);
+                   empty_and_memory, a_silent_worker_is_backed_up, either_copy_may_fail_or_win,
+                   backups_have_a_budget, the_slow_do_not_steal_what_is_sooner_done,
+                   a_tile_is_opened_again, random_products);
 }

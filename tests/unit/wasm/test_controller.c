@@ -73,7 +73,8 @@ static uint32_t next_random(void) {
 
 /* ---- a scripted worker ---- */
 
-typedef enum behaviour { GOOD, FAILS, WRONG, NEVER, REFUSES, RANDOM_LUCK } behaviour;
+/* LIES: one element is wrong. */
+typedef enum behaviour { GOOD, FAILS, WRONG, NEVER, REFUSES, RANDOM_LUCK, LIES } behaviour;
 
 #define HELD 8
 typedef struct worker {
@@ -148,7 +149,7 @@ static double worker_step(tess_tile_executor *e, double now_ms, double budget_ms
     tess_tile_outcome outcome = {.code = TESS_OK, .compute_ms = 1, .kernel = "fake"};
     tess_reason_clear(&outcome.reason);
     void *answer = NULL;
-    if (w->held[i].how == GOOD) {
+    if (w->held[i].how == GOOD || w->held[i].how == LIES) {
       /* A copy of C as it was sent, and the product into it. */
       tess_gemm gemm = work->gemm;
       answer = malloc((size_t)gemm.c.rows * gemm.c.cols * tess_dtype_size(gemm.c.dtype) + 1);
@@ -157,6 +158,9 @@ static double worker_step(tess_tile_executor *e, double now_ms, double budget_ms
       tess_matrix_copy(gemm.c, sent);
       multiply(&gemm);
       outcome.result = tess_matrix_as_const(gemm.c);
+      if (w->held[i].how == LIES)
+        tess_matrix_set(gemm.c, gemm.c.rows - 1, gemm.c.cols / 2,
+                        tess_matrix_get(outcome.result, gemm.c.rows - 1, gemm.c.cols / 2) + 1);
     } else {
       outcome.code = w->held[i].how == WRONG ? TESS_DATA_LOSS : TESS_UNAVAILABLE;
       outcome.wrong_answer = w->held[i].how == WRONG;
@@ -244,6 +248,9 @@ typedef struct product {
   uint32_t local_tiles, proxied_tiles, retries, backups, note_count;
   char note[256], message[256];
   tess_job *job;
+  tess_check check;
+  bool unwatched; /* without on_tile */
+  uint32_t checked, rejected;
 } product;
 
 static int small_int(void) {
@@ -305,11 +312,13 @@ static void on_done(void *ctx, tess_job *job, const tess_job_report *report) {
   p->proxied_tiles = report->proxied_tiles;
   p->retries = report->retries;
   p->backups = report->backups;
+  p->checked = report->checked;
+  p->rejected = report->rejected;
   p->note_count = report->note_count;
   snprintf(p->message, sizeof p->message, "%s", report->message);
   if (report->note_count > 0)
     snprintf(p->note, sizeof p->note, "%s", report->notes[report->note_count - 1]);
-  if (report->code == TESS_OK) ck_assert_uint_eq(report->tiles, p->tiles);
+  if (report->code == TESS_OK && !p->unwatched) ck_assert_uint_eq(report->tiles, p->tiles);
   /* The fake workers take 1 ms in the kernel for each tile, whatever the round trip. */
   for (uint32_t i = 0; i < report->executor_count; i++) {
     const tess_job_executor *executor = &report->executors[i];
@@ -335,7 +344,8 @@ static tess_code submit(rig *r, product *p, bool many, double deadline_ms) {
       .deadline_ms = deadline_ms,
       .product_id = "p",
       .many_tiles = many,
-      .on_tile = on_tile,
+      .check = p->check,
+      .on_tile = p->unwatched ? NULL : on_tile,
       .done = on_done,
       .ctx = p,
   };
@@ -412,6 +422,103 @@ START_TEST(empty_products_are_done) {
   ck_assert_uint_eq(r.workers[0]->started + r.workers[1]->started, 0);
   product_free(&none);
   product_free(&no_k);
+  rig_free(&r);
+}
+END_TEST
+
+/* ---- workers that lie ---- */
+
+START_TEST(a_lie_is_found_and_computed_anew) {
+  random_state = 7 + (uint32_t)_i;
+  rig r = rig_make(TESS_MODE_PROXY, 3, GOOD, 2);
+  r.workers[1]->how = LIES;
+  product p = product_make(60, 40, 30, _i % 2 ? TESS_DTYPE_FLOAT64 : TESS_DTYPE_FLOAT32, _i & 4,
+                           _i & 8, 1, _i & 2 ? 1 : 0);
+  p.check = _i & 16 ? TESS_CHECK_ADAPTIVE : TESS_CHECK_ALWAYS;
+  run_exact(&r, &p, true);
+  ck_assert_uint_gt(p.rejected, 0);
+  ck_assert_uint_ge(p.checked, p.rejected + p.proxied_tiles);
+  tess_controller_worker liar = tess_controller_worker_at(r.controller, 1);
+  ck_assert(liar.quarantined);
+  ck_assert(!liar.available);
+  ck_assert_uint_eq(liar.rejected, p.rejected);
+  ck_assert_uint_eq(tess_controller_counts_get(r.controller).rejected, p.rejected);
+  /* It gets nothing while it is in quarantine, and a chance after it. */
+  unsigned asked = r.workers[1]->started;
+  product q = product_make(60, 40, 30, TESS_DTYPE_FLOAT32, false, false, 1, 0);
+  q.check = TESS_CHECK_ADAPTIVE;
+  run_exact(&r, &q, true);
+  ck_assert_uint_eq(r.workers[1]->started, asked);
+  clock_ms += TESS_TRUST_QUARANTINE_MS;
+  ck_assert(tess_controller_worker_at(r.controller, 1).available);
+  product_free(&p);
+  product_free(&q);
+  rig_free(&r);
+}
+END_TEST
+
+/* One that was good for long is checked seldom, and its lies go unseen for a
+ * while: when one is found, those before it in the same product are found too. */
+START_TEST(a_trusted_worker_that_turns) {
+  random_state = 99 + (uint32_t)_i;
+  rig r = rig_make(TESS_MODE_PROXY, 2, GOOD, 2);
+  product p = product_make(64, 64, 16, TESS_DTYPE_FLOAT32, false, false, 1, 0);
+  p.check = TESS_CHECK_ADAPTIVE;
+  p.unwatched = true;
+  for (int i = 0; i < 30; i++) {
+    p.done = 0;
+    run_exact(&r, &p, true);
+    ck_assert_uint_eq(p.rejected, 0);
+  }
+  ck_assert_uint_lt(p.checked, p.proxied_tiles); /* trusted by now */
+  r.workers[0]->how = LIES;
+  for (int i = 0; i < 100 && p.rejected == 0; i++) {
+    p.done = 0;
+    ck_assert_int_eq(submit(&r, &p, true, 0), TESS_OK);
+    run(&r, &p.done, 1, 1e9);
+    ck_assert_int_eq(p.code, TESS_OK);
+  }
+  ck_assert_uint_gt(p.rejected, 0);
+  check_exact(&p);
+  product_free(&p);
+  rig_free(&r);
+}
+END_TEST
+
+START_TEST(never_means_never) {
+  random_state = 5;
+  rig r = rig_make(TESS_MODE_PROXY, 1, LIES, 2);
+  product p = product_make(20, 20, 20, TESS_DTYPE_FLOAT32, false, false, 1, 0);
+  p.check = TESS_CHECK_NEVER;
+  ck_assert_int_eq(submit(&r, &p, false, 0), TESS_OK);
+  run(&r, &p.done, 1, 1e9);
+  ck_assert_int_eq(p.code, TESS_OK);
+  ck_assert_uint_eq(p.checked, 0);
+  product_free(&p);
+  rig_free(&r);
+}
+END_TEST
+
+/* ---- workers that come and go ---- */
+
+START_TEST(workers_come_and_go) {
+  random_state = 31 + (uint32_t)_i;
+  rig r = rig_make(TESS_MODE_PROXY, 2, GOOD, 5);
+  product p = product_make(80, 80, 20, TESS_DTYPE_FLOAT32, false, false, 1, 0);
+  ck_assert_int_eq(submit(&r, &p, true, 0), TESS_OK);
+  run(&r, &p.done, 1, clock_ms + 2);
+  ck_assert_uint_eq(p.done, 0);
+  worker *late = worker_new(GOOD, 1);
+  ck_assert_int_eq(tess_controller_add_worker(r.controller, &late->base), TESS_OK);
+  ck_assert_int_eq(tess_controller_remove_worker(r.controller, r.workers[_i]->name), TESS_OK);
+  ck_assert_int_eq(tess_controller_remove_worker(r.controller, "http://nobody"), TESS_NOT_FOUND);
+  ck_assert_uint_eq(tess_controller_worker_count(r.controller), 2);
+  run(&r, &p.done, 1, 1e9);
+  ck_assert_int_eq(p.code, TESS_OK);
+  check_exact(&p);
+  ck_assert_uint_gt(late->started, 0);
+  ck_assert_uint_eq(p.local_tiles, 0);
+  product_free(&p);
   rig_free(&r);
 }
 END_TEST
@@ -717,6 +824,10 @@ int main(void) {
   tcase_add_loop_test(tc, every_mode_and_worker_count_is_exact, 0, 18);
   tcase_add_test(tc, empty_products_are_done);
   tcase_add_loop_test(tc, bad_workers_cost_only_time, 0, 8);
+  tcase_add_loop_test(tc, a_lie_is_found_and_computed_anew, 0, 32);
+  tcase_add_loop_test(tc, a_trusted_worker_that_turns, 0, 5);
+  tcase_add_test(tc, never_means_never);
+  tcase_add_loop_test(tc, workers_come_and_go, 0, 2);
   tcase_add_test(tc, a_worker_that_recovers_is_used_again);
   tcase_add_loop_test(tc, modes_switch_under_load, 0, 20);
   tcase_add_test(tc, a_switch_moves_tiles_that_have_not_started);
