@@ -70,10 +70,9 @@ static void wake_hook(void *ctx) {
 static void on_tile(void *ctx, tess_job *job, const tess_job_tile *tile) {
   (void)job;
   spread *s = ctx;
-  const tess_gemm_shape shape = s->product->shape;
   s->progress.tiles_done = tile->done;
   s->progress.tiles = tile->total;
-  s->progress.flops_done += tess_gemm_flops(tile->tile.rows, tile->tile.cols, shape.k);
+  s->progress.flops_done += tess_gemm_flops(tile->tile.rows, tile->tile.cols, tile->depth);
   s->progress.share = s->flops > 0.0 ? (double)s->progress.flops_done / s->flops : 1.0;
 }
 

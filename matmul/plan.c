@@ -44,6 +44,15 @@ uint64_t tess_plan_reply_bytes(const tess_plan_params *params, tess_tile tile) {
   return tess__mul_u64((uint64_t)tile.rows * tile.cols, tess_dtype_size(params->dtype));
 }
 
+/* The same product over a part of k: parts are added up, and carry no C0. */
+static tess_plan_params part_params(const tess_plan_params *params, uint32_t depth) {
+  tess_plan_params part = *params;
+  if (depth == params->k) return part;
+  part.k = depth;
+  part.sends_c = false;
+  return part;
+}
+
 static uint64_t overhead_bytes(const tess_plan_params *params) {
   return params->message_overhead_bytes ? params->message_overhead_bytes : DEFAULT_OVERHEAD_BYTES;
 }
@@ -217,7 +226,8 @@ typedef struct tile_list {
 } tile_list;
 
 static tess_code list_add(tile_list *list, const tess_plan_params *params, tess_tile tile,
-                          uint32_t owner, tess_reason *reason) {
+                          uint32_t owner, uint32_t k, uint32_t depth, uint32_t group,
+                          tess_reason *reason) {
   if (list->count == max_tiles(params)) {
     return tess_reason_set(reason, TESS_RESOURCE_EXHAUSTED,
                            "the message and memory limits ask for more than %u tiles: raise them",
@@ -232,8 +242,8 @@ static tess_code list_add(tile_list *list, const tess_plan_params *params, tess_
     list->tiles = tiles;
     list->room = room;
   }
-  list->tiles[list->count] = (tess_plan_tile){
-      .tile = tile, .owner = owner, .depth = params->k, .group = (uint32_t)list->count};
+  list->tiles[list->count] =
+      (tess_plan_tile){.tile = tile, .owner = owner, .k = k, .depth = depth, .group = group};
   ++list->count;
   return TESS_OK;
 }
@@ -292,27 +302,62 @@ static tess_code refuse_cut(const tess_plan_params *params, tess_reason *reason)
   return tess_reason_set(
       reason, TESS_RESOURCE_EXHAUSTED,
       "k is %u: a single row and column take %U bytes, over the limit of a message (%U) or of "
-      "memory (%U; 0: none), and products are not split along k",
+      "memory (%U; 0: none)%s",
       params->k, tess__add_u64(tess_plan_request_bytes(params, cell), overhead_bytes(params)),
-      params->max_message_bytes, params->memory_limit_bytes);
+      params->max_message_bytes, params->memory_limit_bytes,
+      params->split_k ? "" : ", and this product is not split along k");
 }
 
 /* Adds one tile, in as many pieces as the limits ask for. */
 static tess_code add_tile(tile_list *list, const tess_plan_params *params, tess_tile tile,
                           uint32_t owner, tess_reason *reason) {
   uint32_t row_parts = 1, col_parts = 1;
+  uint64_t k_parts = 1;
   if (tile.rows == 0 || tile.cols == 0) return TESS_OK; /* a share too small for a cell */
-  if (!fits(params, tile.rows, tile.cols) && !choose_cut(params, tile, &row_parts, &col_parts)) {
-    return refuse_cut(params, reason);
+  for (;;) {
+    tess_plan_params part = part_params(params, ceil_div(params->k, (uint32_t)k_parts));
+    if (fits(&part, tile.rows, tile.cols) || choose_cut(&part, tile, &row_parts, &col_parts)) break;
+    k_parts *= 2;
+    if (!params->split_k || k_parts > params->k) return refuse_cut(params, reason);
   }
   for (uint32_t i = 0; i < row_parts; ++i) {
     for (uint32_t j = 0; j < col_parts; ++j) {
       uint32_t top = cut_at(tile.rows, row_parts, i), left = cut_at(tile.cols, col_parts, j);
       tess_tile piece = {tile.row + top, tile.col + left, cut_at(tile.rows, row_parts, i + 1) - top,
                          cut_at(tile.cols, col_parts, j + 1) - left};
-      tess_code code = list_add(list, params, piece, owner, reason);
-      if (code != TESS_OK) return code;
+      uint32_t group = (uint32_t)list->count;
+      for (uint32_t p = 0; p < k_parts; ++p) {
+        uint32_t k = cut_at(params->k, (uint32_t)k_parts, p);
+        uint32_t depth = cut_at(params->k, (uint32_t)k_parts, p + 1) - k;
+        tess_code code = list_add(list, params, piece, owner, k, depth, group, reason);
+        if (code != TESS_OK) return code;
+      }
     }
+  }
+  return TESS_OK;
+}
+
+/* All of C for everyone, and a part of k for each: does it move fewer bytes than
+ * strips whose half perimeters sum to half_perimeters? */
+static bool splits_k(const tess_plan_params *params, uint32_t count, double half_perimeters) {
+  if (!params->split_k || count < 2 || params->k < count) return false;
+  double m = params->m, n = params->n, k = params->k;
+  double strips = half_perimeters * k + m * n * (params->sends_c ? 2 : 1);
+  double parts = (m + n) * k + m * n * count;
+  tess_plan_params part = part_params(params, ceil_div(params->k, count));
+  return parts < 0.9 * strips && fits(&part, params->m, params->n);
+}
+
+static tess_code lay_parts(tile_list *list, const tess_plan_params *params, const share *shares,
+                           const double *sums, uint32_t count, tess_reason *reason) {
+  tess_tile all = {0, 0, params->m, params->n};
+  uint32_t from = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    uint32_t to = i + 1 == count ? params->k : line_at(sums[i + 1], sums[count], params->k);
+    if (to <= from) continue;
+    tess_code code = list_add(list, params, all, shares[i].owner, from, to - from, 0, reason);
+    if (code != TESS_OK) return code;
+    from = to;
   }
   return TESS_OK;
 }
@@ -371,7 +416,8 @@ static bool workspace_make(workspace *w, size_t count, const tess_allocator *all
 
 static void count_bytes(tess_plan *plan, const tess_plan_params *params) {
   for (size_t i = 0; i < plan->tile_count; ++i) {
-    uint64_t request = tess_plan_request_bytes(params, plan->tiles[i].tile);
+    tess_plan_params part = part_params(params, plan->tiles[i].depth);
+    uint64_t request = tess_plan_request_bytes(&part, plan->tiles[i].tile);
     uint64_t reply = tess_plan_reply_bytes(params, plan->tiles[i].tile);
     plan->bytes_out = tess__add_u64(plan->bytes_out, request);
     plan->bytes_in = tess__add_u64(plan->bytes_in, reply);
@@ -415,7 +461,9 @@ tess_code tess_plan_make(tess_plan *plan, const tess_plan_params *params,
     group_strips(w.shares, count, params->n, params->m, w.best, w.sums, w.from);
   }
   groups.strip_count = read_strips(w.from, count, w.ends);
-  code = lay_tiles(&list, params, w.shares, w.sums, &groups, reason);
+  code = splits_k(params, count, cost < turned_cost ? cost : turned_cost)
+             ? lay_parts(&list, params, w.shares, w.sums, count, reason)
+             : lay_tiles(&list, params, w.shares, w.sums, &groups, reason);
   if (code != TESS_OK) goto done;
   plan->tiles = list.tiles;
   plan->tile_count = list.count;

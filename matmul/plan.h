@@ -15,7 +15,13 @@
  * within 1.25 of the lower bound for more than a handful of workers.
  * Tiles that would break the message or memory limit are cut further.
  *
- * Every cell of C lies in exactly one tile; no tile is empty.
+ * With split_k the inner dimension may be cut too, in two cases: where one row and
+ * one column do not fit the limits, and where C is so small beside k that it costs
+ * less to add up a C from each worker than to send A and B several times (k (m +
+ * n) + p m n elements for p workers, against k times the half perimeters + m n).
+ * The parts of one rectangle form a group.
+ *
+ * Every cell of C lies in exactly one tile for each k; no tile is empty, unless k is 0.
  *
  *   tess_plan plan;
  *   tess_plan_params params = {.m = 4096, .n = 4096, .k = 4096,
@@ -60,6 +66,7 @@ typedef struct tess_plan_params {
   uint32_t n;
   uint32_t k;
   tess_dtype dtype;
+  bool split_k;               /* tiles may cover a part of k */
   bool sends_c;               /* beta != 0: each request carries its tile of C */
   uint32_t worker_count;      /* 0 counts as 1 */
   const double *weights;      /* speed of each worker, finite and >= 0, not all 0; NULL: equal */
@@ -87,8 +94,8 @@ typedef struct tess_plan {
 /* Makes a plan; *plan need not be initialised and is empty after an error.
  * allocator NULL: malloc; borrowed until the cleanup.
  * TESS_INVALID_ARGUMENT: dtype without a kernel, weights.
- * TESS_RESOURCE_EXHAUSTED: no tile of whole k fits the limits (one row times one
- * column is already too large), more than max_tiles tiles, too many workers, or
+ * TESS_RESOURCE_EXHAUSTED: no tile fits the limits (without split_k one row times one
+ * column may be too large), more than max_tiles tiles, too many workers, or
  * out of memory. */
 tess_code tess_plan_make(tess_plan *plan, const tess_plan_params *params,
                          const tess_allocator *allocator, tess_reason *reason);

@@ -106,6 +106,7 @@ typedef struct tess_job_tile {
   const char *executor; /* "local" or the worker's URL */
   const char *kernel;   /* may be "" */
   double compute_ms;
+  uint32_t depth; /* of its part of the inner dimension; all of it with whole_tiles */
   uint32_t done;  /* tiles complete, this one included */
   uint32_t total; /* of the plan */
 } tess_job_tile;
@@ -152,6 +153,7 @@ typedef struct tess_job_params {
   double deadline_ms;     /* on the controller's clock; 0: none */
   const char *product_id; /* copied, cut to 127 bytes; NULL: "" */
   bool many_tiles;        /* somebody watches the tiles: cut finer */
+  bool whole_tiles;       /* on_tile wants finished parts of C: no splits over k */
   tess_check check;       /* unspecified: as the controller is configured */
   void (*on_tile)(void *ctx, tess_job *job, const tess_job_tile *tile); /* may be NULL */
   /* Exactly once unless cancelled, from tess_controller_step; the job is freed

@@ -119,6 +119,7 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
       .n = job->shape.n,
       .k = job->shape.k,
       .dtype = job->params.gemm.c.dtype,
+      .split_k = !job->params.whole_tiles,
       .sends_c = job->params.gemm.beta != 0,
       .min_tile_flops = c->min_tile_flops,
       .max_message_bytes = message_limit(c),

@@ -220,6 +220,7 @@ static void tile_complete(tess_job *job, const tess__attempt *attempt,
                          .executor = name,
                          .kernel = outcome->kernel,
                          .compute_ms = outcome->compute_ms,
+                         .depth = job->plan.tiles[attempt->token.tile].depth,
                          .done = job->schedule.tiles_done,
                          .total = (uint32_t)job->plan.tile_count};
   job->params.on_tile(job->params.ctx, job, &event);

@@ -182,6 +182,94 @@ START_TEST(cannot_be_planned) {
 }
 END_TEST
 
+/* Over a part of k the tiles of one group lie over each other: together they cover
+ * k once, for each rectangle, and the rectangles cover C once. */
+static void check_parts(const tess_plan *plan, const tess_plan_params *p) {
+  uint64_t volume = 0, area = 0, out = 0, in = 0;
+  for (size_t i = 0; i < plan->tile_count; ++i) {
+    const tess_plan_tile *t = &plan->tiles[i];
+    ck_assert_uint_gt(t->depth, 0);
+    ck_assert_uint_le((uint64_t)t->k + t->depth, p->k);
+    ck_assert_uint_le(t->group, i);
+    const tess_plan_tile *first = &plan->tiles[t->group];
+    ck_assert_mem_eq(&t->tile, &first->tile, sizeof t->tile);
+    if (t->group == i) {
+      ck_assert_uint_eq(t->k, 0);
+      area += (uint64_t)t->tile.rows * t->tile.cols;
+    } else { /* follows its neighbour */
+      ck_assert_uint_eq(plan->tiles[i - 1].group, t->group);
+      ck_assert_uint_eq(plan->tiles[i - 1].k + plan->tiles[i - 1].depth, t->k);
+    }
+    bool whole = t->depth == p->k;
+    volume += (uint64_t)t->tile.rows * t->tile.cols * t->depth;
+    uint64_t request = 4 * (((uint64_t)t->tile.rows + t->tile.cols) * t->depth +
+                            (whole && p->sends_c ? (uint64_t)t->tile.rows * t->tile.cols : 0));
+    uint64_t reply = 4 * (uint64_t)t->tile.rows * t->tile.cols;
+    out += request;
+    in += reply;
+    if (p->max_message_bytes)
+      ck_assert_uint_le(max_u64(request, reply) + 512, p->max_message_bytes);
+    if (p->memory_limit_bytes) ck_assert_uint_le(request + reply, p->memory_limit_bytes);
+  }
+  ck_assert_uint_eq(area, (uint64_t)p->m * p->n);
+  ck_assert_uint_eq(volume, (uint64_t)p->m * p->n * p->k);
+  ck_assert_uint_eq(plan->bytes_out, out);
+  ck_assert_uint_eq(plan->bytes_in, in);
+}
+
+START_TEST(splits_over_k) {
+  tess_plan plan;
+  /* A C that is small beside k: each worker gets a part of k and all of C. */
+  double weights[] = {3, 1, 0, 2};
+  tess_plan_params p = {.m = 64,
+                        .n = 48,
+                        .k = 1000000,
+                        .dtype = TESS_DTYPE_FLOAT32,
+                        .worker_count = 4,
+                        .weights = weights,
+                        .split_k = true,
+                        .sends_c = true};
+  ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, NULL), TESS_OK);
+  check_parts(&plan, &p);
+  ck_assert_uint_eq(plan.tile_count, 3);
+  ck_assert_uint_eq(plan.bytes_out, 4ull * (64 + 48) * 1000000);
+  ck_assert_uint_eq(plan.tiles[0].depth, 500000); /* the heaviest first */
+  ck_assert_uint_eq(plan.tiles[0].owner, 0);
+  tess_plan_cleanup(&plan);
+  /* Not where C is large, nor where it was not asked for. */
+  p = (tess_plan_params){.m = 1000,
+                         .n = 1000,
+                         .k = 1000,
+                         .dtype = TESS_DTYPE_FLOAT32,
+                         .worker_count = 2,
+                         .split_k = true};
+  plan_ok(&plan, &p);
+  tess_plan_cleanup(&plan);
+  p.m = p.n = 8;
+  p.k = 100000;
+  p.split_k = false;
+  plan_ok(&plan, &p);
+  tess_plan_cleanup(&plan);
+  /* Limits that one row and one column break. */
+  for (uint64_t limit = 600; limit < 20000; limit = limit * 5 / 4) {
+    p = (tess_plan_params){.m = 23,
+                           .n = 17,
+                           .k = 3001,
+                           .dtype = TESS_DTYPE_FLOAT32,
+                           .worker_count = 3,
+                           .max_message_bytes = limit,
+                           .split_k = true,
+                           .max_tiles = 1000000,
+                           .sends_c = limit % 2};
+    ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, NULL), TESS_OK);
+    check_parts(&plan, &p);
+    tess_plan_cleanup(&plan);
+  }
+  p.max_message_bytes = 515; /* not even two elements beside the overhead */
+  ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, NULL), TESS_RESOURCE_EXHAUSTED);
+}
+END_TEST
+
 START_TEST(empty) {
   tess_plan plan;
   tess_plan_params p = {.m = 0, .n = 10, .k = 5, .dtype = TESS_DTYPE_FLOAT32, .worker_count = 3};
@@ -321,6 +409,7 @@ END_TEST
 
 int main(void) {
   return RUN_SUITE("plan", two_workers_move_the_least, every_shape_and_count, limits,
-                   cannot_be_planned, empty, a_thousand_nodes, any_worker_count_is_near_the_bound,
-                   unequal_workers, small_products_stay_whole, memory_runs_out);
+                   cannot_be_planned, splits_over_k, empty, a_thousand_nodes,
+                   any_worker_count_is_near_the_bound, unequal_workers, small_products_stay_whole,
+                   memory_runs_out);
 }

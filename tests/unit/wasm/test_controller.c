@@ -73,7 +73,7 @@ static uint32_t next_random(void) {
 
 /* ---- a scripted worker ---- */
 
-/* LIES: one element is wrong. */
+/* LIES: one element is wrong, by more than rounding could explain. */
 typedef enum behaviour { GOOD, FAILS, WRONG, NEVER, REFUSES, RANDOM_LUCK, LIES } behaviour;
 
 #define HELD 8
@@ -160,7 +160,7 @@ static double worker_step(tess_tile_executor *e, double now_ms, double budget_ms
       outcome.result = tess_matrix_as_const(gemm.c);
       if (w->held[i].how == LIES)
         tess_matrix_set(gemm.c, gemm.c.rows - 1, gemm.c.cols / 2,
-                        tess_matrix_get(outcome.result, gemm.c.rows - 1, gemm.c.cols / 2) + 1);
+                        tess_matrix_get(outcome.result, gemm.c.rows - 1, gemm.c.cols / 2) + 1000);
     } else {
       outcome.code = w->held[i].how == WRONG ? TESS_DATA_LOSS : TESS_UNAVAILABLE;
       outcome.wrong_answer = w->held[i].how == WRONG;
@@ -753,6 +753,27 @@ START_TEST(random_failures_always_end_well) {
 }
 END_TEST
 
+/* A small C and a long k: everyone computes a part of every element, and each part
+ * is added once, whoever fails, lies or comes twice. */
+START_TEST(parts_of_k_are_added_once) {
+  random_state = 0x1234567u * (uint32_t)(_i + 1);
+  rig r = rig_make(TESS_MODE_PROXY, 2 + (uint32_t)_i % 4, RANDOM_LUCK, 13);
+  for (int round = 0; round < 20; round++) {
+    product p =
+        product_make(1 + next_random() % 6, 1 + next_random() % 6, 200 + next_random() % 900,
+                     next_random() % 2 ? TESS_DTYPE_FLOAT32 : TESS_DTYPE_FLOAT64, next_random() % 2,
+                     next_random() % 2, 1 + next_random() % 2, next_random() % 3);
+    p.check = TESS_CHECK_ALWAYS;
+    if (round % 3 == 0) r.workers[0]->how = LIES;
+    run_exact(&r, &p, false);
+    r.workers[0]->how = RANDOM_LUCK;
+    product_free(&p);
+    clock_ms += next_random() % 60000;
+  }
+  rig_free(&r);
+}
+END_TEST
+
 START_TEST(a_thousand_products_leave_nothing) {
   random_state = 61;
   rig r = rig_make(TESS_MODE_PROXY, 2, GOOD, 1);
@@ -837,6 +858,7 @@ int main(void) {
   tcase_add_test(tc, adaptive_goes_out_when_it_is_slow_here_and_comes_back);
   tcase_add_test(tc, a_long_product_goes_out_in_its_middle);
   tcase_add_loop_test(tc, random_failures_always_end_well, 0, 20);
+  tcase_add_loop_test(tc, parts_of_k_are_added_once, 0, 12);
   tcase_add_test(tc, a_thousand_products_leave_nothing);
   tcase_add_test(tc, no_memory_is_an_error_not_a_crash);
   suite_add_tcase(suite, tc);
