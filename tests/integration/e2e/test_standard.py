@@ -55,9 +55,11 @@ def get(url, headers=None, context=None):
         return error.code, error.headers, error.read()
 
 
-def half_a_request(program, headers="", length=100):
+def half_a_request(program, headers="", length=100, context=None):
     """A connection whose request stops in mid-body."""
     peer = socket.create_connection((program.host, program.port), timeout=60)
+    if context:
+        peer = context.wrap_socket(peer, server_hostname=program.host)
     peer.sendall(f"POST {harness.MULTIPLY} HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto"
                  f"\r\n{headers}Content-Length: {length}\r\n\r\nhalf".encode())
     return peer
@@ -416,6 +418,24 @@ class SlowClients(Case):
                 answer += more
             with Client(program.url) as client:
                 self.still_answers(client)
+
+    @both
+    def test_the_same_over_tls(self, start):
+        with tempfile.TemporaryDirectory(prefix="tessera-tls-") as folder:
+            signer = Signer(folder, "one")
+            cert, key = signer.sign("server")
+            context = ssl.create_default_context(cafile=signer.ca)
+            with start("--tls-cert", cert, "--tls-key", key) as program, \
+                 half_a_request(program, "Connect-Timeout-Ms: 700\r\n", context=context) as peer:
+                began = time.monotonic()
+                answer = b""
+                while b"deadline_exceeded" not in answer:
+                    more = peer.recv(4096)
+                    self.assertTrue(more, answer)
+                    answer += more
+                self.assertIn(b"HTTP/1.1 504 ", answer)
+                self.assertGreaterEqual(time.monotonic() - began, 0.6)
+                self.assertLess(time.monotonic() - began, 20)
 
     @both
     def test_hundreds_in_mid_body(self, start):
