@@ -20,7 +20,7 @@ build=(build-essential ca-certificates cmake ninja-build pkg-config dpkg-dev
   libopenblas-dev wabt clang-19 lld-19 libclang-rt-19-dev-wasm32
   python3-numpy curl)
 # --test. nodejs and npm are looked for as commands: they often come from elsewhere.
-test=(check git clang-format-19 libclang-rt-19-dev python3-protobuf procps)
+test=(check git clang-format-19 libclang-rt-19-dev openssl python3-protobuf procps)
 # Not in every release (Ubuntu ships browsers as snaps): tests that need one say
 # that they skip.
 test_wanted=(llvm-19 chromium firefox-esr)
