@@ -33,7 +33,7 @@ test('multiply: plain, transposed, scaled, both types', async (t) => {
   const client = await clientOf(t, fakeWorker({ name: 'w' }).listener);
   const plain = await client.multiply({ a: A, b: B, productId: 'p' });
   assert.deepEqual([...(plain.c?.data ?? [])], AB);
-  assert.deepEqual(plain.tile, { row: 0, col: 0, rows: 2, cols: 2 });
+  assert.deepEqual(plain.tile, { row: 0, col: 0, rows: 2, cols: 2, k: 0, depth: 0 });
   assert.equal(plain.worker, 'w');
   assert.equal(plain.productId, 'p');
   const at = f64(3, 2, [1, 4, 2, 5, 3, 6]);

@@ -142,10 +142,10 @@ test('large bytes are borrowed on both ways', () => {
 
 test('unknown fields are skipped, unpacked lists are read, split messages merge', () => {
   const unknown = [0x98, 0x06, 0x05, 0xa1, 0x06, 1, 2, 3, 4, 5, 6, 7, 8, 0xa5, 0x06, 1, 2, 3, 4, 0xaa, 0x06, 1, 9];
-  assert.deepEqual(decode(messages.Tile, Uint8Array.from([0x08, 7, ...unknown, 0x20, 9])), { row: 7, col: 0, rows: 0, cols: 9 });
+  assert.deepEqual(decode(messages.Tile, Uint8Array.from([0x08, 7, ...unknown, 0x20, 9])), { row: 7, col: 0, rows: 0, cols: 9, k: 0, depth: 0 });
   assert.deepEqual(decode(messages.KernelInfo, Uint8Array.from([0x10, 1, 0x10, 2, 0x12, 1, 3])).dtypes, ['DTYPE_FLOAT32', 'DTYPE_FLOAT64', 'DTYPE_FLOAT16']);
   const merged = decode(messages.TileResult, Uint8Array.from([0x0a, 2, 0x08, 1, 0x0a, 2, 0x10, 2]));
-  assert.deepEqual(merged.tile, { row: 1, col: 2, rows: 0, cols: 0 });
+  assert.deepEqual(merged.tile, { row: 1, col: 2, rows: 0, cols: 0, k: 0, depth: 0 });
   assert.equal(decode(messages.GetModeResponse, Uint8Array.from([0x08, 99])).mode, 99);
 });
 

@@ -24,11 +24,12 @@ static const tess_service *const nasty[] = {
     &echo_nanopb,
 };
 
-static const tess_service *const own[] = {
-    &tessera_matmul_v1_matmul_service_nanopb, &tessera_matmul_v1_controller_service_nanopb,
-    &tessera_matmul_v1_block_service_nanopb, &grpc_health_v1_health_nanopb,
-    &grpc_reflection_v1_server_reflection_nanopb,
-    &grpc_reflection_v1alpha_server_reflection_nanopb};
+static const tess_service *const own[] = {&tessera_matmul_v1_matmul_service_nanopb,
+                                          &tessera_matmul_v1_controller_service_nanopb,
+                                          &tessera_matmul_v1_block_service_nanopb,
+                                          &grpc_health_v1_health_nanopb,
+                                          &grpc_reflection_v1_server_reflection_nanopb,
+                                          &grpc_reflection_v1alpha_server_reflection_nanopb};
 
 const tess_service *const *nasty_services_nanopb(size_t *count) {
   *count = sizeof nasty / sizeof *nasty;

@@ -27,10 +27,9 @@ static const tess_service *const nasty[] = {
 };
 
 static const tess_service *const own[] = {
-    &tessera_matmul_v1_matmul_service_pb_c, &tessera_matmul_v1_controller_service_pb_c,
-    &tessera_matmul_v1_block_service_pb_c, &grpc_health_v1_health_pb_c,
-    &grpc_reflection_v1_server_reflection_pb_c,
-    &grpc_reflection_v1alpha_server_reflection_pb_c};
+    &tessera_matmul_v1_matmul_service_pb_c,     &tessera_matmul_v1_controller_service_pb_c,
+    &tessera_matmul_v1_block_service_pb_c,      &grpc_health_v1_health_pb_c,
+    &grpc_reflection_v1_server_reflection_pb_c, &grpc_reflection_v1alpha_server_reflection_pb_c};
 
 const tess_service *const *nasty_services_protobuf_c(size_t *count) {
   *count = sizeof nasty / sizeof *nasty;

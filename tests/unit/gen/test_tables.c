@@ -86,10 +86,9 @@ END_TEST
 
 START_TEST(our_own) {
   descriptor_set *set = descriptor_set_read(OWN_DESCRIPTORS);
-  static const char *const files[] = {"tessera/matmul/v1/matmul.proto",
-                                      "grpc/health/v1/health.proto",
-                                      "grpc/reflection/v1/reflection.proto",
-                                      "grpc/reflection/v1alpha/reflection.proto"};
+  static const char *const files[] = {
+      "tessera/matmul/v1/matmul.proto", "grpc/health/v1/health.proto",
+      "grpc/reflection/v1/reflection.proto", "grpc/reflection/v1alpha/reflection.proto"};
   size_t count;
   const tess_service *const *services = own_services_protobuf_c(&count);
   check_services_complete(set, files, 4, services, count);

@@ -244,7 +244,8 @@ function runExact(host, id, product) {
     if (c.data[i] !== expected.data[i]) assert.equal(c.data[i], expected.data[i] + 0, `element ${i}`);
   }
   const stats = fields(one(f, 7));
-  return { local: one(stats, 3, 0), proxied: one(stats, 4, 0), notes: (stats.get(8) ?? []).map(decode) };
+  return { local: one(stats, 3, 0), proxied: one(stats, 4, 0), backups: one(stats, 9, 0),
+    notes: (stats.get(8) ?? []).map(decode) };
 }
 
 const product = (m, n, k, dtype = 1, extra = {}) => {
@@ -321,6 +322,9 @@ for (const variant of VARIANTS) {
       if (name === 'good') {
         assert.deepEqual(host.log, []);
         assert.equal(r.local, 0);
+      } else if (name === 'silent') {
+        // Nothing is known to be wrong yet: copies elsewhere were faster than its time-out.
+        assert.ok(r.backups > 0 || host.log.length > 0, name);
       } else {
         assert.match(host.log.join('\n'), /product p: tile .* on http:\/\/bad:1: /, name);
         assert.doesNotMatch(host.log.join('\n'), /nonsense|<p>/);
