@@ -10,6 +10,7 @@
 #include "matmul/alloc.h"
 #include "matmul/checked.h"
 #include "matmul/gemm.h"
+#include "matmul/root.h"
 
 #define DEFAULT_OVERHEAD_BYTES 512u
 
@@ -122,6 +123,11 @@ static void sort_shares(share *shares, share *spare, uint32_t count) {
   }
 }
 
+/* Rectangles that a worker gets; with shared_panels they are cut into its tiles later. */
+static uint32_t shares_each(const tess_plan_params *params) {
+  return params->tiles_per_worker && !params->shared_panels ? params->tiles_per_worker : 1;
+}
+
 /* Most tiles that keep min_tile_flops and max_tiles, at least one. */
 static uint32_t most_shares(const tess_plan_params *params) {
   uint64_t most = (uint64_t)params->m * params->n;
@@ -138,7 +144,7 @@ static uint32_t most_shares(const tess_plan_params *params) {
 static uint32_t make_shares(const tess_plan_params *params, uint32_t most, share *shares,
                             share *spare) {
   uint32_t workers = worker_count(params);
-  uint32_t each = params->tiles_per_worker ? params->tiles_per_worker : 1;
+  uint32_t each = shares_each(params);
   uint32_t used = 0;
   for (uint32_t i = 0; i < workers; ++i) {
     double weight = params->weights ? params->weights[i] : 1.0;
@@ -222,6 +228,8 @@ typedef struct tile_list {
   tess_plan_tile *tiles;
   size_t count;
   size_t room;
+  uint32_t each;           /* pieces of each rectangle, at least */
+  uint64_t panel_elements; /* of A and B, each panel once for each rectangle */
   const tess_allocator *allocator;
 } tile_list;
 
@@ -308,7 +316,21 @@ static tess_code refuse_cut(const tess_plan_params *params, tess_reason *reason)
       params->split_k ? "" : ", and this product is not split along k");
 }
 
-/* Adds one tile, in as many pieces as the limits ask for. */
+/* The grid of at least `pieces` pieces with the shortest edges. */
+static void choose_grid(tess_tile tile, uint32_t pieces, uint32_t *row_parts, uint32_t *col_parts) {
+  double least = __builtin_inf();
+  for (uint32_t rows = 1; rows <= pieces && rows <= tile.rows; ++rows) {
+    uint32_t cols = ceil_div(pieces, rows);
+    if (cols > tile.cols) cols = tile.cols;
+    double cost = (double)rows * tile.cols + (double)cols * tile.rows;
+    if (cost >= least) continue;
+    least = cost;
+    *row_parts = rows;
+    *col_parts = cols;
+  }
+}
+
+/* Adds one tile, in as many pieces as the limits and list->each ask for. */
 static tess_code add_tile(tile_list *list, const tess_plan_params *params, tess_tile tile,
                           uint32_t owner, tess_reason *reason) {
   uint32_t row_parts = 1, col_parts = 1;
@@ -320,6 +342,11 @@ static tess_code add_tile(tile_list *list, const tess_plan_params *params, tess_
     k_parts *= 2;
     if (!params->split_k || k_parts > params->k) return refuse_cut(params, reason);
   }
+  uint32_t grid_rows = 1, grid_cols = 1;
+  if (list->each > 1) choose_grid(tile, list->each, &grid_rows, &grid_cols);
+  if (row_parts < grid_rows) row_parts = grid_rows;
+  if (col_parts < grid_cols) col_parts = grid_cols;
+  list->panel_elements += ((uint64_t)tile.rows + tile.cols) * params->k;
   for (uint32_t i = 0; i < row_parts; ++i) {
     for (uint32_t j = 0; j < col_parts; ++j) {
       uint32_t top = cut_at(tile.rows, row_parts, i), left = cut_at(tile.cols, col_parts, j);
@@ -355,6 +382,7 @@ static tess_code lay_parts(tile_list *list, const tess_plan_params *params, cons
   for (uint32_t i = 0; i < count; ++i) {
     uint32_t to = i + 1 == count ? params->k : line_at(sums[i + 1], sums[count], params->k);
     if (to <= from) continue;
+    list->panel_elements += ((uint64_t)params->m + params->n) * (to - from);
     tess_code code = list_add(list, params, all, shares[i].owner, from, to - from, 0, reason);
     if (code != TESS_OK) return code;
     from = to;
@@ -431,7 +459,7 @@ static void count_bytes(tess_plan *plan, const tess_plan_params *params) {
 
 /* Room for the workers first (one share each), then for their tiles. */
 static size_t share_room(const tess_plan_params *params, uint32_t most) {
-  uint64_t each = params->tiles_per_worker ? params->tiles_per_worker : 1;
+  uint64_t each = shares_each(params);
   uint64_t room = tess__mul_u64(worker_count(params), each);
   if (room > most) room = most;
   return (size_t)max_u64(room, worker_count(params));
@@ -443,7 +471,7 @@ tess_code tess_plan_make(tess_plan *plan, const tess_plan_params *params,
   tess_code code = check_params(params, reason);
   if (code != TESS_OK || params->m == 0 || params->n == 0) return code;
 
-  tile_list list = {.allocator = allocator};
+  tile_list list = {.allocator = allocator, .each = 1};
   workspace w;
   uint32_t most = most_shares(params);
   if (!workspace_make(&w, share_room(params, most), allocator)) {
@@ -451,6 +479,10 @@ tess_code tess_plan_make(tess_plan *plan, const tess_plan_params *params,
     goto done;
   }
   uint32_t count = make_shares(params, most, w.shares, w.spare_shares);
+  if (params->shared_panels && params->tiles_per_worker > 1) {
+    list.each = params->tiles_per_worker;
+    if (list.each > most / count) list.each = most / count;
+  }
   /* Strips of columns first, to compare; strips of rows where they cost the
    * same, because row panels of A and C are runs of memory. */
   double turned_cost = group_strips(w.shares, count, params->n, params->m, w.best, w.sums, w.from);
@@ -469,6 +501,9 @@ tess_code tess_plan_make(tess_plan *plan, const tess_plan_params *params,
   plan->tile_count = list.count;
   list.tiles = NULL;
   count_bytes(plan, params);
+  uint64_t size = tess_dtype_size(params->dtype);
+  plan->bytes_out_kept =
+      tess__add_u64(tess__mul_u64(list.panel_elements, size), params->sends_c ? plan->bytes_in : 0);
 
 done:
   workspace_free(&w, allocator);
@@ -483,21 +518,10 @@ void tess_plan_cleanup(tess_plan *plan) {
 
 /* ---- the bound ---- */
 
-/* Newton's method, from above: the iterates fall until rounding stops them. */
-static double square_root(double x) {
-  if (!(x > 0.0)) return 0.0;
-  double root = x > 1.0 ? x : 1.0;
-  for (;;) {
-    double next = (root + x / root) / 2.0;
-    if (!(next < root)) return root;
-    root = next;
-  }
-}
-
 /* Least rows + cols of a rectangle with this area inside m x n. */
 static double half_perimeter(double area, double m, double n) {
   double shorter = m < n ? m : n;
-  double side = square_root(area);
+  double side = tess__square_root(area);
   return side <= shorter ? 2.0 * side : shorter + area / shorter;
 }
 
@@ -505,7 +529,7 @@ uint64_t tess_plan_bytes_out_bound(const tess_plan_params *params) {
   double m = params->m, n = params->n, sum = 0.0, largest = 0.0, total = 0.0;
   if (params->m == 0 || params->n == 0) return 0;
   uint32_t most = most_shares(params), used = 0;
-  uint32_t each = params->tiles_per_worker ? params->tiles_per_worker : 1;
+  uint32_t each = shares_each(params);
   for (uint32_t i = 0; i < worker_count(params); ++i) {
     double weight = params->weights ? params->weights[i] : 1.0;
     if (weight > largest) largest = weight;

@@ -21,6 +21,9 @@
  * n) + p m n elements for p workers, against k times the half perimeters + m n).
  * The parts of one rectangle form a group.
  *
+ * With shared_panels each worker gets one rectangle, cut into a grid: small tiles
+ * for even ends, and the bytes of a large one where the worker keeps panels.
+ *
  * Every cell of C lies in exactly one tile for each k; no tile is empty, unless k is 0.
  *
  *   tess_plan plan;
@@ -72,6 +75,9 @@ typedef struct tess_plan_params {
   const double *weights;      /* speed of each worker, finite and >= 0, not all 0; NULL: equal */
   uint32_t tiles_per_worker;  /* 0: 1, which moves the fewest bytes; 2 lets a worker
                                  compute one tile while it receives the next */
+  bool shared_panels;         /* the tiles of a worker form a grid in one rectangle of C, and
+                                 so need the same panels of A and B again: for workers
+                                 that keep what they were sent */
   uint64_t max_message_bytes; /* of one request and of one reply; 0: no limit */
   uint64_t message_overhead_bytes; /* what a message carries beside elements; 0: 512 */
   uint64_t memory_limit_bytes;     /* operands plus result of one tile; 0: no limit */
@@ -84,6 +90,8 @@ typedef struct tess_plan {
   size_t tile_count;     /* 0 where m or n is 0 */
   tess_dtype dtype;
   uint64_t bytes_out;              /* elements sent to workers, all tiles, without overhead */
+  uint64_t bytes_out_kept;         /* the same where a worker keeps what it was sent for its tiles:
+                                      each panel once */
   uint64_t bytes_in;               /* elements that come back */
   uint64_t largest_request_bytes;  /* with overhead */
   uint64_t largest_reply_bytes;    /* with overhead */

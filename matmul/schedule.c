@@ -26,7 +26,7 @@
 #define SCAN 64u
 /* An attempt that is expected to be known to take e is given up after
  * EARLY_FACTOR * e + EARLY_MS. */
-#define EARLY_FACTOR 20.0
+#define EARLY_FACTOR 5.0
 #define EARLY_MS 5000.0
 /* A backup must be this much sooner done than the first attempt, and some ms: what
  * is that short is noise. */
@@ -34,8 +34,13 @@
 #define BACKUP_LEAST_MS 10.0
 /* Behind its expectation by this factor, and by so much, an attempt speaks against
  * its worker. */
-#define OVERDUE_FACTOR 3.0
+#define OVERDUE_FACTOR 2.0
 #define OVERDUE_LEAST_MS 500.0
+/* A tile is left to an idle worker that needs less than this share of the time, and
+ * that asked for work within the last LEAVE_MS. */
+#define LEAVE_SHARE 0.67
+#define LEAVE_MS 50.0
+#define PACE_NEWEST 0.3
 
 typedef enum tile_state {
   TILE_OWNED,
@@ -74,8 +79,10 @@ typedef struct tess__schedule_executor {
   uint32_t epoch;     /* counts back-offs: tiles that fall with the same blow count once */
   double retry_at_ms; /* end of the back-off */
   double last_done_ms;
+  double asked_ms;   /* last time that it had room */
   double free_at_ms; /* when all that it holds is expected to be done */
   uint64_t queue_flops;
+  double pace;       /* ms per flop of its latest tiles, transfer and all; 0: none yet */
   tess_speed *speed; /* own_speed, or the caller's */
   tess_speed own_speed;
   uint32_t queue_head, queue_tail, queue_length; /* tiles owned and not tried */
@@ -186,7 +193,8 @@ static uint64_t tile_flops(const tess_schedule *s, uint32_t tile) {
 }
 
 /* Elements both ways; without C0, which is small beside them or as large as the answer. */
-static uint64_t tile_bytes(const tess_schedule *s, uint32_t tile) {
+static uint64_t tile_bytes(const tess_schedule *s, uint32_t executor, uint32_t tile) {
+  if (s->params.tile_bytes != NULL) return s->params.tile_bytes(s->params.context, executor, tile);
   const tess_plan_tile *t = &s->plan->tiles[tile];
   uint64_t elements =
       ((uint64_t)t->tile.rows + t->tile.cols) * t->depth + (uint64_t)t->tile.rows * t->tile.cols;
@@ -205,7 +213,9 @@ tess_code tess_schedule_make(tess_schedule *schedule, const tess_plan *plan,
                        .local_tail = NONE,
                        .flight_head = NONE,
                        .flight_tail = NONE,
-                       .failed_tile = NONE};
+                       .failed_tile = NONE,
+                       .ticked_ms = TESS_SCHEDULE_NO_WAKE,
+                       .recheck_ms = TESS_SCHEDULE_NO_WAKE};
   tess_code code = fill_params(s, params, reason);
   if (code != TESS_OK) goto failed;
   s->slot_count = executor_slots(s);
@@ -219,7 +229,8 @@ tess_code tess_schedule_make(tess_schedule *schedule, const tess_plan *plan,
     goto failed;
   }
   for (uint32_t i = 0; i < s->slot_count; ++i) {
-    s->executors[i] = (schedule_executor){.queue_head = NONE, .queue_tail = NONE};
+    s->executors[i] =
+        (schedule_executor){.queue_head = NONE, .queue_tail = NONE, .asked_ms = -__builtin_inf()};
     s->executors[i].speed = &s->executors[i].own_speed;
   }
   s->executors[TESS_SCHEDULE_LOCAL].joined = true;
@@ -335,7 +346,8 @@ static double estimate_ms(const tess_schedule *s, const schedule_executor *e, ui
 }
 
 static double tile_estimate_ms(const tess_schedule *s, uint32_t executor, uint32_t tile) {
-  return estimate_ms(s, &s->executors[executor], tile_flops(s, tile), tile_bytes(s, tile));
+  return estimate_ms(s, &s->executors[executor], tile_flops(s, tile),
+                     tile_bytes(s, executor, tile));
 }
 
 /* When the flight should end; NO_WAKE: nothing is known. */
@@ -457,7 +469,8 @@ static void beat(tess_schedule *s, uint32_t flight, double now_ms) {
   f->overdue = is_overdue(s, flight, now_ms);
   uint32_t tile = flight / 2;
   double begun = f->started_ms > e->last_done_ms ? f->started_ms : e->last_done_ms;
-  tess_speed_observe_at_least(e->speed, tile_flops(s, tile), tile_bytes(s, tile), now_ms - begun);
+  tess_speed_observe_at_least(e->speed, tile_flops(s, tile), tile_bytes(s, f->executor, tile),
+                              now_ms - begun);
   e->last_done_ms = now_ms;
   ++e->stats.beaten;
   land(s, flight);
@@ -486,6 +499,10 @@ bool tess_schedule_done_in(tess_schedule *schedule, const tess_attempt *attempt,
   if (attempt->executor != TESS_SCHEDULE_LOCAL) {
     tess_speed_observe(&s->mean_speed, flops, bytes_sent + bytes_received, now_ms - begun,
                        compute_ms);
+  }
+  if (flops > 0) {
+    double pace = (now_ms - begun) / (double)flops;
+    e->pace = e->pace > 0.0 ? e->pace + PACE_NEWEST * (pace - e->pace) : pace;
   }
   e->last_done_ms = now_ms;
   land(s, flight);
@@ -529,6 +546,8 @@ bool tess_schedule_reopen(tess_schedule *schedule, uint32_t tile, uint32_t execu
 uint32_t tess_schedule_tick(tess_schedule *schedule, double now_ms) {
   tess_schedule *s = schedule;
   uint32_t given_up = 0, seen = 0, after;
+  if (now_ms == s->ticked_ms) return 0; /* every deadline is later than its attempt's start */
+  s->ticked_ms = now_ms;
   for (uint32_t i = s->flight_head; i != NONE && seen < SCAN && s->state == TESS_SCHEDULE_RUNNING;
        i = after) {
     schedule_flight *f = &s->flights[i];
@@ -570,11 +589,33 @@ void tess_schedule_cancel(tess_schedule *schedule) {
 
 /* ---- an attempt's beginning ---- */
 
+/* Is there an idle worker that would be much sooner done with this tile? */
+static bool leave_it(tess_schedule *s, uint32_t executor, uint32_t tile, double now_ms) {
+  if (executor == TESS_SCHEDULE_LOCAL) return false;
+  double ms = tile_estimate_ms(s, executor, tile);
+  if (ms < 0.0) return false;
+  for (uint32_t i = 1; i < s->executor_count; ++i) {
+    const schedule_executor *e = &s->executors[i];
+    if (i == executor || i == s->tiles[tile].executor || e->left || e->failures_in_row > 0 ||
+        e->queue_length > 0 || e->stats.in_flight >= e->capacity ||
+        e->asked_ms < now_ms - LEAVE_MS) {
+      continue;
+    }
+    double theirs = tile_estimate_ms(s, i, tile);
+    if (e->free_at_ms > now_ms) theirs += e->free_at_ms - now_ms;
+    if (theirs >= LEAVE_SHARE * ms) continue;
+    if (s->recheck_ms <= now_ms) s->recheck_ms = now_ms + LEAVE_MS + 1.0;
+    return true;
+  }
+  return false;
+}
+
 /* A failed tile for this executor: not one that it failed itself, unless there
  * is nobody else. */
-static uint32_t take_retry(tess_schedule *s, uint32_t executor, bool picky) {
+static uint32_t take_retry(tess_schedule *s, uint32_t executor, bool picky, double now_ms) {
   for (uint32_t i = s->retry_head; i != NONE; i = s->tiles[i].after) {
     if (picky && s->tiles[i].executor == executor) continue;
+    if (leave_it(s, executor, i, now_ms)) return NONE;
     list_remove(s, &s->retry_head, &s->retry_tail, i);
     return i;
   }
@@ -601,7 +642,8 @@ static double queue_end_ms(const tess_schedule *s, uint32_t slot, double now_ms)
   if (owner->stats.in_flight > 0 && owner->free_at_ms > 0.0 && owner->free_at_ms < now_ms) {
     start += now_ms - owner->free_at_ms; /* late by so much: expected to stay so */
   }
-  double ms = estimate_ms(s, owner, owner->queue_flops, 0);
+  double ms = owner->pace > 0.0 ? owner->pace * (double)owner->queue_flops
+                                : estimate_ms(s, owner, owner->queue_flops, 0);
   return ms >= 0.0 ? start + ms : __builtin_inf();
 }
 
@@ -623,13 +665,15 @@ static uint32_t steal(tess_schedule *s, uint32_t thief, bool picky, double now_m
   if (victim == 0) return NONE;
   double ms = tile_estimate_ms(s, thief, s->executors[victim].queue_tail);
   if (picky && ms >= 0.0 && now_ms + ms > latest) return NONE;
+  if (leave_it(s, thief, s->executors[victim].queue_tail, now_ms)) return NONE;
   return take_owned(s, victim, true);
 }
 
 static uint32_t take_for_worker(tess_schedule *s, uint32_t executor, double now_ms) {
   if (s->params.policy == TESS_POLICY_LOCAL) return NONE;
   uint32_t tile = NONE;
-  if (s->retry_head != NONE) tile = take_retry(s, executor, has_other_worker(s, executor, now_ms));
+  if (s->retry_head != NONE)
+    tile = take_retry(s, executor, has_other_worker(s, executor, now_ms), now_ms);
   if (tile == NONE) tile = take_owned(s, executor, false);
   return tile != NONE ? tile : steal(s, executor, true, now_ms);
 }
@@ -643,7 +687,7 @@ static uint32_t take_for_local(tess_schedule *s, double now_ms) {
   }
   if (s->params.policy == TESS_POLICY_FALLBACK && has_healthy_worker(s, now_ms)) return NONE;
   bool alone = s->params.policy == TESS_POLICY_LOCAL || !has_other_worker(s, 0, now_ms);
-  tile = take_retry(s, TESS_SCHEDULE_LOCAL, !alone);
+  tile = take_retry(s, TESS_SCHEDULE_LOCAL, !alone, now_ms);
   return tile != NONE ? tile : steal(s, TESS_SCHEDULE_LOCAL, !alone, now_ms);
 }
 
@@ -662,6 +706,12 @@ static double remaining_ms(const tess_schedule *s, uint32_t flight, double now_m
   return now_ms < expected ? expected - now_ms : now_ms - expected;
 }
 
+/* The budget is for those that are only slow. Far behind its expectation a flight
+ * may be backed up in any case: its worker may have fallen silent. */
+static bool has_budget(const tess_schedule *s, uint32_t flight, double now_ms) {
+  return backups_left(s) || (s->params.backup_share >= 0.0 && is_overdue(s, flight, now_ms));
+}
+
 static bool may_back_up(const tess_schedule *s, uint32_t flight, uint32_t executor) {
   return s->flights[flight].executor != executor && sibling(s, flight) == NONE &&
          s->tiles[flight / 2].attempts < s->params.max_attempts;
@@ -669,17 +719,18 @@ static bool may_back_up(const tess_schedule *s, uint32_t flight, uint32_t execut
 
 /* The tile that is expected last, of those that this worker would bring sooner. */
 static uint32_t take_backup(tess_schedule *s, uint32_t executor, double now_ms) {
-  if (!backups_left(s) || s->executors[executor].failures_in_row > 0) return NONE;
+  if (s->executors[executor].failures_in_row > 0) return NONE;
   uint32_t best = NONE, seen = 0;
   double most = 0.0;
   for (uint32_t i = s->flight_head; i != NONE && seen < SCAN; i = s->flights[i].after, ++seen) {
-    if (!may_back_up(s, i, executor)) continue;
+    if (!may_back_up(s, i, executor) || !has_budget(s, i, now_ms)) continue;
     double left = remaining_ms(s, i, now_ms);
     double ms = tile_estimate_ms(s, executor, i / 2);
     if (ms < 0.0 || left <= BACKUP_GAIN * ms + BACKUP_LEAST_MS || left <= most) continue;
     best = i / 2;
     most = left;
   }
+  if (best != NONE && leave_it(s, executor, best, now_ms)) return NONE;
   return best;
 }
 
@@ -691,7 +742,7 @@ static bool is_faster(const tess_schedule *s, uint32_t a, uint32_t b) {
 /* When the first flight will be so late that an idle worker backs it up. */
 static double backup_wake_ms(const tess_schedule *s, double now_ms) {
   double wake = TESS_SCHEDULE_NO_WAKE;
-  if (s->flight_head == NONE || !backups_left(s)) return wake;
+  if (s->flight_head == NONE || s->params.backup_share < 0.0) return wake;
   /* The two fastest that are idle: one of them is not the flight's own executor. */
   uint32_t idle[2] = {0, 0};
   for (uint32_t i = 1; i < s->executor_count; ++i) {
@@ -715,6 +766,11 @@ static double backup_wake_ms(const tess_schedule *s, double now_ms) {
     double ms = tile_estimate_ms(s, by, i / 2);
     if (expected < 0.0 || ms < 0.0) continue;
     double at = expected + BACKUP_GAIN * ms + BACKUP_LEAST_MS + 1.0;
+    if (!backups_left(s)) {
+      double started = s->flights[i].started_ms;
+      double overdue = started + OVERDUE_FACTOR * (expected - started) + OVERDUE_LEAST_MS + 1.0;
+      if (at < overdue) at = overdue;
+    }
     if (wake < 0.0 || at < wake) wake = at;
   }
   return wake >= 0.0 && wake <= now_ms ? now_ms + 1.0 : wake;
@@ -762,6 +818,7 @@ bool tess_schedule_next(tess_schedule *schedule, uint32_t executor, double now_m
   if (!tess_schedule_available(s, executor, now_ms)) return false;
   schedule_executor *e = &s->executors[executor];
   if (e->stats.in_flight >= (e->failures_in_row > 0 ? 1 : e->capacity)) return false;
+  e->asked_ms = now_ms;
   uint32_t tile = NONE;
   if (s->pending_count > 0) {
     tile = executor == TESS_SCHEDULE_LOCAL ? take_for_local(s, now_ms)
@@ -799,6 +856,7 @@ double tess_schedule_next_wake(const tess_schedule *schedule, double now_ms) {
     if (at >= 0.0 && (wake < 0.0 || at < wake)) wake = at;
   }
   if (s->params.policy == TESS_POLICY_LOCAL) return wake;
+  if (s->recheck_ms > now_ms && (wake < 0.0 || s->recheck_ms < wake)) wake = s->recheck_ms;
   double backup = backup_wake_ms(s, now_ms);
   if (backup >= 0.0 && (wake < 0.0 || backup < wake)) wake = backup;
   if (s->pending_count == 0) return wake;

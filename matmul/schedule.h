@@ -10,7 +10,8 @@
  * Rules
  *   - A tile goes to the worker it was planned for. A worker with room and no
  *     tile of its own steals from whoever would end last, unless the owner would
- *     be sooner done with it itself.
+ *     be sooner done with it itself. What is stolen, failed before or backed up is
+ *     left to a much faster worker, if one asked for work a moment ago.
  *   - When nothing waits any more, a worker with room computes a second copy (a
  *     backup) of the tile that is expected last, if it would be sooner done with
  *     it: an attempt that is late by x is expected to need x more. The first
@@ -85,6 +86,10 @@ typedef struct tess_schedule_params {
   double backoff_max_ms;        /* 0: 10000 */
   uint32_t max_worker_failures; /* in a row, then the worker is given up; 0: never */
   double backup_share;          /* of the tiles; 0: 0.1; negative: no backups */
+  /* Elements that a tile would move to and from this executor now, in bytes, which may
+   * hold some of its operands already. NULL: all of them. */
+  uint64_t (*tile_bytes)(void *context, uint32_t executor, uint32_t tile);
+  void *context;
 } tess_schedule_params;
 
 /* One try of one tile on one executor. A value; keep it beside the request. */
@@ -129,6 +134,8 @@ typedef struct tess_schedule {
   uint32_t flight_head, flight_tail;         /* private: remote attempts, oldest first */
   uint32_t slot_count;                       /* private: executors and owners of the plan */
   uint32_t failed_tile;                      /* private */
+  double ticked_ms;                          /* private: of the last tick */
+  double recheck_ms;                         /* private: a tile was left for a faster worker */
   const tess_allocator *allocator;           /* private */
 } tess_schedule;
 

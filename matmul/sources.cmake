@@ -3,7 +3,7 @@
 # wasm32 as they stand.
 set(TESSERA_MATMUL_PURE_SOURCES
   alloc.c blocked.c gemm.c job.c kernel.c kernel_reference.c kernel_scalar.c matrix.c npy.c pack.c
-  plan.c reason.c schedule.c speed.c verify.c)
+  cost.c plan.c reason.c schedule.c speed.c verify.c)
 # One table each; link exactly one.
 set(TESSERA_MATMUL_TABLE_OPENBLAS kernels_openblas.c kernel_openblas.c)
 set(TESSERA_MATMUL_TABLE_PORTABLE kernels_portable.c)

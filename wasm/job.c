@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "matmul/cost.h"
 #include "wasm/abi.h"
 
 /* Local tiles are cut to about this much work, so that a change of mode finds
@@ -98,17 +99,31 @@ static uint32_t local_pieces(const tess_job *job) {
 
 /* How much of the product each worker that is ready should get, in the order in
  * which they join; NULL: nothing is known about one of them. */
-static const double *ready_weights(const tess_job *job, double now_ms, double *weights) {
+static const double *ready_weights(const tess_job *job, const tess_plan_params *params,
+                                   double now_ms, double *weights) {
   const tess_controller *c = job->controller;
+  const tess_speed *speeds[TESS_CONTROLLER_MAX_WORKERS];
+  tess_speed told[TESS_CONTROLLER_MAX_WORKERS];
   uint32_t count = 0;
   for (uint32_t i = 0; i < c->worker_count; i++) {
-    if (!tess__worker_ready(&c->workers[i], now_ms)) continue;
-    double gflops = tess_speed_gflops(&c->workers[i].speed);
-    if (gflops <= 0) gflops = c->workers[i].executor->gflops;
-    if (gflops <= 0) return NULL;
-    weights[count++] = gflops;
+    const tess__worker *worker = &c->workers[i];
+    if (!tess__worker_ready(worker, now_ms)) continue;
+    speeds[count] = &worker->speed;
+    if (worker->speed.samples == 0) {
+      double gflops = worker->executor->gflops; /* its own word, until there is better */
+      told[count] = (tess_speed){.ms_per_flop = gflops > 0 ? 1e-6 / gflops : 0};
+      speeds[count] = &told[count];
+    }
+    count++;
   }
-  return weights;
+  return tess_cost_weights(params, speeds, weights) >= 0 ? weights : NULL;
+}
+
+/* One tile each moves the fewest bytes; with many workers some will be lost, and
+ * what is lost with one should be small. */
+static uint32_t tiles_per_worker(const tess_job *job, uint32_t workers) {
+  if (job->params.many_tiles) return WATCHED_TILES_PER_WORKER;
+  return workers <= 4 ? 1 : workers <= 16 ? 4 : 8;
 }
 
 static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reason *reason) {
@@ -127,9 +142,8 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
   double weights[TESS_CONTROLLER_MAX_WORKERS];
   if (remote && ready > 0) {
     params.worker_count = ready;
-    params.weights = ready_weights(job, now_ms, weights);
-    /* One tile each moves the fewest bytes. */
-    params.tiles_per_worker = job->params.many_tiles ? WATCHED_TILES_PER_WORKER : 1;
+    params.weights = ready_weights(job, &params, now_ms, weights);
+    params.tiles_per_worker = tiles_per_worker(job, ready);
   } else {
     params.worker_count = 1;
     params.tiles_per_worker = local_pieces(job);

@@ -217,6 +217,52 @@ static void check_parts(const tess_plan *plan, const tess_plan_params *p) {
   ck_assert_uint_eq(plan->bytes_in, in);
 }
 
+/* Distinct panels that each owner needs, found the slow way. */
+static uint64_t panel_lines(const tess_plan *plan) {
+  uint64_t lines = 0;
+  for (size_t i = 0; i < plan->tile_count; ++i) {
+    const tess_plan_tile *t = &plan->tiles[i];
+    bool row = true, col = true;
+    for (size_t j = 0; j < i; ++j) {
+      const tess_plan_tile *o = &plan->tiles[j];
+      if (o->owner != t->owner) continue;
+      row = row && !(o->tile.row == t->tile.row && o->tile.rows == t->tile.rows);
+      col = col && !(o->tile.col == t->tile.col && o->tile.cols == t->tile.cols);
+    }
+    lines += (row ? t->tile.rows : 0) + (col ? t->tile.cols : 0);
+  }
+  return lines;
+}
+
+START_TEST(tiles_that_share_panels) {
+  double weights[] = {5, 1, 2, 0, 3};
+  for (uint32_t each = 1; each <= 40; each += 3) {
+    for (int limited = 0; limited < 2; ++limited) {
+      tess_plan plan, whole;
+      tess_plan_params p = {.m = 700,
+                            .n = 500,
+                            .k = 300,
+                            .dtype = TESS_DTYPE_FLOAT32,
+                            .worker_count = 5,
+                            .weights = weights,
+                            .max_message_bytes = limited ? 200000 : 0};
+      ck_assert_int_eq(tess_plan_make(&whole, &p, NULL, NULL), TESS_OK);
+      p.tiles_per_worker = each;
+      p.shared_panels = true;
+      ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, NULL), TESS_OK);
+      check_parts(&plan, &p);
+      ck_assert_uint_ge(plan.tile_count, (size_t)4 * each);
+      ck_assert_uint_eq(plan.bytes_out_kept, panel_lines(&plan) * 300 * 4);
+      /* No more than one tile each would have needed, however fine the grid. */
+      ck_assert_uint_eq(plan.bytes_out_kept, whole.bytes_out_kept);
+      if (!limited) ck_assert_uint_eq(whole.bytes_out, whole.bytes_out_kept);
+      tess_plan_cleanup(&plan);
+      tess_plan_cleanup(&whole);
+    }
+  }
+}
+END_TEST
+
 START_TEST(splits_over_k) {
   tess_plan plan;
   /* A C that is small beside k: each worker gets a part of k and all of C. */
@@ -408,8 +454,8 @@ START_TEST(memory_runs_out) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("plan", two_workers_move_the_least, every_shape_and_count, limits,
-                   cannot_be_planned, splits_over_k, empty, a_thousand_nodes,
-                   any_worker_count_is_near_the_bound, unequal_workers, small_products_stay_whole,
-                   memory_runs_out);
+  return RUN_SUITE("plan", two_workers_move_the_least, every_shape_and_count,
+                   tiles_that_share_panels, limits, cannot_be_planned, splits_over_k, empty,
+                   a_thousand_nodes, any_worker_count_is_near_the_bound, unequal_workers,
+                   small_products_stay_whole, memory_runs_out);
 }
