@@ -11,5 +11,5 @@ set(TESSERA_MATMUL_TABLE_SIMD128 kernels_simd128.c kernel_simd128.c)
 # Native programs only.
 set(TESSERA_MATMUL_NATIVE_SOURCES decimal.c mtx.c)
 # The kernels want these, also where the rest is compiled for size.
-set(TESSERA_MATMUL_KERNEL_SOURCES kernel_scalar.c kernel_simd128.c kernel_reference.c pack.c blocked.c)
+set(TESSERA_MATMUL_KERNEL_SOURCES kernel_scalar.c kernel_simd128.c kernel_reference.c pack.c blocked.c verify.c)
 set(TESSERA_MATMUL_KERNEL_OPTIONS -O3 -ffp-contract=off)

@@ -1,33 +1,18 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Each matrix is read once, in the order in which it lies: sums with x and sums of
+ * sizes are made together. The loops are written for vector registers: LANES
+ * independent sums, and a second compilation for AVX2 where the machine has it.
+ */
 #include "matmul/verify.h"
 
 #include <float.h>
+#include <string.h>
 
+#include "matmul/alloc.h"
 #include "matmul/element.h"
 
-/* Vectors of the check, in the caller's scratch. */
-typedef struct vectors {
-  double *x;        /* n: +1 and -1 */
-  double *bx;       /* k: op(B) x */
-  double *b_sizes;  /* k: |op(B)| e */
-  double *expected; /* m: op(A) op(B) x */
-  double *a_sizes;  /* m: |op(A)| |op(B)| e */
-} vectors;
-
-static size_t vector_count(tess_gemm_shape shape) {
-  size_t once = shape.n, total = 0;
-  if (__builtin_mul_overflow((size_t)shape.k, (size_t)2, &total)) return SIZE_MAX;
-  if (__builtin_add_overflow(total, once, &total)) return SIZE_MAX;
-  if (__builtin_mul_overflow((size_t)shape.m, (size_t)2, &once)) return SIZE_MAX;
-  if (__builtin_add_overflow(total, once, &total)) return SIZE_MAX;
-  return total;
-}
-
-size_t tess_verify_scratch_bytes(const tess_gemm *gemm) {
-  size_t bytes;
-  size_t count = vector_count(tess_gemm_shape_get(gemm));
-  return __builtin_mul_overflow(count, sizeof(double), &bytes) ? SIZE_MAX : bytes;
-}
+#define LANES 16u
 
 static double absolute(double x) {
   return x < 0 ? -x : x;
@@ -37,29 +22,127 @@ static bool is_finite(double x) {
   return x - x == 0.0;
 }
 
-/* y := op(M) x, or |op(M)| x; row by row of what is stored, so that memory is
- * read in its order. */
-static void apply(tess_const_matrix matrix, bool transpose, bool sizes, const double *x,
-                  double *y) {
-  size_t size = tess_dtype_size(matrix.dtype);
-  uint32_t length = transpose ? matrix.cols : matrix.rows;
-  for (uint32_t i = 0; i < length; ++i)
-    y[i] = 0.0;
-  for (uint32_t i = 0; i < matrix.rows; ++i) {
-    const unsigned char *at = (const unsigned char *)matrix.data + i * matrix.row_stride * size;
-    double sum = 0.0;
-    for (uint32_t j = 0; j < matrix.cols; ++j, at += size) {
-      double value = size == sizeof(float) ? tess__load_f32(at) : tess__load_f64(at);
-      if (sizes) value = absolute(value);
-      if (transpose) {
-        y[j] += value * x[i];
-      } else {
-        sum += value * x[j];
-      }
+/* ---- sums over rows ---- */
+
+typedef struct pair {
+  double sum;   /* of v_j x_j */
+  double sizes; /* of |v_j| y_j */
+} pair;
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE double load(const unsigned char *at, size_t j, bool single) {
+  return single ? tess__load_f32(at + j * sizeof(float)) : tess__load_f64(at + j * sizeof(double));
+}
+
+INLINE pair dot_body(const unsigned char *at, bool single, const double *x, const double *y,
+                     uint32_t count) {
+  double sums[LANES] = {0}, sizes[LANES] = {0};
+  uint32_t j = 0;
+  for (; j + LANES <= count; j += LANES) {
+    for (uint32_t l = 0; l < LANES; ++l) {
+      double value = load(at, j + l, single);
+      sums[l] += value * x[j + l];
+      sizes[l] += __builtin_fabs(value) * y[j + l];
     }
-    if (!transpose) y[i] = sum;
+  }
+  pair result = {0.0, 0.0};
+  for (; j < count; ++j) {
+    double value = load(at, j, single);
+    result.sum += value * x[j];
+    result.sizes += __builtin_fabs(value) * y[j];
+  }
+  for (uint32_t l = 0; l < LANES; ++l) {
+    result.sum += sums[l];
+    result.sizes += sizes[l];
+  }
+  return result;
+}
+
+/* sums[j] += v_j x, sizes[j] += |v_j| y */
+INLINE void spread_body(const unsigned char *at, bool single, double x, double y, double *sums,
+                        double *sizes, uint32_t count) {
+  for (uint32_t j = 0; j < count; ++j) {
+    double value = load(at, j, single);
+    sums[j] += value * x;
+    sizes[j] += __builtin_fabs(value) * y;
   }
 }
+
+static pair dot_any(const unsigned char *at, bool single, const double *x, const double *y,
+                    uint32_t count) {
+  return single ? dot_body(at, true, x, y, count) : dot_body(at, false, x, y, count);
+}
+
+static void spread_any(const unsigned char *at, bool single, double x, double y, double *sums,
+                       double *sizes, uint32_t count) {
+  if (single)
+    spread_body(at, true, x, y, sums, sizes, count);
+  else
+    spread_body(at, false, x, y, sums, sizes, count);
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define AVX2 __attribute__((target("avx2,fma")))
+
+AVX2 static pair dot_avx2(const unsigned char *at, bool single, const double *x, const double *y,
+                          uint32_t count) {
+  return single ? dot_body(at, true, x, y, count) : dot_body(at, false, x, y, count);
+}
+
+AVX2 static void spread_avx2(const unsigned char *at, bool single, double x, double y, double *sums,
+                             double *sizes, uint32_t count) {
+  if (single)
+    spread_body(at, true, x, y, sums, sizes, count);
+  else
+    spread_body(at, false, x, y, sums, sizes, count);
+}
+
+static bool has_avx2(void) {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+#else
+#define dot_avx2 dot_any
+#define spread_avx2 spread_any
+
+static bool has_avx2(void) {
+  return false;
+}
+#endif
+
+static pair dot(tess_const_matrix matrix, uint32_t row, const double *x, const double *y) {
+  size_t size = tess_dtype_size(matrix.dtype);
+  const unsigned char *at = (const unsigned char *)matrix.data + row * matrix.row_stride * size;
+  bool single = matrix.dtype == TESS_DTYPE_FLOAT32;
+  return has_avx2() ? dot_avx2(at, single, x, y, matrix.cols)
+                    : dot_any(at, single, x, y, matrix.cols);
+}
+
+/* sums := op(M) x, sizes := |op(M)| y. */
+static void apply(tess_const_matrix matrix, bool transpose, const double *x, const double *y,
+                  double *sums, double *sizes) {
+  if (!transpose) {
+    for (uint32_t i = 0; i < matrix.rows; ++i) {
+      pair one = dot(matrix, i, x, y);
+      sums[i] = one.sum;
+      sizes[i] = one.sizes;
+    }
+    return;
+  }
+  size_t size = tess_dtype_size(matrix.dtype);
+  bool single = matrix.dtype == TESS_DTYPE_FLOAT32;
+  for (uint32_t j = 0; j < matrix.cols; ++j)
+    sums[j] = sizes[j] = 0.0;
+  for (uint32_t i = 0; i < matrix.rows; ++i) {
+    const unsigned char *at = (const unsigned char *)matrix.data + i * matrix.row_stride * size;
+    if (has_avx2())
+      spread_avx2(at, single, x[i], y[i], sums, sizes, matrix.cols);
+    else
+      spread_any(at, single, x[i], y[i], sums, sizes, matrix.cols);
+  }
+}
+
+/* ---- the verifier ---- */
 
 /* splitmix64, https://prng.di.unimi.it/splitmix64.c */
 static uint64_t next_random(uint64_t *state) {
@@ -69,24 +152,64 @@ static uint64_t next_random(uint64_t *state) {
   return z ^ z >> 31;
 }
 
-static void draw_signs(double *x, uint32_t n, uint64_t *state) {
-  uint64_t bits = 0;
-  for (uint32_t i = 0; i < n; ++i, bits >>= 1) {
-    if (i % 64 == 0) bits = next_random(state);
-    x[i] = (bits & 1) != 0 ? 1.0 : -1.0;
-  }
+void tess_verifier_init(tess_verifier *verifier, uint64_t seed, const tess_allocator *allocator) {
+  *verifier = (tess_verifier){.random = seed, .allocator = allocator};
 }
 
-/* Sums of one row of C or C0: with the signs, and of the sizes. */
-static void sum_row(tess_const_matrix matrix, uint32_t row, const double *x, double *sum,
-                    double *sizes) {
-  *sum = *sizes = 0.0;
-  for (uint32_t j = 0; j < matrix.cols; ++j) {
-    double value = tess_matrix_get(matrix, row, j);
-    *sum += value * x[j];
-    *sizes += absolute(value);
-  }
+void tess_verifier_cleanup(tess_verifier *verifier) {
+  tess__alloc_free(verifier->allocator, verifier->x);
+  for (uint32_t i = 0; i < TESS_VERIFY_PANELS; ++i)
+    tess__alloc_free(verifier->allocator, verifier->panels[i].sums);
+  *verifier = (tess_verifier){.allocator = verifier->allocator};
 }
+
+/* x, then |x|. A longer vector begins like the one before it: panels stay right. */
+static bool draw(tess_verifier *v, uint32_t length) {
+  if (length <= v->x_length) return true;
+  double *x = tess__alloc_array(v->allocator, length, 2 * sizeof *x);
+  if (x == NULL) return false;
+  if (v->x_length > 0) memcpy(x, v->x, v->x_length * sizeof *x);
+  for (uint32_t j = v->x_length; j < length; ++j) {
+    uint64_t bits = next_random(&v->random);
+    double size = 1.0 + (double)(bits >> 44) * 0x1p-20;
+    x[j] = (bits & 1) != 0 ? size : -size;
+  }
+  for (uint32_t j = 0; j < length; ++j)
+    x[length + j] = absolute(x[j]);
+  tess__alloc_free(v->allocator, v->x);
+  v->x = x;
+  v->x_length = length;
+  return true;
+}
+
+static bool same_view(tess_const_matrix a, tess_const_matrix b) {
+  return a.data == b.data && a.rows == b.rows && a.cols == b.cols && a.row_stride == b.row_stride &&
+         a.dtype == b.dtype;
+}
+
+/* op(B) x and |op(B)| |x|; NULL: no memory. */
+static const double *panel_of(tess_verifier *v, const tess_gemm *gemm, uint32_t k) {
+  for (uint32_t i = 0; i < TESS_VERIFY_PANELS; ++i) {
+    const struct tess__verify_panel *panel = &v->panels[i];
+    if (panel->b.data != NULL && panel->transpose == gemm->transpose_b &&
+        same_view(panel->b, gemm->b))
+      return panel->sums;
+  }
+  struct tess__verify_panel *panel = &v->panels[v->next_panel++ % TESS_VERIFY_PANELS];
+  panel->b = (tess_const_matrix){0};
+  if (panel->room < k || panel->sums == NULL) {
+    tess__alloc_free(v->allocator, panel->sums);
+    panel->sums = tess__alloc_array(v->allocator, k > 0 ? k : 1, 2 * sizeof(double));
+    panel->room = panel->sums != NULL ? k : 0;
+    if (panel->sums == NULL) return NULL;
+  }
+  apply(gemm->b, gemm->transpose_b, v->x, v->x + v->x_length, panel->sums, panel->sums + k);
+  panel->b = gemm->b;
+  panel->transpose = gemm->transpose_b;
+  return panel->sums;
+}
+
+/* ---- the check ---- */
 
 typedef struct scalars {
   double alpha, beta;
@@ -102,9 +225,9 @@ static scalars scalars_of(const tess_gemm *gemm, tess_gemm_shape shape) {
   s.alpha = single ? (float)gemm->alpha : gemm->alpha;
   s.beta = single ? (float)gemm->beta : gemm->beta;
   s.gamma = tess_gemm_gamma(gemm->a.dtype, (uint64_t)shape.k + 3);
-  /* 8: the scalings, the sums of the parts, and the roundings of the bound itself. */
-  s.own_gamma = tess_gemm_gamma(TESS_DTYPE_FLOAT64, (uint64_t)shape.n + shape.k + 8);
-  double terms = (double)shape.n * ((double)shape.k + 3);
+  /* 9: x, the scalings, the sums of the parts, and the roundings of the bound itself. */
+  s.own_gamma = tess_gemm_gamma(TESS_DTYPE_FLOAT64, (uint64_t)shape.n + shape.k + 9);
+  double terms = 2.0 * shape.n * ((double)shape.k + 3);
   double factor = absolute(s.alpha) > 1 ? absolute(s.alpha) : 1;
   s.tiny = terms * factor * (single ? 0x1p-149 : 0x1p-1074);
   s.largest = single ? (double)FLT_MAX : DBL_MAX;
@@ -113,89 +236,70 @@ static scalars scalars_of(const tess_gemm *gemm, tess_gemm_shape shape) {
 
 typedef enum row_result { ROW_GOOD, ROW_BAD, ROW_UNCHECKED } row_result;
 
-static row_result check_row(const tess_gemm *gemm, tess_const_matrix c0, const scalars *s,
-                            const vectors *v, uint32_t row, tess_verify_result *result) {
-  double have, have_sizes, before = 0.0, before_sizes = 0.0;
+/* product: the row of op(A) op(B) x, and of the sizes; have, before: of C and C0. */
+static row_result check_row(const scalars *s, pair product, pair have, pair before,
+                            tess_verify_result *result) {
   bool reads_product = s->alpha != 0.0;
-  sum_row(tess_matrix_as_const(gemm->c), row, v->x, &have, &have_sizes);
-  if (s->beta != 0.0) sum_row(c0, row, v->x, &before, &before_sizes);
-  double expected = reads_product ? s->alpha * v->expected[row] : 0.0;
-  double sizes = reads_product ? absolute(s->alpha) * v->a_sizes[row] : 0.0;
+  double expected = reads_product ? s->alpha * product.sum : 0.0;
+  double sizes = reads_product ? absolute(s->alpha) * product.sizes : 0.0;
   if (s->beta != 0.0) {
-    expected += s->beta * before;
-    sizes += absolute(s->beta) * before_sizes;
+    expected += s->beta * before.sum;
+    sizes += absolute(s->beta) * before.sizes;
   }
   /* An honest kernel may overflow where a partial sum may, before or after alpha. */
-  double highest = reads_product && v->a_sizes[row] > sizes ? v->a_sizes[row] : sizes;
+  double highest = reads_product && product.sizes > sizes ? product.sizes : sizes;
   if (!is_finite(expected) || !is_finite(highest)) return ROW_UNCHECKED;
-  if (!is_finite(have) && highest >= s->largest / 2) return ROW_UNCHECKED;
-  double difference = absolute(have - expected);
-  double allowed =
-      (s->gamma * sizes + s->own_gamma * (sizes + have_sizes)) * (1 + 0x1p-20) + s->tiny;
-  if (difference <= allowed) return ROW_GOOD;
-  result->bad_row = row;
-  result->difference = difference;
-  result->allowed = allowed;
-  return ROW_BAD;
+  result->difference = absolute(have.sum - expected);
+  result->allowed =
+      (s->gamma * sizes + s->own_gamma * (sizes + have.sizes)) * (1 + 0x1p-20) + s->tiny;
+  if (!is_finite(have.sum) || !is_finite(have.sizes)) {
+    result->allowed = 0.0;
+    return highest >= s->largest / 2 ? ROW_UNCHECKED : ROW_BAD;
+  }
+  return result->difference <= result->allowed ? ROW_GOOD : ROW_BAD;
 }
 
-static tess_code check_arguments(const tess_gemm *gemm, tess_const_matrix c0, void *scratch,
-                                 size_t scratch_bytes, tess_reason *reason) {
+static tess_code check_arguments(const tess_gemm *gemm, tess_const_matrix c0, tess_reason *reason) {
   tess_code code = tess_gemm_check(gemm, reason);
-  if (code != TESS_OK) return code;
-  if (gemm->beta != 0.0) {
-    if (c0.rows != gemm->c.rows || c0.cols != gemm->c.cols || c0.dtype != gemm->c.dtype) {
-      return tess_reason_set(reason, TESS_INVALID_ARGUMENT,
-                             "C before the product has another shape or dtype than after it");
-    }
-    if ((code = tess_matrix_check(c0, "C before the product", reason)) != TESS_OK) return code;
-  }
-  size_t need = tess_verify_scratch_bytes(gemm);
-  if (scratch_bytes < need || (need > 0 && !scratch) || (uintptr_t)scratch % sizeof(double) != 0) {
+  if (code != TESS_OK || gemm->beta == 0.0) return code;
+  if (c0.rows != gemm->c.rows || c0.cols != gemm->c.cols || c0.dtype != gemm->c.dtype) {
     return tess_reason_set(reason, TESS_INVALID_ARGUMENT,
-                           "the check needs %U bytes of scratch memory, aligned to 8",
-                           (uint64_t)need);
+                           "C before the product has another shape or dtype than after it");
   }
-  return TESS_OK;
+  return tess_matrix_check(c0, "C before the product", reason);
 }
 
-tess_code tess_verify_freivalds(const tess_gemm *gemm, tess_const_matrix c0, uint32_t rounds,
-                                uint64_t seed, void *scratch, size_t scratch_bytes,
-                                tess_verify_result *result, tess_reason *reason) {
+tess_code tess_verifier_check(tess_verifier *verifier, const tess_gemm *gemm, tess_const_matrix c0,
+                              tess_verify_result *result, tess_reason *reason) {
   tess_verify_result local = {0};
-  tess_code code = check_arguments(gemm, c0, scratch, scratch_bytes, reason);
-  if (result) *result = local;
+  tess_code code = check_arguments(gemm, c0, reason);
+  if (result != NULL) *result = local;
   if (code != TESS_OK) return code;
   tess_gemm_shape shape = tess_gemm_shape_get(gemm);
   if (shape.m == 0 || shape.n == 0) return TESS_OK;
+  const double *bx = NULL;
+  double *ax = NULL; /* where A lies by columns: sums and sizes of all rows */
+  if (draw(verifier, shape.n)) bx = panel_of(verifier, gemm, shape.k);
+  if (bx != NULL && gemm->transpose_a)
+    ax = tess__alloc_array(verifier->allocator, shape.m, 2 * sizeof *ax);
+  if (bx == NULL || (gemm->transpose_a && ax == NULL))
+    return tess_reason_set(reason, TESS_RESOURCE_EXHAUSTED, "no memory to check a tile");
   scalars s = scalars_of(gemm, shape);
-  vectors v;
-  v.x = scratch;
-  v.bx = v.x + shape.n;
-  v.b_sizes = v.bx + shape.k;
-  v.expected = v.b_sizes + shape.k;
-  v.a_sizes = v.expected + shape.m;
-
-  for (uint32_t j = 0; j < shape.n; ++j)
-    v.x[j] = 1.0;
-  apply(gemm->b, gemm->transpose_b, true, v.x, v.b_sizes);
-  apply(gemm->a, gemm->transpose_a, true, v.b_sizes, v.a_sizes);
-  for (uint32_t round = 0; round < (rounds ? rounds : 1); ++round) {
-    draw_signs(v.x, shape.n, &seed);
-    apply(gemm->b, gemm->transpose_b, false, v.x, v.bx);
-    apply(gemm->a, gemm->transpose_a, false, v.bx, v.expected);
-    local.unchecked_rows = 0;
-    for (uint32_t row = 0; row < shape.m; ++row) {
-      row_result outcome = check_row(gemm, c0, &s, &v, row, &local);
-      local.unchecked_rows += outcome == ROW_UNCHECKED;
-      if (outcome == ROW_BAD) {
-        code = tess_reason_set(reason, TESS_DATA_LOSS,
-                               "row %u of the product is wrong by more than rounding", row);
-        break;
-      }
-    }
-    if (code != TESS_OK) break;
+  const double *x = verifier->x, *sizes = x + verifier->x_length;
+  if (ax != NULL) apply(gemm->a, true, bx, bx + shape.k, ax, ax + shape.m);
+  for (uint32_t row = 0; row < shape.m && code == TESS_OK; ++row) {
+    pair product =
+        ax != NULL ? (pair){ax[row], ax[shape.m + row]} : dot(gemm->a, row, bx, bx + shape.k);
+    pair have = dot(tess_matrix_as_const(gemm->c), row, x, sizes), before = {0.0, 0.0};
+    if (s.beta != 0.0) before = dot(c0, row, x, sizes);
+    row_result outcome = check_row(&s, product, have, before, &local);
+    local.unchecked_rows += outcome == ROW_UNCHECKED;
+    if (outcome != ROW_BAD) continue;
+    local.bad_row = row;
+    code = tess_reason_set(reason, TESS_DATA_LOSS,
+                           "row %u of the product is wrong by more than rounding", row);
   }
-  if (result) *result = local;
+  tess__alloc_free(verifier->allocator, ax);
+  if (result != NULL) *result = local;
   return code;
 }

@@ -169,7 +169,6 @@ void tess_controller_free(tess_controller *c) {
   c->local->ops->free(c->local);
   for (uint32_t i = 0; i < c->worker_count; i++)
     if (c->workers[i].executor != NULL) c->workers[i].executor->ops->free(c->workers[i].executor);
-  tess__controller_dealloc(c, c->scratch);
   c->policy->ops->free(c->policy);
   const tess_allocator *allocator = c->allocator;
   allocator->free(allocator->ctx, c->workers);

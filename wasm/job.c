@@ -184,6 +184,9 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
   job->params = *params;
   job->shares = shares;
   job->check = params->check != TESS_CHECK_UNSPECIFIED ? params->check : controller->check;
+  uint64_t seed;
+  tess__controller_random(controller, &seed);
+  tess_verifier_init(&job->verifier, seed, controller->allocator);
   job->started_ms = now_ms;
   job->shape = tess_gemm_shape_get(&params->gemm);
   job->flops = tess_gemm_flops(job->shape.m, job->shape.n, job->shape.k);
@@ -226,6 +229,7 @@ void tess__job_free(tess_job *job) {
   tess__attempts_drop(job, NULL);
   tess_schedule_cleanup(&job->schedule);
   tess_plan_cleanup(&job->plan);
+  tess_verifier_cleanup(&job->verifier);
   tess__controller_dealloc(job->controller, job->shares);
   tess__controller_dealloc(job->controller, job->tiles);
   tess__controller_dealloc(job->controller, job);

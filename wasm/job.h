@@ -6,6 +6,7 @@
 #ifndef TESSERA_WASM_JOB_H
 #define TESSERA_WASM_JOB_H
 
+#include "matmul/verify.h"
 #include "wasm/controller.h"
 #include "wasm/health.h"
 
@@ -40,8 +41,6 @@ struct tess_controller {
   double step_ms;
   tess_check check;
   uint64_t random; /* state of the generator */
-  void *scratch;   /* of the checks; owned */
-  size_t scratch_bytes;
   tess_speed local_speed;
   tess_job *first; /* running, oldest turn first */
   tess_job *last;
@@ -91,6 +90,7 @@ struct tess_job {
   tess__tile *tiles;   /* what is known of each tile of the plan */
   tess__share *shares; /* of each worker */
   tess_check check;
+  tess_verifier verifier;
   uint32_t joined_count;
   bool ended;
   tess_code code;

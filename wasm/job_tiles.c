@@ -10,12 +10,7 @@
 
 #include <string.h>
 
-#include "matmul/verify.h"
 #include "wasm/abi.h"
-
-/* A wrong row survives one round with probability at most 1/2 (a single wrong
- * element never does). */
-#define CHECK_ROUNDS 2u
 
 /* ---- what is told to people ---- */
 
@@ -132,20 +127,9 @@ static tess_code check_answer(tess_job *job, const tess_gemm *gemm, tess_const_m
   tess_controller *c = job->controller;
   tess_gemm question = *gemm;
   question.c = unconst(answer);
-  size_t need = tess_verify_scratch_bytes(&question);
-  if (need > c->scratch_bytes) {
-    tess__controller_dealloc(c, c->scratch);
-    c->scratch = tess__controller_alloc(c, need);
-    c->scratch_bytes = c->scratch != NULL ? need : 0;
-    if (c->scratch == NULL)
-      return tess_reason_set(why, TESS_RESOURCE_EXHAUSTED, "no memory to check a tile");
-  }
-  uint64_t seed;
-  tess__controller_random(c, &seed);
   job->checked++;
   c->counts.checked++;
-  return tess_verify_freivalds(&question, tess_matrix_as_const(gemm->c), CHECK_ROUNDS, seed,
-                               c->scratch, c->scratch_bytes, NULL, why);
+  return tess_verifier_check(&job->verifier, &question, tess_matrix_as_const(gemm->c), NULL, why);
 }
 
 /* The worker gave a wrong tile: what it gave before is checked now. */

@@ -322,8 +322,10 @@ static void on_done(void *ctx, tess_job *job, const tess_job_report *report) {
   /* The fake workers take 1 ms in the kernel for each tile, whatever the round trip. */
   for (uint32_t i = 0; i < report->executor_count; i++) {
     const tess_job_executor *executor = &report->executors[i];
-    if (strcmp(executor->name, "local") != 0)
-      ck_assert_double_eq(executor->compute_ms, executor->stats.tiles);
+    if (strcmp(executor->name, "local") == 0) continue;
+    /* Tiles that were taken back were computed, and are not counted. */
+    ck_assert_double_ge(executor->compute_ms, executor->stats.tiles);
+    ck_assert_double_le(executor->compute_ms, executor->stats.tiles + report->rejected);
   }
 }
 
