@@ -54,6 +54,22 @@ tess_code tess_gemm_job_start(tess_gemm_job *job, const tess_kernel *kernel, con
   return TESS_OK;
 }
 
+bool tess__gemm_job_next_rows(tess_gemm_job *job, uint64_t max_flops, uint32_t min_rows,
+                              tess_gemm *rows) {
+  tess_gemm_shape shape = job->shape;
+  uint64_t count = shape.m - job->ic;
+  if (count == 0) return false;
+  if (max_flops != 0) {
+    uint64_t budget = max_flops / tess_gemm_flops(1, shape.n, shape.k);
+    if (budget < min_rows) budget = min_rows;
+    if (count > budget) count = budget;
+  }
+  *rows = tess_gemm_tile(&job->gemm, job->ic, 0, (uint32_t)count, shape.n);
+  job->ic += (uint32_t)count;
+  job->flops_done += tess_gemm_flops((uint32_t)count, shape.n, shape.k);
+  return true;
+}
+
 static void scale_row(tess_matrix c, uint32_t row, double beta) {
   size_t size = tess_dtype_size(c.dtype);
   unsigned char *at = (unsigned char *)c.data + row * c.row_stride * size;

@@ -7,7 +7,8 @@
 #include <string.h>
 
 bool tess_kernel_takes(const tess_kernel *kernel, tess_dtype dtype) {
-  return (uint32_t)dtype < 32 && (kernel->dtypes >> (uint32_t)dtype & 1u) != 0;
+  return (uint32_t)dtype < 32 && (kernel->dtypes >> (uint32_t)dtype & 1u) != 0 &&
+         (kernel->is_available == NULL || kernel->is_available());
 }
 
 const tess_kernel *tess_kernel_best(tess_dtype dtype) {

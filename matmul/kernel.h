@@ -46,6 +46,8 @@ typedef struct tess_kernel {
   bool inner_threads; /* set_threads changes something */
   /* Largest m, n, k or stride it takes. */
   uint64_t max_dimension;
+  /* Does this machine have what it needs? NULL: yes. */
+  bool (*is_available)(void);
   /* Bytes of scratch for this product; 0: none. */
   size_t (*scratch_bytes)(const tess_gemm *gemm);
   /* Works on job until about max_flops are done, at least one block.
@@ -82,6 +84,10 @@ tess_code tess_gemm_job_start(tess_gemm_job *job, const tess_kernel *kernel, con
  * one block (240 Mflop at most with the blocked kernels). TESS_OK: C is
  * complete; TESS_LATER: call again. A finished job answers TESS_OK again. */
 tess_code tess_gemm_job_step(tess_gemm_job *job, uint64_t max_flops);
+/* For kernels without packing of their own: the next rows of C, at least min_rows
+ * where there are so many, as a product; they count as done. False: none is left. */
+bool tess__gemm_job_next_rows(tess_gemm_job *job, uint64_t max_flops, uint32_t min_rows,
+                              tess_gemm *rows);
 /* Share of the work that is done, 0 to 1. */
 double tess_gemm_job_progress(const tess_gemm_job *job);
 
@@ -112,5 +118,7 @@ extern const tess_kernel tess_kernel_scalar;
 extern const tess_kernel tess_kernel_simd128;
 /* OpenBLAS (only in native builds that found it). */
 extern const tess_kernel tess_kernel_openblas;
+/* BLIS (only in native builds that found its header; at run time it may be missing). */
+extern const tess_kernel tess_kernel_blis;
 
 #endif

@@ -37,19 +37,10 @@ static void multiply(const tess_gemm *gemm, tess_gemm_shape shape) {
 }
 
 static tess_code openblas_step(tess_gemm_job *job, uint64_t max_flops) {
-  tess_gemm_shape shape = job->shape;
-  uint64_t rows = shape.m - job->ic;
-  if (rows == 0) return TESS_OK;
-  if (max_flops != 0) {
-    uint64_t budget = max_flops / tess_gemm_flops(1, shape.n, shape.k);
-    if (budget < MIN_PANEL_ROWS) budget = MIN_PANEL_ROWS;
-    if (rows > budget) rows = budget;
-  }
-  tess_gemm panel = tess_gemm_tile(&job->gemm, job->ic, 0, (uint32_t)rows, shape.n);
+  tess_gemm panel;
+  if (!tess__gemm_job_next_rows(job, max_flops, MIN_PANEL_ROWS, &panel)) return TESS_OK;
   multiply(&panel, tess_gemm_shape_get(&panel));
-  job->ic += (uint32_t)rows;
-  job->flops_done += tess_gemm_flops((uint32_t)rows, shape.n, shape.k);
-  return job->ic == shape.m ? TESS_OK : TESS_LATER;
+  return job->ic == job->shape.m ? TESS_OK : TESS_LATER;
 }
 
 static void openblas_set_threads(unsigned threads) {

@@ -47,6 +47,7 @@ tess_code worker_computation_prepare(worker_computation *x, worker_service *serv
   x->request = request;
   const worker_product_params params = {
       .kernel = service->kernel,
+      .choice = &service->choice,
       .max_result_bytes = service->max_message_bytes - REPLY_OVERHEAD_BYTES,
       .allocator = tess_pool_allocator(service->pool),
       .arena = tess_call_arena(call)};

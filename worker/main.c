@@ -18,6 +18,7 @@
 #include "matmul/kernel.h"
 #include "worker/figures.h"
 #include "worker/gate.h"
+#include "worker/machine.h"
 #include "worker/options.h"
 #include <tessera/pool.h>
 #include "worker/service.h"
@@ -54,6 +55,19 @@ static unsigned share_threads(const worker_options *options) {
   unsigned inside = options->threads / at_a_time;
   tess_kernel_set_threads(inside > 0 ? inside : 1);
   return at_a_time;
+}
+
+/* Which kernels are the fastest, and whether they could be faster. */
+static void measure(worker *w) {
+  const worker_options *options = &w->options;
+  const tess_kernel *only = options->kernel != NULL ? tess_kernel_find(options->kernel) : NULL;
+  tess_kernel_set_threads(options->threads);
+  if (tess_kernel_choice_measure(&w->service.choice, only, worker_machine_now_ms, NULL) != TESS_OK)
+    return; /* then it is chosen by the table's order */
+  if (options->measure) return;
+  worker_measure_environment(&w->service.choice, options->threads, options->kernel,
+                             w->service.notice);
+  if (w->service.notice[0] != '\0') log_line(NULL, w->service.notice);
 }
 
 static bool start_parts(worker *w, tess_status *status) {
@@ -166,6 +180,12 @@ int main(int argc, char **argv) {
   if (program_tls_listens(&w.options.tls)) sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, NULL);
   signal(SIGPIPE, SIG_IGN);
+
+  measure(&w);
+  if (w.options.measure) {
+    worker_measure_print(&w.service.choice, stdout);
+    return 0;
+  }
 
   tess_status status = TESS_STATUS_INIT;
   if (!start_parts(&w, &status)) {

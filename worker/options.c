@@ -27,8 +27,10 @@ static const char help_text[] =
     "  --max-message-bytes N     largest request and largest reply (1G)\n"
     "  --max-inflight-bytes N    operands and results held at one time; more is refused at\n"
     "                            once with resource_exhausted (half of the memory)\n"
-    "  --kernel NAME             compute with this kernel alone (the fastest for each type)\n"
+    "  --kernel NAME             compute with this kernel alone (the fastest for each type\n"
+    "                            and shape, measured at start)\n"
     "  --cors ORIGIN             let pages of ORIGIN call this worker; '*' for all\n"
+    "  --measure                 print what the kernels reach here in Gflop/s, and exit\n"
     "  --grace-ms N              time for products in progress after SIGTERM "
     "(10000)\n" PROGRAM_TLS_SERVER_HELP
     "  --help, --version\n"
@@ -49,6 +51,7 @@ enum {
   OPTION_KERNEL,
   OPTION_CORS,
   OPTION_GRACE_MS,
+  OPTION_MEASURE,
   OPTION_HELP,
   OPTION_VERSION
 };
@@ -64,6 +67,7 @@ static const struct option long_options[] = {
     {"kernel", required_argument, NULL, OPTION_KERNEL},
     {"cors", required_argument, NULL, OPTION_CORS},
     {"grace-ms", required_argument, NULL, OPTION_GRACE_MS},
+    {"measure", no_argument, NULL, OPTION_MEASURE},
     PROGRAM_TLS_SERVER_OPTIONS,
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -94,7 +98,12 @@ static bool take_bytes(const char *name, uint64_t min, size_t *to, FILE *err) {
 }
 
 static bool take_kernel(worker_options *options, FILE *err) {
-  if (tess_kernel_find(optarg) == NULL) {
+  const tess_kernel *kernel = tess_kernel_find(optarg);
+  if (kernel != NULL && kernel->is_available != NULL && !kernel->is_available()) {
+    fprintf(err, "tessera-worker: the kernel '%s' is not installed on this machine\n", optarg);
+    return false;
+  }
+  if (kernel == NULL) {
     fprintf(err, "tessera-worker: no kernel '%s'; this build has", optarg);
     for (size_t i = 0; i < tess_kernel_table_size; i++)
       fprintf(err, "%s %s", i == 0 ? "" : ",", tess_kernel_table[i]->name);
@@ -138,6 +147,9 @@ static bool take_option(worker_options *options, int option, FILE *err) {
     case OPTION_GRACE_MS:
       if (!take_unsigned("grace-ms", 0, 86400000, &grace, err)) return false;
       options->grace_ms = grace;
+      return true;
+    case OPTION_MEASURE:
+      options->measure = true;
       return true;
     default:
       return program_tls_take(&options->tls, option, optarg);

@@ -6,6 +6,7 @@
 #ifndef TESSERA_WORKER_OPTIONS_H
 #define TESSERA_WORKER_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ typedef struct worker_options {
   const char *kernel;        /* name, or NULL: the fastest */
   const char *cors_origin;   /* or NULL */
   int64_t grace_ms;          /* for products in progress after SIGTERM */
+  bool measure;              /* print what the kernels reach, and end */
   program_tls tls;           /* on the listening side */
 } worker_options;
 

@@ -163,6 +163,8 @@ tess_code worker_product_read(const Tessera__Matmul__V1__MatmulRequest *request,
   code = tess_gemm_shape_of(gemm->a, gemm->b, gemm->transpose_a, gemm->transpose_b, &product->shape,
                             &reason);
   if (code != TESS_OK) return tess_status_set(status, code, "%s", reason.text);
+  if (params->kernel == NULL && params->choice != NULL)
+    product->kernel = tess_kernel_choose(params->choice, gemm->a.dtype, product->shape);
   if (!tess_matrix_byte_count(product->shape.m, product->shape.n, gemm->a.dtype,
                               &product->result_bytes) ||
       product->result_bytes > params->max_result_bytes)

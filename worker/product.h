@@ -26,7 +26,7 @@
 
 #include "tessera/matmul/v1/matmul.pb-c.h"
 #include "matmul/gemm.h"
-#include "matmul/kernel.h"
+#include "matmul/kernel_choice.h"
 
 typedef struct worker_product {
   tess_gemm gemm; /* c.data is NULL until the caller gives the result its memory */
@@ -38,10 +38,11 @@ typedef struct worker_product {
 } worker_product;
 
 typedef struct worker_product_params {
-  const tess_kernel *kernel;       /* the only one to use; NULL: the best for the dtype */
-  size_t max_result_bytes;         /* elements of one reply */
-  const tess_allocator *allocator; /* for operands that must be converted */
-  tess_arena *arena;               /* frees those when it ends */
+  const tess_kernel *kernel;        /* the only one to use; NULL: chosen */
+  const tess_kernel_choice *choice; /* NULL: the first that takes the dtype */
+  size_t max_result_bytes;          /* elements of one reply */
+  const tess_allocator *allocator;  /* for operands that must be converted */
+  tess_arena *arena;                /* frees those when it ends */
 } worker_product_params;
 
 /* The product borrows the request. */

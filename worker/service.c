@@ -31,8 +31,10 @@ static Tessera__Matmul__V1__KernelInfo *kernel_info(const tess_kernel *kernel, t
 /* Is this the kernel that a product of some dtype would get? */
 static bool kernel_is_used(const worker_service *service, const tess_kernel *kernel) {
   if (service->kernel != NULL) return kernel == service->kernel;
+  if (tess_kernel_is_chosen(&service->choice, kernel)) return true;
+  const tess_gemm_shape square = {TESS_KERNEL_THIN, TESS_KERNEL_THIN, TESS_KERNEL_THIN};
   for (size_t i = 0; i < DTYPE_COUNT; i++)
-    if (tess_kernel_best(all_dtypes[i]) == kernel) return true;
+    if (tess_kernel_choose(&service->choice, all_dtypes[i], square) == kernel) return true;
   return false;
 }
 
@@ -59,6 +61,13 @@ static tess_code describe(void *ctx, tess_call *call,
   response->max_concurrent_products = service->max_products;
   response->max_message_bytes = service->max_message_bytes;
   response->memory_limit_bytes = service->memory_limit_bytes;
+  response->gflops = worker_measure_gflops(&service->choice);
+  if (service->notice[0] != '\0') {
+    response->notes = tess_arena_alloc(arena, sizeof *response->notes);
+    if (response->notes == NULL)
+      return tess_status_set(tess_call_status(call), TESS_RESOURCE_EXHAUSTED, "out of memory");
+    response->notes[response->n_notes++] = worker_text(service->notice);
+  }
   return TESS_OK;
 }
 

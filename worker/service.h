@@ -23,15 +23,18 @@
 #include "matmul/kernel.h"
 #include "worker/figures.h"
 #include "worker/gate.h"
+#include "worker/measure.h"
 #include <tessera/pool.h>
 
 typedef struct worker_service {
   tess_pool *pool; /* borrowed, like the other pointers */
   worker_gate *gate;
   worker_figures *figures;
-  const tess_kernel *kernel; /* the only one to use, or NULL: the best for each dtype */
-  unsigned cores;            /* told by Describe */
-  unsigned max_products;     /* at a time, waiting ones included */
+  const tess_kernel *kernel;        /* the only one to use, or NULL: the best for each dtype */
+  tess_kernel_choice choice;        /* the fastest, as measured */
+  char notice[WORKER_NOTICE_BYTES]; /* for the operator, or "" */
+  unsigned cores;                   /* told by Describe */
+  unsigned max_products;            /* at a time, waiting ones included */
   size_t max_message_bytes;
   size_t memory_limit_bytes;
   _Atomic(const char *) name;        /* in results; set once the address is known */

@@ -108,7 +108,10 @@ static trial make_trial(void) {
 static void compute(const trial *t) {
   static char *memory;
   if (memory == NULL) memory = malloc(TESS_KERNEL_SCRATCH_MAX);
-  const tess_kernel *kernel = tess_kernel_table[below((uint32_t)tess_kernel_table_size)];
+  const tess_kernel *kernel;
+  do { /* one may be missing on this machine */
+    kernel = tess_kernel_table[below((uint32_t)tess_kernel_table_size)];
+  } while (!tess_kernel_takes(kernel, TESS_DTYPE_FLOAT32));
   if (memory == NULL ||
       tess_gemm_run(kernel, &t->gemm, memory, TESS_KERNEL_SCRATCH_MAX, NULL) != TESS_OK)
     abort();

@@ -8,13 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "matmul/kernel.h"
+#include <time.h>
+
+#include "matmul/kernel_choice.h"
 #include "tests/unit/matmul/kernel_cases.h"
 
 static void run(void (*cases)(const tess_kernel *, kernel_report *), uint32_t least) {
   tess_kernel_set_threads(1);
   for (size_t i = 0; i < tess_kernel_table_size; ++i) {
     kernel_report report = {0};
+    if (!tess_kernel_takes(tess_kernel_table[i], TESS_DTYPE_FLOAT32)) continue; /* not here */
     cases(tess_kernel_table[i], &report);
     ck_assert_msg(report.failures == 0, "%u of %u: %s", report.failures, report.cases,
                   report.first.text);
@@ -58,6 +61,61 @@ START_TEST(cases_can_fail) {
   broken.step = broken_step;
   kernel_cases_small(&broken, &report);
   ck_assert_uint_gt(report.failures, 0);
+}
+END_TEST
+
+static double now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+START_TEST(choice) {
+  const tess_gemm_shape square = {500, 500, 500}, thin = {4, 500, 500};
+  const tess_dtype dtypes[] = {TESS_DTYPE_FLOAT32, TESS_DTYPE_FLOAT64};
+  tess_kernel_choice c = {0};
+  for (int measured = 0; measured < 2; ++measured) {
+    for (int i = 0; i < 2; ++i) {
+      const tess_kernel *a = tess_kernel_choose(&c, dtypes[i], square);
+      const tess_kernel *b = tess_kernel_choose(&c, dtypes[i], thin);
+      ck_assert_ptr_eq(a, measured ? c.square[i].kernel : tess_kernel_best(dtypes[i]));
+      ck_assert_ptr_eq(b, measured ? c.thin[i].kernel : tess_kernel_best(dtypes[i]));
+      ck_assert(tess_kernel_takes(a, dtypes[i]));
+      if (measured) {
+        ck_assert_ptr_ne(a, &tess_kernel_reference);
+        ck_assert_double_gt(c.square[i].gflops, 0);
+        ck_assert(tess_kernel_is_chosen(&c, a) && tess_kernel_is_chosen(&c, b));
+      }
+    }
+    if (!measured) {
+      tess_kernel_set_threads(1);
+      ck_assert_int_eq(tess_kernel_choice_measure(&c, NULL, now_ms, NULL), TESS_OK);
+    }
+  }
+  ck_assert_ptr_null(tess_kernel_choose(&c, TESS_DTYPE_INT8, square));
+  ck_assert_int_eq(tess_kernel_choice_measure(&c, &tess_kernel_scalar, now_ms, NULL), TESS_OK);
+  ck_assert_ptr_eq(tess_kernel_choose(&c, TESS_DTYPE_FLOAT64, square), &tess_kernel_scalar);
+}
+END_TEST
+
+/* The one that is faster by the clock, whatever its place in the table. */
+static double step_ms, step_factor;
+
+static double fake_ms(void) {
+  static double at;
+  step_ms *= step_factor;
+  return at += step_ms;
+}
+
+START_TEST(choice_is_by_the_clock) {
+  tess_kernel_choice c;
+  for (int later_is_faster = 0; later_is_faster < 2; ++later_is_faster) {
+    step_ms = 10;
+    step_factor = later_is_faster ? 0.99 : 1.01;
+    ck_assert_int_eq(tess_kernel_choice_measure(&c, NULL, fake_ms, NULL), TESS_OK);
+    ck_assert_ptr_eq(c.square[0].kernel,
+                     later_is_faster ? &tess_kernel_scalar : tess_kernel_table[0]);
+  }
 }
 END_TEST
 
@@ -113,6 +171,8 @@ int main(void) {
   tcase_add_test(tests, special);
   tcase_add_test(tests, steps);
   tcase_add_test(tests, cases_can_fail);
+  tcase_add_test(tests, choice);
+  tcase_add_test(tests, choice_is_by_the_clock);
   tcase_add_test(tests, table);
   tcase_add_test(tests, job_refuses);
   suite_add_tcase(suite, tests);

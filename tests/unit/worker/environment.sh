@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# A BLAS that the environment slows down: the worker measures it and says so.
+#   environment.sh TESSERA_WORKER
+set -eu
+worker=$1
+speed() { env -u BLIS_ARCH_TYPE "$@" "$worker" --measure --threads 1 --kernel openblas |
+  awk '/^float32 square/ { print $4 }'; }
+"$worker" --version | grep -q openblas || { echo "no OpenBLAS in this build"; exit 77; }
+fast=$(speed -u OPENBLAS_CORETYPE)
+slow=$(speed OPENBLAS_CORETYPE=Prescott)
+echo "openblas: $fast Gflop/s, $slow as Prescott"
+awk -v a="$fast" -v b="$slow" 'BEGIN { exit !(a > 1.6 * b) }' ||
+  { echo "Prescott's code is not slow here"; exit 77; }
+dir=$(mktemp -d)
+trap 'kill "$pid" 2>/dev/null || true; rm -rf "$dir"' EXIT
+start() { # VARIABLES...: starts a worker, waits until it listens
+  env "$@" "$worker" --listen 127.0.0.1:0 --threads 1 --kernel openblas >"$dir/out" 2>"$dir/err" &
+  pid=$!
+  for _ in $(seq 200); do grep -q listening "$dir/out" && return; sleep 0.1; done
+  echo "the worker did not start"; exit 1
+}
+describe() {
+  url=$(sed -n 's/^listening on //p' "$dir/out")
+  curl -sS --max-time 10 -H 'content-type: application/json' -d '{}' \
+    "$url/tessera.matmul.v1.MatmulService/Describe"
+}
+start OPENBLAS_CORETYPE=Prescott
+grep 'OPENBLAS_CORETYPE=Prescott slows this machine down' "$dir/err"
+describe | grep -q 'OPENBLAS_CORETYPE=Prescott slows'
+kill "$pid"; wait "$pid"
+start -u OPENBLAS_CORETYPE -u BLIS_ARCH_TYPE
+[ ! -s "$dir/err" ]
+describe | grep -q '"gflops":[1-9]'
+kill "$pid"; wait "$pid"
