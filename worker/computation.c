@@ -50,7 +50,8 @@ tess_code worker_computation_prepare(worker_computation *x, worker_service *serv
       .choice = &service->choice,
       .max_result_bytes = service->max_message_bytes - REPLY_OVERHEAD_BYTES,
       .allocator = tess_pool_allocator(service->pool),
-      .arena = tess_call_arena(call)};
+      .arena = tess_call_arena(call),
+      .blocks = service->blocks};
   tess_code code = worker_product_read(request, &params, &x->product, tess_call_status(call));
   if (code == TESS_OK) code = take_memory(x);
   const tess_gemm_shape shape = x->product.shape;
@@ -88,7 +89,7 @@ tess_code worker_computation_run(worker_computation *x, uint32_t row, uint32_t r
   const tess_gemm strip =
       rows == shape.m ? product->gemm : tess_gemm_tile(&product->gemm, row, 0, rows, shape.n);
   if (product->gemm.beta != 0.0 && rows * row_bytes > 0)
-    memcpy(strip.c.data, (const uint8_t *)product->c0.data + row * row_bytes, rows * row_bytes);
+    (void)tess_matrix_copy(strip.c, tess_const_matrix_sub(product->c0, row, 0, rows, shape.n));
   tess_gemm_job job;
   tess_reason reason;
   tess_code code =

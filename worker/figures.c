@@ -6,11 +6,12 @@
 #include <string.h>
 
 void worker_figures_init(worker_figures *figures, tess_server *server, worker_gate *gate,
-                         tess_pool *pool) {
+                         tess_pool *pool, worker_blocks *blocks) {
   memset(figures, 0, sizeof *figures);
   figures->server = server;
   figures->gate = gate;
   figures->pool = pool;
+  figures->blocks = blocks;
 }
 
 tess_code worker_figures_add_service(worker_figures *figures, const tess_service *service) {
@@ -85,6 +86,27 @@ static void print_calls(const metrics_page *page, worker_figures *figures) {
   }
 }
 
+static void print_blocks(const metrics_page *page, const worker_figures *figures) {
+  const tess_block_counts blocks = worker_blocks_get_counts(figures->blocks);
+  metric(page, "tessera_worker_blocks", "gauge", "Blocks held by name.", (double)blocks.blocks);
+  metric(page, "tessera_worker_block_used_bytes", "gauge", "Blocks held by name.",
+         (double)blocks.used_bytes);
+  metric(page, "tessera_worker_block_capacity_bytes", "gauge", "Budget of blocks.",
+         (double)blocks.capacity_bytes);
+  metric(page, "tessera_worker_block_hits_total", "counter", "Operands that were named and held.",
+         (double)blocks.hits);
+  metric(page, "tessera_worker_block_misses_total", "counter",
+         "Operands that were named and not held.", (double)blocks.misses);
+  metric(page, "tessera_worker_block_hit_bytes_total", "counter",
+         "Size of the blocks that were named and held.", (double)blocks.hit_bytes);
+  metric(page, "tessera_worker_block_kept_total", "counter", "Blocks that were received and kept.",
+         (double)blocks.kept);
+  metric(page, "tessera_worker_block_evictions_total", "counter",
+         "Blocks dropped to make room for others.", (double)blocks.evictions);
+  metric(page, "tessera_worker_block_refused_total", "counter",
+         "Blocks for which no room could be made.", (double)blocks.refused);
+}
+
 void worker_figures_print(void *ctx, void (*print)(void *out, const char *text), void *out) {
   worker_figures *figures = ctx;
   const metrics_page page = {print, out};
@@ -130,4 +152,5 @@ void worker_figures_print(void *ctx, void (*print)(void *out, const char *text),
          (double)pool.fresh);
   metric(&page, "tessera_worker_buffer_refused_total", "counter",
          "Large buffers refused: over the limit.", (double)pool.refused);
+  print_blocks(&page, figures);
 }

@@ -11,10 +11,11 @@
 
 #include <tessera/server.h>
 
+#include "worker/blocks.h"
 #include "worker/gate.h"
 #include <tessera/pool.h>
 
-#define WORKER_FIGURES_MAX_METHODS 16
+#define WORKER_FIGURES_MAX_METHODS 24
 #define WORKER_FIGURES_CODES 17 /* every code on the wire, and ok */
 
 typedef struct worker_method_figures {
@@ -32,11 +33,12 @@ typedef struct worker_figures {
   tess_server *server;               /* borrowed */
   worker_gate *gate;                 /* borrowed */
   tess_pool *pool;                   /* borrowed */
+  worker_blocks *blocks;             /* borrowed */
 } worker_figures;
 
 /* The borrowed things outlive the figures. Before serving. */
 void worker_figures_init(worker_figures *figures, tess_server *server, worker_gate *gate,
-                         tess_pool *pool);
+                         tess_pool *pool, worker_blocks *blocks);
 /* Counts the calls of this service; TESS_RESOURCE_EXHAUSTED: too many methods. */
 tess_code worker_figures_add_service(worker_figures *figures, const tess_service *service);
 /* Counts every call from now on. */

@@ -16,6 +16,7 @@
 #include <tessera/server.h>
 
 #include "matmul/kernel.h"
+#include "worker/blocks.h"
 #include "worker/figures.h"
 #include "worker/gate.h"
 #include "worker/machine.h"
@@ -33,6 +34,7 @@ typedef struct worker {
   worker_options options;
   tess_pool *pool;
   worker_gate *gate;
+  worker_blocks *blocks;
   tess_server *server;
   tess_http_server *http;
   worker_figures figures;
@@ -76,7 +78,8 @@ static bool start_parts(worker *w, tess_status *status) {
   size_t warm_bytes = options->max_inflight_bytes / WARM_SHARE;
   w->pool = tess_pool_new(options->max_inflight_bytes, warm_bytes);
   w->gate = worker_gate_new(at_a_time, options->queue, options->threads);
-  if (w->pool == NULL || w->gate == NULL) {
+  w->blocks = worker_blocks_new(options->cache_bytes);
+  if (w->pool == NULL || w->gate == NULL || w->blocks == NULL) {
     tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no memory or no threads left");
     return false;
   }
@@ -89,10 +92,11 @@ static bool start_parts(worker *w, tess_status *status) {
     tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no memory");
     return false;
   }
-  worker_figures_init(&w->figures, w->server, w->gate, w->pool);
+  worker_figures_init(&w->figures, w->server, w->gate, w->pool, w->blocks);
   w->service.pool = w->pool;
   w->service.gate = w->gate;
   w->service.figures = &w->figures;
+  w->service.blocks = w->blocks;
   w->service.kernel = options->kernel != NULL ? tess_kernel_find(options->kernel) : NULL;
   w->service.cores = options->threads;
   w->service.max_products = at_a_time + options->queue;
@@ -132,6 +136,7 @@ static void end_parts(worker *w) {
   worker_gate_free(w->gate);
   tess_server_free(w->server);
   worker_service_cleanup(&w->service);
+  worker_blocks_free(w->blocks);
   tess_pool_free(w->pool);
 }
 

@@ -45,6 +45,7 @@ static tess_code send_strip(stream *s) {
     tessera__matmul__v1__product_stats__init(&stats);
     stats.tiles = stats.local_tiles = s->messages + 1;
     stats.elapsed_ms = x->compute_ms;
+    stats.cache_bytes = x->product.held_bytes;
     message.stats = &stats;
   }
   tess_code code = tess_call_send(x->call, &message); /* copies */

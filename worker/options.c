@@ -27,6 +27,8 @@ static const char help_text[] =
     "  --max-message-bytes N     largest request and largest reply (1G)\n"
     "  --max-inflight-bytes N    operands and results held at one time; more is refused at\n"
     "                            once with resource_exhausted (half of the memory)\n"
+    "  --cache-bytes N           operands kept by name, so that they are sent once; the least\n"
+    "                            recently used go first; 0: none (a quarter of the memory)\n"
     "  --kernel NAME             compute with this kernel alone (the fastest for each type\n"
     "                            and shape, measured at start)\n"
     "  --cors ORIGIN             let pages of ORIGIN call this worker; '*' for all\n"
@@ -48,6 +50,7 @@ enum {
   OPTION_MAX_CONNECTIONS,
   OPTION_MAX_MESSAGE_BYTES,
   OPTION_MAX_INFLIGHT_BYTES,
+  OPTION_CACHE_BYTES,
   OPTION_KERNEL,
   OPTION_CORS,
   OPTION_GRACE_MS,
@@ -64,6 +67,7 @@ static const struct option long_options[] = {
     {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
     {"max-message-bytes", required_argument, NULL, OPTION_MAX_MESSAGE_BYTES},
     {"max-inflight-bytes", required_argument, NULL, OPTION_MAX_INFLIGHT_BYTES},
+    {"cache-bytes", required_argument, NULL, OPTION_CACHE_BYTES},
     {"kernel", required_argument, NULL, OPTION_KERNEL},
     {"cors", required_argument, NULL, OPTION_CORS},
     {"grace-ms", required_argument, NULL, OPTION_GRACE_MS},
@@ -139,6 +143,8 @@ static bool take_option(worker_options *options, int option, FILE *err) {
       return take_bytes("max-message-bytes", 4096, &options->max_message_bytes, err);
     case OPTION_MAX_INFLIGHT_BYTES:
       return take_bytes("max-inflight-bytes", 4096, &options->max_inflight_bytes, err);
+    case OPTION_CACHE_BYTES:
+      return take_bytes("cache-bytes", 0, &options->cache_bytes, err);
     case OPTION_KERNEL:
       return take_kernel(options, err);
     case OPTION_CORS:
@@ -162,6 +168,7 @@ worker_options_result worker_options_parse(worker_options *options, int argc, ch
                               .threads = worker_machine_cores(),
                               .queue = 64,
                               .max_message_bytes = WORKER_DEFAULT_MAX_MESSAGE_BYTES,
+                              .cache_bytes = worker_machine_memory_bytes() / 4,
                               .grace_ms = WORKER_DEFAULT_GRACE_MS};
   optind = 1;
   opterr = 0;

@@ -25,6 +25,7 @@ typedef struct worker_options {
   unsigned max_connections;  /* 0: the HTTP server's default */
   size_t max_message_bytes;  /* one request or one reply */
   size_t max_inflight_bytes; /* operands and results held at one time */
+  size_t cache_bytes;        /* blocks kept by name; 0: none */
   const char *kernel;        /* name, or NULL: the fastest */
   const char *cors_origin;   /* or NULL */
   int64_t grace_ms;          /* for products in progress after SIGTERM */

@@ -5,39 +5,7 @@
 
 typedef Tessera__Matmul__V1__Matrix wire_matrix;
 
-/* ---- memory of a call ---- */
-
-typedef struct lent_memory {
-  const tess_allocator *allocator;
-  void *ptr;
-} lent_memory;
-
-static void give_back(void *arg) {
-  lent_memory *lent = arg;
-  lent->allocator->free(lent->allocator->ctx, lent->ptr);
-}
-
-void *worker_arena_memory(tess_arena *arena, const tess_allocator *allocator, size_t size) {
-  lent_memory *lent = tess_arena_alloc(arena, sizeof *lent);
-  if (lent == NULL) return NULL;
-  void *ptr = allocator->alloc(allocator->ctx, size > 0 ? size : 1);
-  if (ptr == NULL) return NULL;
-  *lent = (lent_memory){allocator, ptr};
-  if (tess_arena_defer(arena, give_back, lent) != TESS_OK) return NULL; /* it was given back */
-  return ptr;
-}
-
-/* ---- one matrix ---- */
-
-/* How many elements, and in how many bytes. */
-static tess_code count_elements(const wire_matrix *wire, const char *name, size_t *elements,
-                                size_t *bytes, tess_status *status) {
-  if (!tess_matrix_byte_count(wire->rows, wire->cols, (tess_dtype)wire->dtype, bytes))
-    return tess_status_set(status, TESS_INVALID_ARGUMENT, "%s: %u x %u elements are too many", name,
-                           wire->rows, wire->cols);
-  *elements = (size_t)wire->rows * wire->cols;
-  return TESS_OK;
-}
+/* ---- the kernel ---- */
 
 /* The kernel for this element type. */
 static tess_code check_dtype(const wire_matrix *wire, const char *name,
@@ -59,63 +27,20 @@ static tess_code check_dtype(const wire_matrix *wire, const char *name,
   return TESS_OK;
 }
 
-/* Numbers typed by people: used in place where they are doubles, else rounded. */
-static tess_code view_of_values(const wire_matrix *wire, const char *name,
-                                const worker_product_params *params, size_t elements, size_t bytes,
-                                const void **data, tess_status *status) {
-  if (wire->n_values != elements)
-    return tess_status_set(status, TESS_INVALID_ARGUMENT,
-                           "%s: %zu values, but %u x %u elements need %zu", name, wire->n_values,
-                           wire->rows, wire->cols, elements);
-  if (wire->dtype == TESSERA__MATMUL__V1__DTYPE__DTYPE_FLOAT64) {
-    *data = wire->values;
-    return TESS_OK;
-  }
-  float *rounded = worker_arena_memory(params->arena, params->allocator, bytes);
-  if (rounded == NULL)
-    return tess_status_set(status, TESS_RESOURCE_EXHAUSTED,
-                           "%s: no memory for %zu bytes at present; try again later", name, bytes);
-  for (size_t i = 0; i < elements; i++)
-    rounded[i] = (float)wire->values[i];
-  *data = rounded;
-  return TESS_OK;
-}
-
-static tess_code view_of(const wire_matrix *wire, const char *name,
-                         const worker_product_params *params, tess_const_matrix *view,
-                         tess_status *status) {
-  if (wire->block != NULL)
-    return tess_status_set(status, TESS_UNIMPLEMENTED, "%s: this worker keeps no blocks; send data",
-                           name);
-  size_t elements = 0;
-  size_t bytes = 0;
-  tess_code code = count_elements(wire, name, &elements, &bytes, status);
-  if (code != TESS_OK) return code;
-  const void *data = wire->data.data;
-  if (wire->data.len > 0 && wire->n_values > 0)
-    return tess_status_set(status, TESS_INVALID_ARGUMENT,
-                           "%s: both data and values are set; send one of them", name);
-  if (wire->n_values > 0) {
-    code = view_of_values(wire, name, params, elements, bytes, &data, status);
-    if (code != TESS_OK) return code;
-  } else if (wire->data.len == 0 && bytes > 0) {
-    return tess_status_set(status, TESS_INVALID_ARGUMENT,
-                           "%s: neither data nor values, but %u x %u elements", name, wire->rows,
-                           wire->cols);
-  } else if (wire->data.len != bytes) {
-    return tess_status_set(status, TESS_INVALID_ARGUMENT,
-                           "%s: %zu bytes of data, but %u x %u elements of %s need %zu", name,
-                           wire->data.len, wire->rows, wire->cols,
-                           tess_dtype_name((tess_dtype)wire->dtype), bytes);
-  }
-  *view = tess_const_matrix_packed(data, wire->rows, wire->cols, (tess_dtype)wire->dtype);
-  return TESS_OK;
-}
-
 /* ---- the product ---- */
 
+/* Blocks that are missing are told together, at the end. */
+static tess_code read_operand(const wire_matrix *wire, const char *name,
+                              worker_matrix_reader *reader, tess_const_matrix *view,
+                              tess_status *status) {
+  tess_code code = worker_matrix_read(wire, name, reader, view, status);
+  if (code != TESS_NOT_FOUND) return code;
+  *view = tess_const_matrix_packed(NULL, wire->rows, wire->cols, (tess_dtype)wire->dtype);
+  return TESS_OK;
+}
+
 static tess_code read_c(const Tessera__Matmul__V1__MatmulRequest *request,
-                        const worker_product_params *params, worker_product *product,
+                        worker_matrix_reader *reader, worker_product *product,
                         tess_status *status) {
   const wire_matrix *c = request->c;
   if (c == NULL)
@@ -126,7 +51,7 @@ static tess_code read_c(const Tessera__Matmul__V1__MatmulRequest *request,
     return tess_status_set(status, TESS_INVALID_ARGUMENT,
                            "c is %u x %u, but the product is %u x %u", c->rows, c->cols,
                            product->shape.m, product->shape.n);
-  return view_of(c, "c", params, &product->c0, status);
+  return read_operand(c, "c", reader, &product->c0, status);
 }
 
 static tess_code check_tile(const Tessera__Matmul__V1__Tile *tile, tess_gemm_shape shape,
@@ -153,8 +78,10 @@ tess_code worker_product_read(const Tessera__Matmul__V1__MatmulRequest *request,
   tess_gemm *gemm = &product->gemm;
   tess_code code = check_dtype(a, "a", params, &product->kernel, status);
   if (code == TESS_OK) code = check_dtype(b, "b", params, &product->kernel, status);
-  if (code == TESS_OK) code = view_of(a, "a", params, &gemm->a, status);
-  if (code == TESS_OK) code = view_of(b, "b", params, &gemm->b, status);
+  worker_matrix_reader reader = {
+      .allocator = params->allocator, .arena = params->arena, .blocks = params->blocks};
+  if (code == TESS_OK) code = read_operand(a, "a", &reader, &gemm->a, status);
+  if (code == TESS_OK) code = read_operand(b, "b", &reader, &gemm->b, status);
   if (code != TESS_OK) return code;
 
   tess_reason reason;
@@ -174,10 +101,12 @@ tess_code worker_product_read(const Tessera__Matmul__V1__MatmulRequest *request,
 
   gemm->alpha = request->scaling != NULL ? request->scaling->alpha : 1.0;
   gemm->beta = request->scaling != NULL ? request->scaling->beta : 0.0;
-  if (gemm->beta != 0.0) code = read_c(request, params, product, status);
+  if (gemm->beta != 0.0) code = read_c(request, &reader, product, status);
   if (code == TESS_OK && request->tile != NULL)
     code = check_tile(request->tile, product->shape, status);
   if (code != TESS_OK) return code;
+  if (reader.missing_count > 0) return worker_matrix_missing(&reader, status);
+  product->held_bytes = reader.held_bytes;
   gemm->c = tess_matrix_packed(NULL, product->shape.m, product->shape.n, gemm->a.dtype);
   product->answer_in_values = a->n_values > 0 && b->n_values > 0;
   return TESS_OK;

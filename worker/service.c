@@ -68,6 +68,9 @@ static tess_code describe(void *ctx, tess_call *call,
       return tess_status_set(tess_call_status(call), TESS_RESOURCE_EXHAUSTED, "out of memory");
     response->notes[response->n_notes++] = worker_text(service->notice);
   }
+  const tess_block_counts blocks = worker_blocks_get_counts(service->blocks);
+  response->block_bytes = blocks.used_bytes;
+  response->block_capacity_bytes = blocks.capacity_bytes;
   return TESS_OK;
 }
 
@@ -79,6 +82,7 @@ static const tessera_matmul_v1_matmul_service_handlers matmul_handlers = {
 tess_code worker_service_register(worker_service *service, tess_server *server,
                                   tess_status *status) {
   tess_code code = tessera_matmul_v1_matmul_service_register(server, &matmul_handlers, service);
+  if (code == TESS_OK) code = worker_block_service_register(service, server);
   if (code != TESS_OK) return tess_status_set(status, code, "the services could not be registered");
   service->health = tess_health_server_new(server, NULL, status);
   if (service->health == NULL) return status->code;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The services of a worker: tessera.matmul.v1.MatmulService (Multiply, MultiplyTiles,
- * Describe), and those that any server may have: health, reflection.
+ * Describe), tessera.matmul.v1.BlockService (block_service.c), and those that any
+ * server may have: health, reflection.
  *
  * A product goes through four doors: its request is checked (product.h), its
  * result gets memory (pool.h), it waits for its turn (gate.h), and it is
@@ -21,6 +22,7 @@
 #include <tessera/server.h>
 
 #include "matmul/kernel.h"
+#include "worker/blocks.h"
 #include "worker/figures.h"
 #include "worker/gate.h"
 #include "worker/measure.h"
@@ -30,6 +32,7 @@ typedef struct worker_service {
   tess_pool *pool; /* borrowed, like the other pointers */
   worker_gate *gate;
   worker_figures *figures;
+  worker_blocks *blocks;
   const tess_kernel *kernel;        /* the only one to use, or NULL: the best for each dtype */
   tess_kernel_choice choice;        /* the fastest, as measured */
   char notice[WORKER_NOTICE_BYTES]; /* for the operator, or "" */
@@ -46,6 +49,8 @@ typedef struct worker_service {
 /* Registers the services and counts their calls; *service outlives the server. */
 tess_code worker_service_register(worker_service *service, tess_server *server,
                                   tess_status *status);
+/* BlockService, registered by the above. ctx is the service. */
+tess_code worker_block_service_register(worker_service *service, tess_server *server);
 /* After tess_server_free. */
 void worker_service_cleanup(worker_service *service);
 

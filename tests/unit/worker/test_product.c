@@ -204,11 +204,121 @@ START_TEST(beta_and_c) {
 }
 END_TEST
 
-START_TEST(block_references) {
-  Tessera__Matmul__V1__BlockRef block = TESSERA__MATMUL__V1__BLOCK_REF__INIT;
+START_TEST(blocks_that_are_not_held_are_told_together) {
+  static uint8_t names[2][TESS_SHA256_BYTES] = {{1}, {2}};
+  Tessera__Matmul__V1__BlockRef of_a = TESSERA__MATMUL__V1__BLOCK_REF__INIT;
+  Tessera__Matmul__V1__BlockRef of_b = TESSERA__MATMUL__V1__BLOCK_REF__INIT;
+  of_a.sha256 = (ProtobufCBinaryData){TESS_SHA256_BYTES, names[0]};
+  of_b.sha256 = (ProtobufCBinaryData){TESS_SHA256_BYTES, names[1]};
+  a.data.len = b.data.len = 0;
+  a.block = &of_a;
+  b.block = &of_b;
+  expect(TESS_NOT_FOUND, "2 blocks"); /* a worker without a store holds none */
+  ck_assert_uint_eq(status.detail_count, 1);
+  ck_assert_str_eq(status.details[0].type_name, "tessera.matmul.v1.MissingBlocks");
+  ck_assert_uint_eq(status.details[0].value_size, 2 * (2 + TESS_SHA256_BYTES));
+  ck_assert_mem_eq(status.details[0].value + 2, names[0], TESS_SHA256_BYTES);
+  ck_assert_mem_eq(status.details[0].value + 4 + TESS_SHA256_BYTES, names[1], TESS_SHA256_BYTES);
+  /* What else is wrong comes first. */
+  b.rows = 5;
+  expect(TESS_INVALID_ARGUMENT, "inner dimensions");
+}
+END_TEST
+
+START_TEST(held_blocks_are_used_where_they_lie) {
+  worker_blocks *blocks = worker_blocks_new(1 << 20);
+  worker_product product;
+  tess_block *block;
+  ck_assert_int_eq(
+      worker_blocks_put(blocks, tess_const_matrix_packed(bytes, 10, 5, TESS_DTYPE_FLOAT32), NULL,
+                        &block, NULL, &status),
+      TESS_OK);
+  Tessera__Matmul__V1__BlockRef ref = TESSERA__MATMUL__V1__BLOCK_REF__INIT;
+  ref.sha256 = (ProtobufCBinaryData){TESS_SHA256_BYTES, block->name};
+  ref.rows = 10;
+  ref.cols = 5;
+  ref.row = 8;
+  ref.col = 2;
   a.data.len = 0;
-  a.block = &block;
-  expect(TESS_UNIMPLEMENTED, "blocks");
+  a.block = &ref;
+  params.blocks = blocks;
+  ck_assert_int_eq(read_product(&product), TESS_OK);
+  ck_assert_ptr_eq(product.gemm.a.data, (uint8_t *)block->data + 4 * (8 * 5 + 2));
+  ck_assert_uint_eq(product.gemm.a.row_stride, 5);
+  ck_assert_uint_eq(product.held_bytes, 24);
+  ref.row = 9; /* sticks out */
+  expect(TESS_INVALID_ARGUMENT, "not inside a block of 10 x 5");
+  ref.row = UINT32_MAX;
+  expect(TESS_INVALID_ARGUMENT, "not inside");
+  ref.row = 0;
+  ref.cols = 6; /* not its size */
+  expect(TESS_INVALID_ARGUMENT, "200 bytes");
+  ref.rows = ref.cols = UINT32_MAX;
+  expect(TESS_INVALID_ARGUMENT, "too large");
+  ref.rows = ref.cols = ref.col = 0; /* the matrix is the block, and is smaller */
+  expect(TESS_INVALID_ARGUMENT, "200 bytes");
+  ref.sha256.len = 31;
+  expect(TESS_INVALID_ARGUMENT, "32 bytes");
+  ref.sha256.len = 32;
+  a.values = numbers;
+  a.n_values = 6;
+  expect(TESS_INVALID_ARGUMENT, "both values and a block");
+  tess_arena_cleanup(&arena); /* releases what the products used */
+  worker_blocks_release(blocks, block);
+  worker_blocks_free(blocks);
+}
+END_TEST
+
+/* printf 24 zeros | sha256sum */
+static uint8_t name_of_zeros[TESS_SHA256_BYTES] = {
+    0x9d, 0x90, 0x8e, 0xcf, 0xb6, 0xb2, 0x56, 0xde, 0xf8, 0xb4, 0x9a, 0x7c, 0x50, 0x4e, 0x6c, 0x88,
+    0x9c, 0x4b, 0x0e, 0x41, 0xfe, 0x6c, 0xe3, 0xe0, 0x18, 0x63, 0xdd, 0x7b, 0x61, 0xa2, 0x0a, 0xa0};
+
+START_TEST(data_with_a_name_is_verified_and_kept) {
+  worker_blocks *blocks = worker_blocks_new(1 << 20);
+  worker_product product;
+  Tessera__Matmul__V1__BlockRef ref = TESSERA__MATMUL__V1__BLOCK_REF__INIT;
+  ref.sha256 = (ProtobufCBinaryData){TESS_SHA256_BYTES, name_of_zeros};
+  a.block = &ref;
+  params.blocks = blocks;
+  memset(bytes, 0, 24);
+  bytes[23] = 1;
+  expect(TESS_INVALID_ARGUMENT, "not what its name says");
+  ck_assert_uint_eq(worker_blocks_get_counts(blocks).used_bytes, 0);
+  bytes[23] = 0;
+  ck_assert_int_eq(read_product(&product), TESS_OK);
+  ck_assert_uint_eq(product.held_bytes, 0);
+  ck_assert_ptr_ne(product.gemm.a.data, bytes);
+  ck_assert_uint_eq(worker_blocks_get_counts(blocks).blocks, 1);
+  a.data.len = 0; /* from now on the name is enough */
+  ck_assert_int_eq(read_product(&product), TESS_OK);
+  ck_assert_uint_eq(product.held_bytes, 24);
+  a.data.len = 20;
+  ck_assert(worker_blocks_drop(blocks, name_of_zeros));
+  expect(TESS_INVALID_ARGUMENT, "20 bytes of data");
+  tess_arena_cleanup(&arena);
+  ck_assert_uint_eq(worker_blocks_get_counts(blocks).used_bytes, 0);
+  worker_blocks_free(blocks);
+}
+END_TEST
+
+START_TEST(what_cannot_be_kept_is_used_once) {
+  worker_blocks *blocks = worker_blocks_new(100);
+  worker_product product;
+  Tessera__Matmul__V1__BlockRef ref = TESSERA__MATMUL__V1__BLOCK_REF__INIT;
+  ref.sha256 = (ProtobufCBinaryData){TESS_SHA256_BYTES, name_of_zeros};
+  a.block = &ref;
+  memset(bytes, 0, 24);
+  for (int i = 0; i < 2; i++) {
+    params.blocks = i == 0 ? blocks : NULL;
+    ck_assert_int_eq(read_product(&product), TESS_OK);
+    ck_assert_ptr_eq(product.gemm.a.data, bytes);
+    bytes[0] = 1;
+    expect(TESS_INVALID_ARGUMENT, "not what its name says");
+    bytes[0] = 0;
+    tess_status_reset(&status);
+  }
+  worker_blocks_free(blocks);
 }
 END_TEST
 
@@ -258,7 +368,10 @@ int main(void) {
   tcase_add_test(cases, a_claim_that_overflows);
   tcase_add_test(cases, shapes_that_do_not_fit);
   tcase_add_test(cases, beta_and_c);
-  tcase_add_test(cases, block_references);
+  tcase_add_test(cases, blocks_that_are_not_held_are_told_together);
+  tcase_add_test(cases, held_blocks_are_used_where_they_lie);
+  tcase_add_test(cases, data_with_a_name_is_verified_and_kept);
+  tcase_add_test(cases, what_cannot_be_kept_is_used_once);
   tcase_add_test(cases, a_tile_says_the_shape_of_the_product);
   tcase_add_test(cases, a_result_that_no_reply_holds);
   tcase_add_test(cases, only_the_chosen_kernel);

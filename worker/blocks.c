@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/blocks.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tessera/pool.h>
+
+/* Copied, then hashed while the cache of the processor still holds it. */
+#define PIECE_BYTES ((size_t)256 << 10)
+/* Least share of the budget whose memory stays mapped for the next block. */
+#define WARM_SHARE 8
+
+struct worker_blocks {
+  pthread_mutex_t mutex;
+  tess_pool *pool;         /* has a lock of its own */
+  tess_block_store *store; /* under the mutex */
+};
+
+/* A block that is in use, in an arena. */
+typedef struct lease {
+  worker_blocks *blocks;
+  tess_block *block;
+} lease;
+
+worker_blocks *worker_blocks_new(uint64_t capacity_bytes) {
+  worker_blocks *blocks = calloc(1, sizeof *blocks);
+  if (blocks == NULL) return NULL;
+  /* Large blocks alone count in the pool; all of them count in the store. */
+  const size_t limit = capacity_bytes < SIZE_MAX ? (size_t)capacity_bytes : SIZE_MAX;
+  blocks->pool = tess_pool_new(limit, limit / WARM_SHARE);
+  if (blocks->pool != NULL)
+    blocks->store = tess_block_store_new(capacity_bytes, tess_pool_allocator(blocks->pool));
+  if (blocks->store == NULL || pthread_mutex_init(&blocks->mutex, NULL) != 0) {
+    tess_block_store_free(blocks->store);
+    tess_pool_free(blocks->pool);
+    free(blocks);
+    return NULL;
+  }
+  return blocks;
+}
+
+void worker_blocks_free(worker_blocks *blocks) {
+  if (blocks == NULL) return;
+  tess_block_store_free(blocks->store);
+  tess_pool_free(blocks->pool);
+  pthread_mutex_destroy(&blocks->mutex);
+  free(blocks);
+}
+
+tess_block *worker_blocks_get(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]) {
+  pthread_mutex_lock(&blocks->mutex);
+  tess_block *block = tess_block_store_get(blocks->store, name);
+  pthread_mutex_unlock(&blocks->mutex);
+  return block;
+}
+
+void worker_blocks_release(worker_blocks *blocks, tess_block *block) {
+  pthread_mutex_lock(&blocks->mutex);
+  tess_block_store_release(blocks->store, block);
+  pthread_mutex_unlock(&blocks->mutex);
+}
+
+/* ---- names ---- */
+
+static tess_code hash_failed(tess_status *status, tess_code code) {
+  return tess_status_set(status, code, "the name of a block could not be computed");
+}
+
+static unsigned first_digits(const uint8_t *name) {
+  return (unsigned)name[0] << 24 | (unsigned)name[1] << 16 | (unsigned)name[2] << 8 | name[3];
+}
+
+static tess_code compare(const uint8_t *name, const uint8_t *expected, tess_status *status) {
+  if (expected == NULL || memcmp(name, expected, TESS_SHA256_BYTES) == 0) return TESS_OK;
+  return tess_status_set(status, TESS_INVALID_ARGUMENT,
+                         "the elements of a block are not what its name says: their SHA-256 "
+                         "begins with 0x%x, the name with 0x%x",
+                         first_digits(name), first_digits(expected));
+}
+
+tess_code worker_blocks_verify(tess_const_matrix elements, const uint8_t *expected,
+                               tess_status *status) {
+  uint8_t name[TESS_SHA256_BYTES];
+  tess_code code = tess_block_name(elements, name);
+  return code == TESS_OK ? compare(name, expected, status) : hash_failed(status, code);
+}
+
+/* Copies bytes and computes their name. */
+static tess_code copy_and_name(uint8_t *to, const uint8_t *from, size_t bytes, uint8_t *name) {
+  tess_sha256 hash;
+  tess_code code = tess_sha256_start(&hash);
+  if (code != TESS_OK) return code;
+  for (size_t at = 0; at < bytes; at += PIECE_BYTES) {
+    size_t piece = bytes - at < PIECE_BYTES ? bytes - at : PIECE_BYTES;
+    memcpy(to + at, from + at, piece);
+    tess_sha256_add(&hash, to + at, piece);
+  }
+  return tess_sha256_finish(&hash, name);
+}
+
+tess_code worker_blocks_put(worker_blocks *blocks, tess_const_matrix elements,
+                            const uint8_t *expected, tess_block **block, bool *known,
+                            tess_status *status) {
+  uint8_t name[TESS_SHA256_BYTES];
+  tess_reason reason;
+  tess_block *room;
+  *block = NULL;
+  pthread_mutex_lock(&blocks->mutex);
+  tess_code code = tess_block_store_reserve(blocks->store, elements.rows, elements.cols,
+                                            elements.dtype, &room, &reason);
+  pthread_mutex_unlock(&blocks->mutex);
+  if (code != TESS_OK) return tess_status_set(status, code, "%s", reason.text);
+
+  code = copy_and_name(room->data, elements.data, room->bytes, name);
+  if (code != TESS_OK) hash_failed(status, code);
+  if (code == TESS_OK) code = compare(name, expected, status);
+  pthread_mutex_lock(&blocks->mutex);
+  if (code == TESS_OK) {
+    *block = tess_block_store_keep(blocks->store, room, name);
+    if (known != NULL) *known = *block != room;
+  } else {
+    tess_block_store_release(blocks->store, room);
+  }
+  pthread_mutex_unlock(&blocks->mutex);
+  return code;
+}
+
+/* ---- leases ---- */
+
+static void end_lease(void *arg) {
+  lease *l = arg;
+  worker_blocks_release(l->blocks, l->block);
+}
+
+tess_code worker_blocks_release_with(worker_blocks *blocks, tess_block *block, tess_arena *arena) {
+  lease *l = tess_arena_alloc(arena, sizeof *l);
+  if (l == NULL) {
+    worker_blocks_release(blocks, block);
+    return TESS_RESOURCE_EXHAUSTED;
+  }
+  *l = (lease){blocks, block};
+  return tess_arena_defer(arena, end_lease, l);
+}
+
+bool worker_blocks_drop(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]) {
+  pthread_mutex_lock(&blocks->mutex);
+  bool dropped = tess_block_store_drop(blocks->store, name);
+  pthread_mutex_unlock(&blocks->mutex);
+  return dropped;
+}
+
+/* ---- what there is ---- */
+
+static tess_block without_data(const tess_block *block) {
+  tess_block copy = {
+      .rows = block->rows, .cols = block->cols, .dtype = block->dtype, .bytes = block->bytes};
+  memcpy(copy.name, block->name, sizeof copy.name);
+  return copy;
+}
+
+size_t worker_blocks_list(worker_blocks *blocks, tess_block *list, size_t room) {
+  size_t count = 0;
+  pthread_mutex_lock(&blocks->mutex);
+  for (const tess_block *block = tess_block_store_first(blocks->store);
+       block != NULL && count < room; block = tess_block_store_next(block))
+    list[count++] = without_data(block);
+  pthread_mutex_unlock(&blocks->mutex);
+  return count;
+}
+
+bool worker_blocks_look_up(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES],
+                           tess_block *found) {
+  pthread_mutex_lock(&blocks->mutex);
+  const tess_block *block = tess_block_store_peek(blocks->store, name);
+  if (block != NULL) *found = without_data(block);
+  pthread_mutex_unlock(&blocks->mutex);
+  return block != NULL;
+}
+
+tess_block_counts worker_blocks_get_counts(worker_blocks *blocks) {
+  pthread_mutex_lock(&blocks->mutex);
+  tess_block_counts counts = tess_block_store_counts(blocks->store);
+  pthread_mutex_unlock(&blocks->mutex);
+  return counts;
+}

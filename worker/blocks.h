@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The worker's blocks: matmul/block_store.h behind a lock, with memory of its own.
+ * What others send is copied and its name computed without the lock, and kept only
+ * if it is what it was called.
+ *
+ * Sizes are bytes. Threads: safe from any.
+ */
+#ifndef TESSERA_WORKER_BLOCKS_H
+#define TESSERA_WORKER_BLOCKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tessera/memory.h>
+#include <tessera/status.h>
+
+#include "matmul/block_store.h"
+
+typedef struct worker_blocks worker_blocks;
+
+/* A capacity of 0 keeps none. NULL: out of memory. */
+worker_blocks *worker_blocks_new(uint64_t capacity_bytes);
+/* Nothing may be pinned. NULL is fine. */
+void worker_blocks_free(worker_blocks *blocks);
+
+/* Finds and pins; NULL: not held. */
+tess_block *worker_blocks_get(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]);
+/* Keeps a copy of packed elements, pinned, and says its name. `expected` NULL: any
+ * name. *known (may be NULL): it was held already.
+ * TESS_INVALID_ARGUMENT: the name is not `expected`. TESS_RESOURCE_EXHAUSTED: it
+ * cannot be kept, *block is NULL. */
+tess_code worker_blocks_put(worker_blocks *blocks, tess_const_matrix elements,
+                            const uint8_t *expected, tess_block **block, bool *known,
+                            tess_status *status);
+/* Is this the elements' name? TESS_OK, or TESS_INVALID_ARGUMENT. */
+tess_code worker_blocks_verify(tess_const_matrix elements, const uint8_t *expected,
+                               tess_status *status);
+void worker_blocks_release(worker_blocks *blocks, tess_block *block);
+/* Releases the block when the arena ends. After an error it is released. */
+tess_code worker_blocks_release_with(worker_blocks *blocks, tess_block *block, tess_arena *arena);
+bool worker_blocks_drop(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]);
+
+/* Copies what is known of held blocks, last used first, without their data, at most
+ * `room` of them. Returns how many. */
+size_t worker_blocks_list(worker_blocks *blocks, tess_block *list, size_t room);
+/* The same of one block; false: not held. */
+bool worker_blocks_look_up(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES],
+                           tess_block *found);
+tess_block_counts worker_blocks_get_counts(worker_blocks *blocks);
+
+#endif
