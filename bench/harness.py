@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import selectors
 import statistics
 import subprocess
 import sys
@@ -17,6 +18,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = pathlib.Path(os.environ.get("TESSERA_BENCH_BIN", ROOT / "build/bench/bin"))
 OUT = ROOT / "build/bench/results"
+# Fewer rounds: run.py --quick.
+QUICK = False
+# Of this run, in order.
+REPORTS = []
 
 
 def environment():
@@ -25,6 +30,13 @@ def environment():
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         env.pop(name, None)
     return env
+
+
+def read_line(process, timeout):
+    """The next line of its standard output; "" at the end, and where none comes in time."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        return process.stdout.readline() if selector.select(timeout) else ""
 
 
 class Server:
@@ -36,7 +48,7 @@ class Server:
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True, env=self.env)
-        line = self.process.stdout.readline()
+        line = read_line(self.process, 60)
         match = re.search(r"http://\S+", line)
         if not match:
             self.__exit__()
@@ -73,17 +85,25 @@ def output(*command, timeout=300, env=None):
     return done.stdout
 
 
-def rounds(contestants, count):
-    """Runs {name: function} in turn, `count` times; {name: [results]}."""
+def rounds(contestants, count, budget_s=None):
+    """Runs {name: function} in turn, `count` times; {name: [results]}.
+
+    Past budget_s no further round begins, once there are two.
+    """
     results = {name: [] for name in contestants}
+    start = time.monotonic()
     for index in range(count):
+        if budget_s is not None and index >= 2 and time.monotonic() - start > budget_s:
+            break
         names = list(contestants)
         if index % 2:
             names.reverse()
         for name in names:
             results[name].append(contestants[name]())
-            print(f"\r  round {index + 1}/{count} {name:<24}", end="", file=sys.stderr, flush=True)
-    print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
+            if sys.stderr.isatty():
+                print(f"\r  round {index + 1}/{count} {name:<24}", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
     return results
 
 
@@ -107,6 +127,8 @@ class Report:
 
     def __init__(self, name, title):
         self.name, self.title, self.rows, self.claims = name, title, [], []
+        self.missing = []
+        REPORTS.append(self)
         print(f"\n## {title}", flush=True)
 
     def row(self, what, value, unit, spread=None):
@@ -122,10 +144,32 @@ class Report:
         self.claims.append({"what": what, "ratio": ratio, "reach": reach, "at_most": at_most, "met": met})
         print(f"  -> {what}: {ratio:.3f}x (wanted {sign} {reach}x) {'met' if met else 'NOT MET'}", flush=True)
 
+    def absent(self, what, why):
+        """Something that this machine cannot measure: said, never guessed."""
+        self.missing.append({"what": what, "why": why})
+        print(f"  -> {what}: not measured here: {why}", flush=True)
+
     def save(self):
         OUT.mkdir(parents=True, exist_ok=True)
         path = OUT / f"{self.name}.json"
         beside = path.with_suffix(".tmp")
         beside.write_text(json.dumps({"title": self.title, "machine": machine(), "rows": self.rows,
-                                      "claims": self.claims}, indent=1) + "\n")
+                                      "claims": self.claims, "missing": self.missing}, indent=1) + "\n")
         beside.replace(path)
+
+
+def markdown(failed=()):
+    """All ratios of this run as one table; `failed`: (benchmark, why) of those that ended early."""
+    stamp = machine()
+    lines = [f"\n{stamp['cores']} cores of {stamp['cpu']}, Linux {stamp['kernel']}, {stamp['date']}, "
+             f"commit {stamp['commit']}{', quick' if QUICK else ''}.\n",
+             "| benchmark | what | ratio | wanted | |", "|---|---|---|---|---|"]
+    for report in REPORTS:
+        for claim in report.claims:
+            sign = "≤" if claim["at_most"] else "≥"
+            lines.append(f"| `{report.name}` | {claim['what']} | {claim['ratio']:.3f}× | {sign} {claim['reach']}× | "
+                         f"{'met' if claim['met'] else '**not met**'} |")
+        for row in report.missing:
+            lines.append(f"| `{report.name}` | {row['what']} | | | not measured here: {row['why']} |")
+    lines += [f"| `{name}` | | | | failed: {why.splitlines()[-1] if why else 'see above'} |" for name, why in failed]
+    return "\n".join(lines) + "\n"

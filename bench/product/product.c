@@ -2,11 +2,18 @@
  *
  * One way to compute C = A B for square float32 matrices, operands in memory to
  * result in memory, for bench/product/bench_product.py. Reads lines; for each it
- * computes one product, checks some of it, and prints the milliseconds.
+ * computes one product, checks some of it, and prints
  *
- *   bench-product N blas THREADS      OpenBLAS in this process
- *   bench-product N workers URL...    the controller in this process, tiles on workers
- *   bench-product N server URL        a tessera-server
+ *   MILLISECONDS BYTES_SENT BYTES_RECEIVED      bytes of elements; here: 0 0
+ *
+ * A line says which operands: "cold", new ones, which nobody has seen; "one", a new
+ * A and the B of before; "warm", those of before. Making them is not timed.
+ *
+ *   bench-product N blas THREADS            OpenBLAS in this process
+ *   bench-product N workers CHECK URL...    the controller in this process, tiles on workers
+ *   bench-product N server CHECK URL        a tessera-server
+ *
+ * CHECK: never, always, adaptive, or - for what is configured.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -26,6 +33,9 @@ enum { MAX_WORKERS = 16, TILES_IN_FLIGHT = 2 };
 typedef struct bench {
   uint32_t n;
   float *a, *b, *c;
+  uint32_t random;
+  tess_check check;
+  uint64_t sent, received;
   tess_transport *transport;
   /* workers */
   tess_controller *controller;
@@ -88,6 +98,8 @@ static void on_done(void *ctx, tess_job *job, const tess_job_report *report) {
   (void)job;
   x->done = true;
   x->code = report->code;
+  x->sent = report->bytes_sent;
+  x->received = report->bytes_received;
   snprintf(x->message, sizeof x->message, "%s", report->message);
   if (report->code == TESS_OK && report->local_tiles > 0) {
     x->code = TESS_UNAVAILABLE;
@@ -117,12 +129,27 @@ static tess_code start_workers(bench *x, int count, char **urls, tess_status *st
   return x->controller != NULL ? TESS_OK : status->code;
 }
 
+/* With the mutex held: until somebody wakes us, or so long; < 0: no limit. */
+static void sleep_for(bench *x, double ms) {
+  struct timespec until;
+  if (ms < 0.0) {
+    pthread_cond_wait(&x->changed, &x->mutex);
+    return;
+  }
+  clock_gettime(CLOCK_REALTIME, &until);
+  double seconds = ms / 1e3 + (double)until.tv_nsec / 1e9;
+  until.tv_sec += (time_t)seconds;
+  until.tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9);
+  pthread_cond_timedwait(&x->changed, &x->mutex, &until);
+}
+
 static tess_code run_workers(bench *x) {
   uint32_t n = x->n;
   tess_job_params params = {.gemm = {.a = tess_const_matrix_packed(x->a, n, n, TESS_DTYPE_FLOAT32),
                                      .b = tess_const_matrix_packed(x->b, n, n, TESS_DTYPE_FLOAT32),
                                      .c = tess_matrix_packed(x->c, n, n, TESS_DTYPE_FLOAT32),
                                      .alpha = 1.0},
+                            .check = x->check,
                             .done = on_done,
                             .ctx = x};
   tess_job *job;
@@ -133,7 +160,7 @@ static tess_code run_workers(bench *x) {
     double wait = tess_controller_step(x->controller);
     pthread_mutex_lock(&x->mutex);
     if (!x->done && wait != 0.0 && !x->woken) {
-      pthread_cond_wait(&x->changed, &x->mutex);
+      sleep_for(x, wait);
     }
     x->woken = false;
     pthread_mutex_unlock(&x->mutex);
@@ -156,6 +183,7 @@ static tess_code run_server(bench *x) {
   b.data = (ProtobufCBinaryData){bytes, (uint8_t *)x->b};
   request.a = &a;
   request.b = &b;
+  request.check = (Tessera__Matmul__V1__Check)x->check;
   tess_arena_init(&arena, NULL, 0);
   const tess_call_options options = {.arena = &arena};
   tess_code code =
@@ -165,6 +193,8 @@ static tess_code run_server(bench *x) {
   }
   if (code == TESS_OK) {
     memcpy(x->c, result.c->data.data, bytes);
+    x->sent = result.stats != NULL ? result.stats->bytes_sent : 0;
+    x->received = result.stats != NULL ? result.stats->bytes_received : 0;
   }
   snprintf(x->message, sizeof x->message, "%s", status.message != NULL ? status.message : "");
   tess_arena_cleanup(&arena);
@@ -174,15 +204,29 @@ static tess_code run_server(bench *x) {
 
 /* ---- all ---- */
 
-/* Small integers: every sum is exact in float32. */
-static void fill(bench *x) {
+/* Small integers: every sum is exact in float32. The numbers do not repeat, so no
+ * part of a new matrix is one that somebody holds. */
+static void fill(bench *x, float *matrix) {
+  uint32_t state = x->random;
   for (size_t i = 0; i < elements(x); i++) {
-    x->a[i] = (float)(i * 7 % 11) - 5.0F;
-    x->b[i] = (float)(i * 13 % 9) - 4.0F;
+    state = state * 1664525U + 1013904223U;
+    matrix[i] = (float)(((state >> 24) * 11U) >> 8) - 5.0F;
   }
+  x->random = state * 2654435761U + 12345U;
 }
 
-static bool check(const bench *x) {
+static bool new_operands(bench *x, const char *word) {
+  if (strcmp(word, "warm\n") == 0) {
+    return true;
+  }
+  fill(x, x->a);
+  if (strcmp(word, "cold\n") == 0) {
+    fill(x, x->b);
+  }
+  return strcmp(word, "cold\n") == 0 || strcmp(word, "one\n") == 0;
+}
+
+static bool is_right(const bench *x) {
   for (uint32_t at = 0; at < 64; at++) {
     uint32_t row = at * 2654435761U % x->n, col = at * 40503U % x->n;
     float sum = 0;
@@ -201,14 +245,61 @@ static int fail(const char *what) {
   return 1;
 }
 
+static bool parse_check(const char *word, tess_check *check) {
+  static const struct {
+    const char *word;
+    tess_check check;
+  } words[] = {{"-", TESS_CHECK_UNSPECIFIED},
+               {"never", TESS_CHECK_NEVER},
+               {"always", TESS_CHECK_ALWAYS},
+               {"adaptive", TESS_CHECK_ADAPTIVE}};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    if (strcmp(word, words[i].word) == 0) {
+      *check = words[i].check;
+      return true;
+    }
+  }
+  return false;
+}
+
+static int usage(void) {
+  fprintf(stderr,
+          "usage: bench-product N blas THREADS | workers CHECK URL... | server CHECK URL\n");
+  return 2;
+}
+
+static int serve(bench *x, tess_code (*run)(bench *)) {
+  char line[16];
+  while (fgets(line, sizeof line, stdin) != NULL) {
+    if (!new_operands(x, line)) {
+      return fail("a line that is none of cold, one, warm");
+    }
+    double start = now_ms(NULL);
+    tess_code code = run(x);
+    double elapsed = now_ms(NULL) - start;
+    if (code != TESS_OK) {
+      return fail(x->message);
+    }
+    if (!is_right(x)) {
+      return fail("the product is wrong");
+    }
+    memset(x->c, 0, elements(x) * sizeof(float));
+    printf("%.3f %llu %llu\n", elapsed, (unsigned long long)x->sent,
+           (unsigned long long)x->received);
+    fflush(stdout);
+  }
+  return 0;
+}
+
 int main(int argc, char **argv) {
-  bench x = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+  bench x = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+             .changed = PTHREAD_COND_INITIALIZER,
+             .random = (uint32_t)time(NULL)};
   tess_status status = TESS_STATUS_INIT;
   tess_code (*run)(bench *) = NULL;
-  char line[16];
-  if (argc < 4 || argc - 3 > MAX_WORKERS) {
-    fprintf(stderr, "usage: bench-product N blas THREADS | workers URL... | server URL\n");
-    return 2;
+  const bool blas = argc == 4 && strcmp(argv[2], "blas") == 0;
+  if (!blas && (argc < 5 || argc - 4 > MAX_WORKERS || !parse_check(argv[3], &x.check))) {
+    return usage();
   }
   x.n = (uint32_t)strtoul(argv[1], NULL, 10);
   x.a = malloc(elements(&x) * sizeof(float));
@@ -217,42 +308,30 @@ int main(int argc, char **argv) {
   if (x.a == NULL || x.b == NULL || x.c == NULL) {
     return fail("out of memory");
   }
-  fill(&x);
-  if (strcmp(argv[2], "blas") == 0) {
+  if (blas) {
     openblas_set_num_threads(atoi(argv[3]));
     run = run_blas;
   } else {
     x.transport = tess_transport_curl_new(NULL, &status);
     if (x.transport != NULL && strcmp(argv[2], "workers") == 0) {
-      run = start_workers(&x, argc - 3, argv + 3, &status) == TESS_OK ? run_workers : NULL;
-    } else if (x.transport != NULL) {
+      run = start_workers(&x, argc - 4, argv + 4, &status) == TESS_OK ? run_workers : NULL;
+    } else if (x.transport != NULL && strcmp(argv[2], "server") == 0) {
       const tess_client_options options = {
-          .transport = x.transport, .base_url = argv[3], .max_response_bytes = (size_t)1 << 31};
+          .transport = x.transport, .base_url = argv[4], .max_response_bytes = (size_t)1 << 31};
       x.client = tess_client_new(&options, &status);
       run = x.client != NULL ? run_server : NULL;
     }
   }
-  if (run == NULL) {
-    return fail(status.message != NULL ? status.message : "cannot start");
-  }
-  while (fgets(line, sizeof line, stdin) != NULL) {
-    double start = now_ms(NULL);
-    tess_code code = run(&x);
-    double elapsed = now_ms(NULL) - start;
-    if (code != TESS_OK) {
-      return fail(x.message);
-    }
-    if (!check(&x)) {
-      return fail("the product is wrong");
-    }
-    memset(x.c, 0, elements(&x) * sizeof(float));
-    printf("%.3f\n", elapsed);
-    fflush(stdout);
-  }
+  int result =
+      run != NULL ? serve(&x, run) : fail(status.message != NULL ? status.message : "cannot start");
   tess_controller_free(x.controller);
   tess_client_free(x.client);
   if (x.transport != NULL) {
     x.transport->ops->free(x.transport);
   }
-  return 0;
+  tess_status_cleanup(&status);
+  free(x.a);
+  free(x.b);
+  free(x.c);
+  return result;
 }
