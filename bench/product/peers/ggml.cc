@@ -30,7 +30,8 @@ void wait_for(const std::string &endpoint) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   inet_pton(AF_INET, endpoint.substr(0, endpoint.find(':')).c_str(), &address.sin_addr);
-  address.sin_port = htons(static_cast<uint16_t>(std::stoi(endpoint.substr(endpoint.find(':') + 1))));
+  address.sin_port =
+      htons(static_cast<uint16_t>(std::stoi(endpoint.substr(endpoint.find(':') + 1))));
   for (int i = 0; i < 1000; i++) {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     bool up = connect(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) == 0;

@@ -40,7 +40,7 @@ for name in "${names[@]}"; do
 done
 mkdir -p "$dir"/{src,prefix,log,status,bin}
 
-# Prints the last lines of a log and fails with a reason, for status/NAME.
+# fail REASON: for status/NAME.
 fail() {
   echo "$1" >"$dir/reason"
   return 1
@@ -58,7 +58,7 @@ packages() {
     fail "these packages could not be installed: ${missing[*]}"
 }
 
-# source NAME URL COMMIT: src/NAME at that commit, which is the pin.
+# checkout NAME URL COMMIT: src/NAME at that commit, which is the pin.
 checkout() {
   local to=$dir/src/$1
   [[ -d $to/.git ]] || git init -q "$to" || return 1

@@ -49,7 +49,8 @@ int main(int argc, char **argv) {
   int map[1] = {0};
   Cblacs_gridmap(&root, map, 1, 1, 1);
 
-  std::unique_ptr<peer::Product> x(rank == 0 ? new peer::Product(static_cast<std::size_t>(n)) : nullptr);
+  std::unique_ptr<peer::Product> x(rank == 0 ? new peer::Product(static_cast<std::size_t>(n))
+                                             : nullptr);
   const int local_rows = numroc_(&n, &block, &row, &zero, &rows);
   const int local_cols = numroc_(&n, &block, &col, &zero, &cols);
   const int stride = local_rows > 1 ? local_rows : 1;
