@@ -126,7 +126,7 @@ def link_cold(report, way, n=4096):
 def link_one(report, way, n=8192):
     with worker(inside=way.far, host=way.host) as one, worker(inside=way.far, host=way.host) as two, \
             native(n, one, two, inside=way.near) as ours, blas(n, 1) as here:
-        ours.warmed(count=1)
+        ours.warmed("one", 1)
         here.run("warm")
         medians = show(report, rounds({"OpenBLAS here, 1 thread, 8192²": lambda: here.run("warm"),
                                        "8192² with one operand on the workers": lambda: ours.run("one")},

@@ -13,6 +13,7 @@ tells how long the link takes for so many bytes both ways at once:
     link.py sink HOST
     link.py source HOST:PORT       reads lines "SENT RECEIVED"; prints milliseconds
 """
+import os
 import re
 import socket
 import struct
@@ -75,7 +76,8 @@ class Link:
 
     @staticmethod
     def _run(command):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        env = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}  # where ip and tc are
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=env)
         if done.returncode != 0:
             raise OSError(f"no limited link: {' '.join(command[6:])}: {done.stderr.strip()}")
 
