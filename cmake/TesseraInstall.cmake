@@ -9,7 +9,7 @@
 include(CMakePackageConfigHelpers)
 find_package(OpenSSL QUIET)  # as cmake/FindCivetweb.cmake does, in another scope
 
-set(TESSERA_PACKAGE_LIBRARIES rpc protobuf-c nanopb json services zlib brotli zstd snappy pool civetweb curl)
+set(TESSERA_PACKAGE_LIBRARIES rpc protobuf-c nanopb json services zlib brotli zstd snappy pool policy civetweb curl)
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/tessera")
 
 foreach(name IN LISTS TESSERA_PACKAGE_LIBRARIES)
@@ -89,4 +89,5 @@ tess_pkg_config(zstd "Tessera's zstd compression" REQUIRES tessera-rpc libzstd)
 tess_pkg_config(snappy "Tessera's snappy compression" REQUIRES tessera-rpc LIBS -lsnappy)
 tess_pkg_config(pool "Tessera's warm allocator" REQUIRES tessera-rpc LIBS -pthread)
 tess_pkg_config(civetweb "Tessera's HTTP server" REQUIRES ${civetweb_requires} LIBS -pthread -ldl)
+tess_pkg_config(policy "Tessera's client policy: endpoints, retries, hedging" REQUIRES tessera-rpc LIBS -pthread)
 tess_pkg_config(curl "Tessera's HTTP client transport" REQUIRES tessera-rpc libcurl LIBS -pthread)

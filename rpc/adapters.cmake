@@ -1,6 +1,7 @@
 # What touches the network. Each third-party header is included by one file.
 #   tessera-civetweb  HTTP server on civetweb, which is compiled in
 #   tessera-curl      HTTP client transport on libcurl
+#   tessera-policy    several endpoints, retries, hedging, in front of a transport
 
 find_package(Civetweb REQUIRED)
 add_library(tessera-civetweb-unity OBJECT civetweb_unity.c)
@@ -25,6 +26,12 @@ target_link_libraries(tessera-civetweb PUBLIC tessera-rpc Threads::Threads
 if(OPENSSL_FOUND)
   target_link_libraries(tessera-civetweb PUBLIC OpenSSL::SSL OpenSSL::Crypto)
 endif()
+
+# A filter in front of any transport; the decisions are pure, the rest is threads.
+add_library(tessera-policy STATIC endpoints.c lookup.c response_peek.c retry.c transport_policy.c)
+target_include_directories(tessera-policy PRIVATE "${PROJECT_SOURCE_DIR}")
+target_link_libraries(tessera-policy PUBLIC tessera-rpc Threads::Threads
+  PRIVATE $<BUILD_INTERFACE:tessera_warnings>)
 
 find_package(CURL REQUIRED)
 add_library(tessera-curl STATIC transport_curl.c transport_driver.c http_reply_head.c tls_options.c)

@@ -161,6 +161,7 @@ tess_code tess__client_begin(tess__client_base *base, tess_client *client,
   base->outgoing.url = url;
   base->outgoing.headers = &base->headers;
   base->outgoing.deadline_ms = base->deadline_ms;
+  base->outgoing.idempotent = method->idempotency != TESS_IDEMPOTENCY_UNKNOWN;
 
   if (timeout_ms > 0) {
     char text[TESS__DECIMAL_BYTES + 1];

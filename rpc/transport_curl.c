@@ -62,6 +62,9 @@ typedef struct request {
   size_t line_capacity;
   char *small_body;
   size_t small_body_capacity;
+  char *connect_to; /* "::address:port" */
+  size_t connect_to_capacity;
+  struct curl_slist connect_to_line;
 } request;
 
 typedef struct curl_transport {
@@ -88,6 +91,7 @@ static void request_free(request *r) {
   free(r->text);
   free(r->lines);
   free(r->small_body);
+  free(r->connect_to);
   free(r);
 }
 
@@ -336,6 +340,17 @@ static bool take_small_body(request *r, const char **body) {
   return true;
 }
 
+/* For any host and port of the URL: there. */
+static bool put_connect_to(request *r) {
+  const char *to = r->outgoing->connect_to;
+  size_t size = strlen(to);
+  if (!reserve(&r->connect_to, &r->connect_to_capacity, size + 3)) return false;
+  memcpy(r->connect_to, "::", 2);
+  memcpy(r->connect_to + 2, to, size + 1);
+  r->connect_to_line = (struct curl_slist){.data = r->connect_to};
+  return true;
+}
+
 static CURLcode set_up(curl_transport *t, request *r) {
   tess_http_outgoing *o = r->outgoing;
   CURL *e = r->easy;
@@ -352,7 +367,9 @@ static CURLcode set_up(curl_transport *t, request *r) {
   if (t->options.buffer_bytes > 0) in = (long)t->options.buffer_bytes;
   CURLcode rc = CURLE_OK;
 #define SET(option, value) rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, option, value)
+  if (o->connect_to != NULL && !put_connect_to(r)) return CURLE_OUT_OF_MEMORY;
   SET(CURLOPT_URL, o->url);
+  SET(CURLOPT_CONNECT_TO, o->connect_to != NULL ? &r->connect_to_line : (struct curl_slist *)NULL);
   SET(CURLOPT_HTTPHEADER, r->lines);
   SET(CURLOPT_CUSTOMREQUEST, (char *)NULL);
   if (bodyless) {

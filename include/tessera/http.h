@@ -156,6 +156,12 @@ struct tess_http_outgoing {
   const tess_slice *body;
   size_t body_count;
   int64_t deadline_ms; /* on the transport's clock; TESS_NEVER_MS: none */
+  /* The method is declared IDEMPOTENT or NO_SIDE_EFFECTS: it may be sent again. */
+  bool idempotent;
+  /* "address:port" to connect to in the place of the URL's host, which still is the
+   * name that the server and its certificate are asked for. NULL: look it up. A
+   * transport that cannot may ignore it. */
+  const char *connect_to;
   /* The thread that calls start() calls wait() right after it, until on_end: a
    * transport may leave the work to that thread. */
   bool caller_waits;

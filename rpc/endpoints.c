@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/endpoints.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool tess__endpoints_init(tess__endpoints *set, tess_balance balance,
+                          const tess_outlier_options *outlier) {
+  *set = (tess__endpoints){.balance = balance, .outlier = *outlier};
+  tess_outlier_options *o = &set->outlier;
+  if (o->base_ejection_ms == 0) o->base_ejection_ms = 30000;
+  if (o->max_ejection_ms == 0) o->max_ejection_ms = 300000;
+  if (o->max_ejected_percent == 0) o->max_ejected_percent = 10;
+  return o->base_ejection_ms > 0 && o->max_ejection_ms >= o->base_ejection_ms &&
+         o->max_ejected_percent <= 100 && (unsigned)balance <= TESS_BALANCE_LEAST_LOADED;
+}
+
+static void endpoint_free(tess__endpoint *endpoint) {
+  free(endpoint->url);
+  free(endpoint->connect_to);
+  free(endpoint);
+}
+
+void tess__endpoints_cleanup(tess__endpoints *set) {
+  for (size_t i = 0; i < set->count; i++)
+    endpoint_free(set->items[i]);
+  free(set->items);
+  *set = (tess__endpoints){0};
+}
+
+tess_code tess__endpoints_add(tess__endpoints *set, size_t source, const char *url,
+                              const char *connect_to) {
+  if (set->count == TESS_POLICY_MAX_ENDPOINTS) return TESS_RESOURCE_EXHAUSTED;
+  if (set->items == NULL) {
+    set->items = calloc(TESS_POLICY_MAX_ENDPOINTS, sizeof(tess__endpoint *));
+    if (set->items == NULL) return TESS_RESOURCE_EXHAUSTED;
+  }
+  tess__endpoint *endpoint = calloc(1, sizeof *endpoint);
+  if (endpoint == NULL) return TESS_RESOURCE_EXHAUSTED;
+  endpoint->source = source;
+  endpoint->url = strdup(url);
+  if (connect_to != NULL) endpoint->connect_to = strdup(connect_to);
+  if (endpoint->url == NULL || (connect_to != NULL && endpoint->connect_to == NULL)) {
+    endpoint_free(endpoint);
+    return TESS_RESOURCE_EXHAUSTED;
+  }
+  set->items[set->count++] = endpoint;
+  return TESS_OK;
+}
+
+static void remove_at(tess__endpoints *set, size_t index) {
+  tess__endpoint *endpoint = set->items[index];
+  memmove(&set->items[index], &set->items[index + 1],
+          (set->count - index - 1) * sizeof set->items[0]);
+  set->count--;
+  if (set->next > index) set->next--;
+  endpoint->gone = true;
+  if (endpoint->in_flight == 0) endpoint_free(endpoint);
+}
+
+static bool is_in(const char *text, const char *const *list, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (text != NULL && strcmp(text, list[i]) == 0) return true;
+  return false;
+}
+
+static bool has(const tess__endpoints *set, size_t source, const char *connect_to) {
+  for (size_t i = 0; i < set->count; i++) {
+    const tess__endpoint *e = set->items[i];
+    if (e->source == source && e->connect_to != NULL && strcmp(e->connect_to, connect_to) == 0)
+      return true;
+  }
+  return false;
+}
+
+tess_code tess__endpoints_replace(tess__endpoints *set, size_t source, const char *url,
+                                  const char *const *connect_to, size_t count) {
+  if (count == 0) return TESS_OK;
+  tess_code code = TESS_OK;
+  size_t kept = 0;
+  for (size_t i = 0; i < count; i++) {
+    tess_code added = has(set, source, connect_to[i])
+                          ? TESS_OK
+                          : tess__endpoints_add(set, source, url, connect_to[i]);
+    if (added == TESS_OK)
+      kept++;
+    else
+      code = added;
+  }
+  if (kept == 0) return code;
+  for (size_t i = set->count; i-- > 0;) {
+    const tess__endpoint *e = set->items[i];
+    if (e->source == source && !is_in(e->connect_to, connect_to, count)) remove_at(set, i);
+  }
+  return code;
+}
+
+/* ---- choosing ---- */
+
+static bool is_ejected(const tess__endpoint *endpoint, int64_t now_ms) {
+  return endpoint->ejected_until_ms > now_ms;
+}
+
+static bool was_tried(const tess__endpoint *endpoint, tess__endpoint *const *tried, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (tried[i] == endpoint) return true;
+  return false;
+}
+
+/* 2: not ejected and not tried; 1: not ejected; 0: where nothing else is left. */
+static int rank(const tess__endpoint *endpoint, tess__endpoint *const *tried, size_t count,
+                int64_t now_ms) {
+  if (is_ejected(endpoint, now_ms)) return 0;
+  return was_tried(endpoint, tried, count) ? 1 : 2;
+}
+
+tess__endpoint *tess__endpoints_pick(tess__endpoints *set, tess__endpoint *const *tried,
+                                     size_t tried_count, int64_t now_ms) {
+  size_t best = SIZE_MAX;
+  int best_rank = -1;
+  for (size_t i = 0; i < set->count; i++) {
+    size_t at = (set->next + i) % set->count;
+    const tess__endpoint *e = set->items[at];
+    int r = rank(e, tried, tried_count, now_ms);
+    bool better = r > best_rank;
+    if (r == best_rank && set->balance == TESS_BALANCE_LEAST_LOADED)
+      better = e->in_flight < set->items[best]->in_flight;
+    if (!better) continue;
+    best = at;
+    best_rank = r;
+  }
+  if (best == SIZE_MAX) return NULL;
+  set->next = set->balance == TESS_BALANCE_PICK_FIRST ? best : (best + 1) % set->count;
+  set->items[best]->in_flight++;
+  return set->items[best];
+}
+
+/* ---- what came of it ---- */
+
+size_t tess__endpoints_ejected(const tess__endpoints *set, int64_t now_ms) {
+  size_t ejected = 0;
+  for (size_t i = 0; i < set->count; i++)
+    ejected += is_ejected(set->items[i], now_ms);
+  return ejected;
+}
+
+static void eject(tess__endpoints *set, tess__endpoint *endpoint, int64_t now_ms) {
+  size_t ejected = tess__endpoints_ejected(set, now_ms);
+  bool room = ejected == 0 || (ejected + 1) * 100 <= set->outlier.max_ejected_percent * set->count;
+  if (!room || ejected + 1 >= set->count || is_ejected(endpoint, now_ms)) return;
+  endpoint->ejections++;
+  int64_t ms = set->outlier.base_ejection_ms;
+  if (endpoint->ejections > set->outlier.max_ejection_ms / ms)
+    ms = set->outlier.max_ejection_ms;
+  else
+    ms *= endpoint->ejections;
+  endpoint->ejected_until_ms = now_ms + ms;
+  endpoint->failures_in_row = 0;
+  set->ejections++;
+}
+
+/* The next one for pick-first. */
+static void move_on(tess__endpoints *set, const tess__endpoint *endpoint) {
+  if (set->balance == TESS_BALANCE_PICK_FIRST && set->count > 0 &&
+      set->items[set->next % set->count] == endpoint)
+    set->next = (set->next + 1) % set->count;
+}
+
+void tess__endpoints_report(tess__endpoints *set, tess__endpoint *endpoint,
+                            tess__endpoint_outcome outcome, int64_t now_ms) {
+  endpoint->in_flight--;
+  if (endpoint->gone) {
+    if (endpoint->in_flight == 0) endpoint_free(endpoint);
+    return;
+  }
+  switch (outcome) {
+    case TESS__ENDPOINT_GOOD: {
+      endpoint->failures_in_row = 0;
+      int64_t well_ms = now_ms - endpoint->ejected_until_ms;
+      if (endpoint->ejections > 0 && well_ms >= set->outlier.base_ejection_ms) {
+        endpoint->ejections--;
+        endpoint->ejected_until_ms = now_ms; /* the next is forgotten as much later */
+      }
+      break;
+    }
+    case TESS__ENDPOINT_UNREACHABLE:
+    case TESS__ENDPOINT_FAILED:
+      if (outcome == TESS__ENDPOINT_UNREACHABLE) move_on(set, endpoint);
+      endpoint->failures_in_row++;
+      if (set->outlier.consecutive_failures != 0 &&
+          endpoint->failures_in_row >= set->outlier.consecutive_failures)
+        eject(set, endpoint, now_ms);
+      break;
+    case TESS__ENDPOINT_NOTHING:
+      break;
+  }
+}

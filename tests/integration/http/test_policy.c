@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Client policy over libcurl against real servers: endpoints that die and come back,
+ * names that lead to an address, many threads.
+ */
+#include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tessera/client.h>
+#include <tessera/client_policy.h>
+#include <tessera/transport_curl.h>
+
+#include "tessera/test/v1/echo.rpc.pb-c.h"
+#include "tests/integration/http/rpc_site.h"
+#include "tests/integration/http/site.h"
+
+enum { SITES = 3 };
+static rpc_site sites[SITES];
+static char urls[SITES][64];
+static const char *endpoints[SITES] = {urls[0], urls[1], urls[2]};
+static tess_transport *curl, *policy;
+static tess_client *client;
+
+static void make(tess_client_policy_options options) {
+  tess_status status = TESS_STATUS_INIT;
+  for (int i = 0; i < SITES; i++) {
+    rpc_site_init(&sites[i]);
+    rpc_site_start(&sites[i], (tess_http_server_options){.cors_origin = NULL});
+    snprintf(urls[i], sizeof urls[i], "http://127.0.0.1:%d", sites[i].port);
+  }
+  curl = tess_transport_curl_new(NULL, &status);
+  options.transport = curl;
+  if (options.endpoints == NULL) {
+    options.endpoints = endpoints;
+    options.endpoint_count = SITES;
+  }
+  policy = tess_client_policy_new(&options, &status);
+  ck_assert_msg(policy != NULL, "%s", status.message);
+  const tess_client_options client_options = {
+      .transport = policy, .base_url = "http://echo", .timeout_ms = 20000};
+  client = tess_client_new(&client_options, &status);
+  ck_assert_msg(client != NULL, "%s", status.message);
+}
+
+static void end(void) {
+  tess_client_free(client);
+  policy->ops->free(policy);
+  curl->ops->free(curl);
+  for (int i = 0; i < SITES; i++)
+    if (sites[i].http != NULL) rpc_site_stop(&sites[i]);
+}
+
+static void kill_site(int i) {
+  rpc_site_stop(&sites[i]);
+  memset(&sites[i], 0, sizeof sites[i]);
+}
+
+/* Echo, or Get, which has no side effects. The server has no Get: that is an answer, too. */
+static tess_code call(bool idempotent) {
+  Tessera__Test__V1__EchoRequest request = TESSERA__TEST__V1__ECHO_REQUEST__INIT;
+  Tessera__Test__V1__EchoResponse response;
+  char text[] = "hello";
+  request.text = text;
+  tess_status status = TESS_STATUS_INIT;
+  tess_code code =
+      idempotent ? tessera_test_v1_echo_service_get(client, NULL, &request, &response, &status)
+                 : tessera_test_v1_echo_service_echo(client, NULL, &request, &response, &status);
+  if (code == TESS_OK) {
+    ck_assert_str_eq(response.text, "hello");
+    tess_client_clear_response(client, &tessera_test_v1_echo_service_methods_pb_c[0], &response);
+  }
+  tess_status_cleanup(&status);
+  return code;
+}
+
+START_TEST(balance) {
+  make((tess_client_policy_options){.balance = TESS_BALANCE_ROUND_ROBIN});
+  for (int i = 0; i < 30; i++)
+    ck_assert_int_eq(call(false), TESS_OK);
+  for (int i = 0; i < SITES; i++)
+    ck_assert_int_eq(atomic_load(&sites[i].echoes), 10);
+  end();
+}
+END_TEST
+
+START_TEST(a_dead_endpoint_costs_nothing_but_a_retry) {
+  make((tess_client_policy_options){
+      .balance = TESS_BALANCE_ROUND_ROBIN,
+      .retry = {.max_attempts = 3, .initial_backoff_ms = 5, .all_methods = true},
+      .throttle = {.max_tokens = 100},
+      .outlier = {.consecutive_failures = 3}});
+  ck_assert_int_eq(call(false), TESS_OK);
+  kill_site(1);
+  for (int i = 0; i < 60; i++)
+    ck_assert_int_eq(call(false), TESS_OK);
+  tess_client_policy_stats stats;
+  tess_client_policy_stats_get(policy, &stats);
+  ck_assert_uint_eq(stats.ejected, 1);
+  ck_assert_uint_ge(stats.retries, 3);
+  ck_assert_uint_le(stats.retries, 6); /* then nobody asks it any more */
+  end();
+}
+END_TEST
+
+START_TEST(not_twice_unless_declared) {
+  make((tess_client_policy_options){.retry = {.max_attempts = 3, .initial_backoff_ms = 5}});
+  kill_site(0);
+  ck_assert_int_eq(call(false), TESS_UNAVAILABLE); /* may not be repeated ... */
+  ck_assert_int_eq(call(false), TESS_OK);          /* ... and pick-first goes on */
+  kill_site(1);
+  ck_assert_int_eq(call(true), TESS_UNIMPLEMENTED); /* repeated, and answered by the third */
+  end();
+}
+END_TEST
+
+static bool resolve(void *ctx, const char *host, void (*found)(void *to, const char *address),
+                    void *to) {
+  (void)ctx;
+  ck_assert_str_eq(host, "echo.invalid");
+  found(to, "127.0.0.1");
+  return true;
+}
+
+START_TEST(names_lead_to_addresses) {
+  static char url[64];
+  static const char *name = url;
+  rpc_site probe;
+  rpc_site_init(&probe);
+  rpc_site_start(&probe, (tess_http_server_options){.cors_origin = NULL});
+  snprintf(url, sizeof url, "http://echo.invalid:%d", probe.port);
+  make((tess_client_policy_options){
+      .endpoints = &name, .endpoint_count = 1, .dns_refresh_ms = 20, .resolver = {resolve, NULL}});
+  tess_code code = TESS_UNAVAILABLE;
+  for (int i = 0; i < 500 && code != TESS_OK; i++) { /* until it has been looked up */
+    code = call(false);
+    if (code != TESS_OK) site_sleep_ms(10);
+  }
+  ck_assert_int_eq(code, TESS_OK);
+  ck_assert_int_ge(atomic_load(&probe.echoes), 1);
+  end();
+  rpc_site_stop(&probe);
+}
+END_TEST
+
+/* Streams through the policy, with a server that does not answer among the endpoints. */
+START_TEST(streams) {
+  make((tess_client_policy_options){
+      .retry = {.max_attempts = 3, .initial_backoff_ms = 5, .all_methods = true}});
+  kill_site(0);
+  for (int round = 0; round < 3; round++) {
+    Tessera__Test__V1__EchoRequest request = TESSERA__TEST__V1__ECHO_REQUEST__INIT;
+    Tessera__Test__V1__EchoResponse response;
+    request.count = 50;
+    tess_status status = TESS_STATUS_INIT;
+    const tess_method *repeat = &tessera_test_v1_echo_service_methods_pb_c[3];
+    ck_assert_str_eq(repeat->path, RPC_REPEAT);
+    tess_client_stream *stream = tess_client_stream_open(client, repeat, NULL, &status);
+    ck_assert_msg(stream != NULL, "%s", status.message);
+    ck_assert_int_eq(tess_client_stream_write(stream, &request, &status), TESS_OK);
+    ck_assert_int_eq(tess_client_stream_done_writing(stream, &status), TESS_OK);
+    int messages = 0;
+    tess_code code;
+    while ((code = tess_client_stream_read(stream, &response, &status)) == TESS_OK) {
+      ck_assert_uint_eq(response.data.len, 16384);
+      tess_client_clear_response(client, repeat, &response);
+      messages++;
+    }
+    ck_assert_int_eq(code, TESS_END);
+    ck_assert_int_eq(messages, 50);
+    tess_client_stream_close(stream);
+  }
+  end();
+}
+END_TEST
+
+static void *caller(void *ctx) {
+  for (int i = 0; i < 100; i++)
+    if (call(false) != TESS_OK) ++*(int *)ctx;
+  return NULL;
+}
+
+START_TEST(many_threads) {
+  make((tess_client_policy_options){
+      .balance = TESS_BALANCE_LEAST_LOADED,
+      .retry = {.max_attempts = 4, .initial_backoff_ms = 2, .all_methods = true},
+      .throttle = {.max_tokens = 1000},
+      .outlier = {.consecutive_failures = 2}});
+  pthread_t threads[8];
+  int failures[8] = {0};
+  for (int i = 0; i < 8; i++)
+    ck_assert_int_eq(pthread_create(&threads[i], NULL, caller, &failures[i]), 0);
+  site_sleep_ms(20);
+  kill_site(2);
+  for (int i = 0; i < 8; i++) {
+    pthread_join(threads[i], NULL);
+    ck_assert_int_eq(failures[i], 0);
+  }
+  end();
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("client policy");
+  TCase *tests = tcase_create("client policy");
+  tcase_set_timeout(tests, 120);
+  tcase_add_test(tests, balance);
+  tcase_add_test(tests, a_dead_endpoint_costs_nothing_but_a_retry);
+  tcase_add_test(tests, not_twice_unless_declared);
+  tcase_add_test(tests, names_lead_to_addresses);
+  tcase_add_test(tests, streams);
+  tcase_add_test(tests, many_threads);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

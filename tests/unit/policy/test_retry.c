@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * When a call is tried again (gRFC A6), on a fake clock.
+ */
+#include <stdlib.h>
+
+#include "rpc/retry.h"
+#include "tests/unit/rpc/suite.h"
+
+static tess__retry_rules rules;
+static tess__throttle throttle;
+
+static void set(const tess_client_policy_options *options) {
+  const char *why = "";
+  ck_assert_msg(tess__retry_rules_fill(&rules, options, &why), "%s", why);
+  throttle = (tess__throttle){.tokens = rules.throttle.max_tokens};
+}
+
+static tess__retry begin(bool idempotent) {
+  tess__retry r;
+  tess__retry_begin(&r, &rules, idempotent, true, true);
+  return r;
+}
+
+static bool go_on(tess__retry *r, tess_code code, int64_t now, double random) {
+  return tess__retry_failed(r, &rules, &throttle, code, (tess__pushback){0}, 0, now, TESS_NEVER_MS,
+                            random);
+}
+
+static void start(tess__retry *r, int64_t now) {
+  tess__retry_started(r, &rules, &throttle, now);
+}
+
+START_TEST(off_by_default) {
+  set(&(tess_client_policy_options){0});
+  tess__retry r = begin(true);
+  start(&r, 0);
+  ck_assert(!go_on(&r, TESS_UNAVAILABLE, 5, 0.5));
+  ck_assert_int_eq(r.next_ms, TESS_NEVER_MS);
+}
+END_TEST
+
+START_TEST(pauses_grow_to_the_most) {
+  set(&(tess_client_policy_options){.retry = {.max_attempts = 5,
+                                              .initial_backoff_ms = 100,
+                                              .max_backoff_ms = 300,
+                                              .multiplier = 2},
+                                    .throttle = {.max_tokens = -1}});
+  const int64_t expected[] = {100, 200, 300, 300};
+  for (int i = 0; i < 3; i++) { /* the least, the middle and nearly the most of the jitter */
+    const double random = i == 0 ? 0 : i == 1 ? 0.5 : 0.999999;
+    const double factor = i == 0 ? 0.8 : i == 1 ? 1.0 : 1.2;
+    tess__retry r = begin(true);
+    int64_t now = 1000;
+    for (int n = 0; n < 4; n++) {
+      start(&r, now);
+      ck_assert(go_on(&r, TESS_UNAVAILABLE, now, random));
+      ck_assert_double_eq_tol((double)(r.next_ms - now), (double)expected[n] * factor, 1.5);
+      now = r.next_ms;
+    }
+    start(&r, now);
+    ck_assert(!go_on(&r, TESS_UNAVAILABLE, now, random)); /* the fifth was the last */
+  }
+}
+END_TEST
+
+START_TEST(what_is_retried) {
+  set(&(tess_client_policy_options){
+      .retry = {.max_attempts = 3,
+                .codes = TESS_CODE_BIT(TESS_UNAVAILABLE) | TESS_CODE_BIT(TESS_ABORTED)}});
+  for (int code = 1; code <= 16; code++) {
+    tess__retry r = begin(true);
+    throttle.tokens = 10;
+    start(&r, 0);
+    ck_assert_int_eq(go_on(&r, (tess_code)code, 0, 0.5),
+                     code == TESS_UNAVAILABLE || code == TESS_ABORTED);
+  }
+  tess__retry r = begin(false); /* a method that is not declared idempotent */
+  start(&r, 0);
+  ck_assert(!go_on(&r, TESS_UNAVAILABLE, 0, 0.5));
+  rules.retry.all_methods = true;
+  r = begin(false);
+  start(&r, 0);
+  ck_assert(go_on(&r, TESS_UNAVAILABLE, 0, 0.5));
+  tess__retry_begin(&r, &rules, true, false, false); /* a body that cannot be sent again */
+  start(&r, 0);
+  ck_assert(!go_on(&r, TESS_UNAVAILABLE, 0, 0.5));
+}
+END_TEST
+
+START_TEST(deadline_bounds_all) {
+  set(&(tess_client_policy_options){.retry = {.max_attempts = 3, .initial_backoff_ms = 100}});
+  tess__retry r = begin(true);
+  start(&r, 0);
+  ck_assert(!tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 0,
+                                950, 1050, 0.5));
+  ck_assert_int_eq(r.next_ms, TESS_NEVER_MS);
+  r = begin(true);
+  start(&r, 0);
+  ck_assert(tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 0, 949,
+                               1050, 0.5));
+}
+END_TEST
+
+START_TEST(pushback) {
+  set(&(tess_client_policy_options){.retry = {.max_attempts = 5, .initial_backoff_ms = 100}});
+  tess__retry r = begin(true);
+  start(&r, 0);
+  ck_assert(go_on(&r, TESS_UNAVAILABLE, 0, 0.5));
+  start(&r, 100);
+  ck_assert(go_on(&r, TESS_UNAVAILABLE, 100, 0.5));
+  ck_assert_int_eq(r.next_ms, 260); /* 1.6 */
+  start(&r, 260);
+  tess__pushback said = {true, 7};
+  ck_assert(tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, said, 0, 260, TESS_NEVER_MS,
+                               0.5));
+  ck_assert_int_eq(r.next_ms, 267);
+  start(&r, 267);
+  ck_assert(go_on(&r, TESS_UNAVAILABLE, 267, 0.5));
+  ck_assert_int_eq(r.next_ms, 367); /* begins anew */
+  r = begin(true);
+  throttle.tokens = 10;
+  start(&r, 0);
+  said = (tess__pushback){true, -1};
+  ck_assert(
+      !tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, said, 0, 0, TESS_NEVER_MS, 0.5));
+  ck_assert_double_eq(throttle.tokens, 9);
+  /* No code that is retried: it is the end, but a word that forbids counts. */
+  ck_assert(
+      !tess__retry_failed(&r, &rules, &throttle, TESS_INTERNAL, said, 0, 0, TESS_NEVER_MS, 0.5));
+  ck_assert_double_eq(throttle.tokens, 8);
+}
+END_TEST
+
+static tess__pushback said_by(const char *name, const char *value) {
+  tess_metadata headers;
+  tess_metadata_init(&headers, NULL, 0);
+  ck_assert_int_eq(tess_metadata_add(&headers, name, value), TESS_OK);
+  tess__pushback said = tess__pushback_read(&headers);
+  tess_metadata_cleanup(&headers);
+  return said;
+}
+
+START_TEST(pushback_on_the_wire) {
+  const struct {
+    const char *name, *value;
+    bool said;
+    int64_t ms;
+  } cases[] = {{"grpc-retry-pushback-ms", "250", true, 250},
+               {"grpc-retry-pushback-ms", "0", true, 0},
+               {"grpc-retry-pushback-ms", "-1", true, -1},
+               {"grpc-retry-pushback-ms", "soon", true, -1},
+               {"grpc-retry-pushback-ms", "", true, -1},
+               {"grpc-retry-pushback-ms", "9999999999999999999", true, -1},
+               {"trailer-grpc-retry-pushback-ms", "9", true, 9},
+               {"retry-after", "3", true, 3000},
+               {"retry-after", "Fri, 31 Dec 1999 23:59:59 GMT", false, 0},
+               {"x-other", "3", false, 0}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    tess__pushback said = said_by(cases[i].name, cases[i].value);
+    ck_assert_msg(said.said == cases[i].said && said.ms == cases[i].ms, "%s: %s -> %lld",
+                  cases[i].name, cases[i].value, (long long)said.ms);
+  }
+}
+END_TEST
+
+START_TEST(budget) {
+  set(&(tess_client_policy_options){.retry = {.max_attempts = 2},
+                                    .throttle = {.max_tokens = 4, .ratio = 0.5}});
+  int retried = 0;
+  for (int i = 0; i < 10; i++) {
+    tess__retry r = begin(true);
+    start(&r, 0);
+    retried += go_on(&r, TESS_UNAVAILABLE, 0, 0.5);
+  }
+  ck_assert_int_eq(retried, 1); /* 4 -> 3 is more than half; 2 is not */
+  ck_assert_uint_eq(throttle.refused, 9);
+  ck_assert_double_eq(throttle.tokens, 0);
+  for (int i = 0; i < 6; i++)
+    tess__retry_succeeded(&rules, &throttle); /* 3 */
+  tess__retry r = begin(true);
+  start(&r, 0);
+  ck_assert(!go_on(&r, TESS_UNAVAILABLE, 0, 0.5)); /* 2 */
+  for (int i = 0; i < 100; i++)
+    tess__retry_succeeded(&rules, &throttle);
+  ck_assert_double_eq(throttle.tokens, 4); /* no more than full */
+  r = begin(true);
+  start(&r, 0);
+  ck_assert(go_on(&r, TESS_UNAVAILABLE, 0, 0.5));
+}
+END_TEST
+
+START_TEST(hedges) {
+  set(&(tess_client_policy_options){.hedge = {.max_attempts = 3, .delay_ms = 20}});
+  tess__retry r = begin(true);
+  start(&r, 0);
+  ck_assert_int_eq(r.next_ms, 20);
+  start(&r, 20);
+  ck_assert_int_eq(r.next_ms, 40);
+  /* One fails: the next begins at once. */
+  ck_assert(tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 1, 25,
+                               TESS_NEVER_MS, 0.5));
+  ck_assert_int_eq(r.next_ms, 25);
+  start(&r, 25);
+  ck_assert_int_eq(r.next_ms, TESS_NEVER_MS); /* all three are under way */
+  ck_assert(tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 1, 30,
+                               TESS_NEVER_MS, 0.5)); /* one is left */
+  ck_assert(!tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 0, 31,
+                                TESS_NEVER_MS, 0.5));
+  r = begin(true); /* a failure that is not of the kind ends it, others or not */
+  throttle.tokens = 10;
+  start(&r, 0);
+  start(&r, 20);
+  ck_assert(!tess__retry_failed(&r, &rules, &throttle, TESS_INTERNAL, (tess__pushback){0}, 1, 25,
+                                TESS_NEVER_MS, 0.5));
+  r = begin(false);
+  start(&r, 0);
+  ck_assert_int_eq(r.next_ms, TESS_NEVER_MS);
+  throttle.tokens = 1; /* the budget is spent */
+  r = begin(true);
+  start(&r, 0);
+  ck_assert_int_eq(r.next_ms, TESS_NEVER_MS);
+}
+END_TEST
+
+START_TEST(refused_options) {
+  const tess_client_policy_options wrong[] = {
+      {.retry = {.max_attempts = 6}},
+      {.hedge = {.max_attempts = 6}},
+      {.retry = {.max_attempts = 2}, .hedge = {.max_attempts = 2}},
+      {.retry = {.initial_backoff_ms = -1}},
+      {.retry = {.multiplier = 0.5}},
+      {.hedge = {.delay_ms = -1}},
+      {.throttle = {.max_tokens = 1001}},
+      {.throttle = {.ratio = -0.1}}};
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    const char *why = NULL;
+    ck_assert_msg(!tess__retry_rules_fill(&rules, &wrong[i], &why), "case %zu", i);
+    ck_assert_ptr_nonnull(why);
+  }
+}
+END_TEST
+
+DEFINE_SUITE("retry", off_by_default, pauses_grow_to_the_most, what_is_retried, deadline_bounds_all,
+             pushback, pushback_on_the_wire, budget, hedges, refused_options)
