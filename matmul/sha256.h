@@ -25,6 +25,9 @@
 
 #define TESS_SHA256_BYTES 32u
 
+/* What a byte takes, typically: to weigh hashing against sending. */
+extern const double tess_sha256_ms_per_byte;
+
 /* Private. */
 typedef struct tess_sha256 {
   uint32_t chain[8];

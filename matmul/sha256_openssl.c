@@ -7,6 +7,9 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+/* 1.8 GB/s where the processor helps. */
+const double tess_sha256_ms_per_byte = 0.6e-6;
+
 tess_code tess_sha256_start(tess_sha256 *hash) {
   memset(hash, 0, sizeof *hash);
   EVP_MD_CTX *context = EVP_MD_CTX_new();

@@ -67,6 +67,9 @@ static void compress(uint32_t chain[8], const uint8_t *data, size_t blocks) {
   }
 }
 
+/* 0.3 GB/s in WebAssembly. */
+const double tess_sha256_ms_per_byte = 3.3e-6;
+
 tess_code tess_sha256_start(tess_sha256 *hash) {
   static const uint32_t initial[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};

@@ -283,6 +283,8 @@ double tess_controller_step(tess_controller *c) {
   for (tess_job *job = first_ended(c); job != NULL; job = first_ended(c))
     finish(c, job, now);
   if (c->local_in_flight > 0) return 0;
+  for (uint32_t i = 0; i < c->worker_count; i++)
+    if (c->workers[i].executor != NULL && c->workers[i].executor->eager) return 0;
   for (const tess_job *job = c->first; job != NULL && wake_in != 0; job = job->next) {
     double at = tess__job_wake_at(job, now);
     if (at < 0) continue;
@@ -327,6 +329,7 @@ tess_controller_worker tess_controller_worker_at(const tess_controller *c, uint3
       .bytes_received = worker->bytes_received,
       .backups = worker->backups,
       .rejected = worker->rejected,
+      .cache_bytes = worker->cache_bytes,
       .compute_ms = worker->compute_ms,
       .wait_ms = worker->wait_ms,
   };

@@ -117,6 +117,8 @@ typedef struct tess_job_executor {
   double compute_ms; /* in its kernel, as it tells */
   uint32_t checked;
   uint32_t rejected;
+  uint32_t cache_hits; /* operands that it held already, and their bytes */
+  uint64_t cache_bytes;
   double gflops; /* while it computed; 0: unknown */
 } tess_job_executor;
 
@@ -134,6 +136,7 @@ typedef struct tess_job_report {
   uint32_t rejected; /* of these, wrong: computed anew elsewhere */
   uint64_t bytes_sent;
   uint64_t bytes_received;
+  uint64_t cache_bytes; /* of operands that workers held already */
   uint64_t flops;
   uint64_t peak_bytes; /* operands, result, and tiles on their way, by the plan */
   double elapsed_ms;
@@ -150,6 +153,8 @@ typedef struct tess_job_params {
   /* Everything its views point to stays in place until done() or cancel(). C is
    * read where beta != 0, and holds anything after a failure. */
   tess_gemm gemm;
+  /* Blocks that the client named, with gemm.a and gemm.b inside; they stay in place, too. */
+  tess_operand_block a_block, b_block;
   double deadline_ms;     /* on the controller's clock; 0: none */
   const char *product_id; /* copied, cut to 127 bytes; NULL: "" */
   bool many_tiles;        /* somebody watches the tiles: cut finer */
@@ -189,6 +194,7 @@ typedef struct tess_controller_worker {
   uint64_t bytes_received;
   uint32_t backups;
   uint32_t rejected;
+  uint64_t cache_bytes; /* of operands that it held already */
   double compute_ms;
   double wait_ms; /* from start to answer, without the kernel */
 } tess_controller_worker;

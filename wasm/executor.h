@@ -26,6 +26,7 @@
 #include "matmul/gemm.h"
 #include "matmul/plan.h"
 #include "matmul/reason.h"
+#include "wasm/panel.h"
 
 typedef struct tess_tile_executor tess_tile_executor;
 typedef struct tess_tile_work tess_tile_work;
@@ -43,6 +44,8 @@ typedef struct tess_tile_outcome {
   double compute_ms;   /* in the kernel, as the executor tells */
   uint64_t bytes_sent; /* bodies */
   uint64_t bytes_received;
+  uint32_t cache_hits; /* operands that were named and not sent, and their bytes */
+  uint64_t cache_bytes;
   char kernel[64]; /* "" unknown */
 } tess_tile_outcome;
 
@@ -52,6 +55,9 @@ struct tess_tile_work {
   tess_tile tile; /* where it lies in the product, for the wire and the log */
   uint32_t k;     /* which part of the inner dimension; depth 0: all of it */
   uint32_t depth;
+  tess_panel_ref a_panel; /* blocks in which the operands may travel; live as long */
+  tess_panel_ref b_panel;
+  double ms_per_byte;     /* of the link, as estimated; 0: not known */
   const char *product_id; /* may be "" */
   double timeout_ms;      /* 0: none */
   void (*done)(tess_tile_work *work, const tess_tile_outcome *outcome);
@@ -70,6 +76,8 @@ typedef struct tess_tile_executor_ops {
    * < 0: not before an event. */
   double (*step)(tess_tile_executor *executor, double now_ms, double budget_ms);
   void (*free)(tess_tile_executor *executor);
+  /* Does it hold this block, as far as is known? NULL: it keeps none. */
+  bool (*holds)(const tess_tile_executor *executor, const uint8_t *name);
 } tess_tile_executor_ops;
 
 struct tess_tile_executor {
@@ -78,6 +86,7 @@ struct tess_tile_executor {
   uint32_t capacity;          /* tiles at a time */
   uint64_t max_message_bytes; /* largest request or reply it takes; 0: no limit */
   double gflops;              /* as it says itself, before anything was measured; 0: unknown */
+  bool eager;                 /* step() has more to do at once */
 };
 
 /* Computes with the first kernel of the build's table that takes the dtype.
@@ -103,8 +112,9 @@ typedef struct tess_executor_sync {
   void *ctx;
 } tess_executor_sync;
 
-/* One worker. The transport is borrowed and outlives the executor. NULL:
- * invalid_argument (URL) or memory. */
+/* One worker. Operands that several tiles need, or that a client named, travel in
+ * blocks that the worker keeps (panel.h, proxy_blocks.h). The transport is borrowed and outlives
+ * the executor. NULL: invalid_argument (URL) or memory. */
 typedef struct tess_executor_proxy_options {
   const tess_allocator *allocator;
   struct tess_transport *transport;

@@ -142,7 +142,8 @@ static void local_free(tess_tile_executor *executor) {
 }
 
 tess_tile_executor *tess_executor_local_new(const tess_executor_local_options *options) {
-  static const tess_tile_executor_ops ops = {local_start, local_cancel, local_step, local_free};
+  static const tess_tile_executor_ops ops = {
+      .start = local_start, .cancel = local_cancel, .step = local_step, .free = local_free};
   const tess_allocator *allocator =
       options->allocator != NULL ? options->allocator : tess_allocator_default();
   uint32_t capacity = options->capacity == 0 ? DEFAULT_CAPACITY : options->capacity;

@@ -144,6 +144,7 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
     params.worker_count = ready;
     params.weights = ready_weights(job, &params, now_ms, weights);
     params.tiles_per_worker = tiles_per_worker(job, ready);
+    params.shared_panels = true;
   } else {
     params.worker_count = 1;
     params.tiles_per_worker = local_pieces(job);
@@ -160,6 +161,17 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
     if (remote) note_text(job, "no tile fits into a message to a worker: computed locally");
   }
   return code;
+}
+
+/* Without memory for panels every operand travels as it is. */
+static void make_panels(tess_job *job, double now_ms) {
+  const tess_panels_params params = {
+      .allocator = job->controller->allocator,
+      .gemm = job->params.gemm,
+      .a = job->params.a_block,
+      .b = job->params.b_block,
+      .worker_count = tess__controller_ready_workers(job->controller, now_ms)};
+  (void)tess_panels_make(&job->panels, &params, &job->plan);
 }
 
 static uint64_t product_bytes(const tess_gemm *gemm) {
@@ -215,6 +227,7 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
         tess__controller_alloc(controller, (job->plan.tile_count + 1) * sizeof *job->tiles);
     if (*code == TESS_OK && job->tiles == NULL)
       *code = tess_reason_set(reason, TESS_RESOURCE_EXHAUSTED, "out of memory");
+    if (*code == TESS_OK && controller->worker_count > 0) make_panels(job, now_ms);
   }
   if (*code != TESS_OK) {
     tess__job_free(job);
@@ -228,6 +241,7 @@ void tess__job_free(tess_job *job) {
   if (job == NULL) return;
   tess__attempts_drop(job, NULL);
   tess_schedule_cleanup(&job->schedule);
+  tess_panels_cleanup(&job->panels);
   tess_plan_cleanup(&job->plan);
   tess_verifier_cleanup(&job->verifier);
   tess__controller_dealloc(job->controller, job->shares);
@@ -329,7 +343,7 @@ void tess__job_report(tess_job *job, double now_ms) {
   tess_job_executor *executors =
       tess__controller_alloc(c, sizeof *executors * (c->worker_count + 1u));
   uint32_t count = 0;
-  uint64_t bytes_sent = 0, bytes_received = 0;
+  uint64_t bytes_sent = 0, bytes_received = 0, cache_bytes = 0;
   if (executors != NULL) {
     tess_executor_stats local = tess_schedule_stats(schedule, TESS_SCHEDULE_LOCAL);
     if (local.tiles > 0)
@@ -347,9 +361,12 @@ void tess__job_report(tess_job *job, double now_ms) {
           .compute_ms = stats.compute_ms,
           .checked = share->checked,
           .rejected = share->rejected,
+          .cache_hits = share->cache_hits,
+          .cache_bytes = share->cache_bytes,
           .gflops = tess_speed_gflops(&worker->speed)};
       bytes_sent += stats.bytes_sent;
       bytes_received += stats.bytes_received;
+      cache_bytes += share->cache_bytes;
     }
   }
   tess_job_report report = {
@@ -365,6 +382,7 @@ void tess__job_report(tess_job *job, double now_ms) {
       .rejected = job->rejected,
       .bytes_sent = bytes_sent,
       .bytes_received = bytes_received,
+      .cache_bytes = cache_bytes,
       .flops = job->flops,
       .peak_bytes = job->peak_bytes,
       .elapsed_ms = now_ms - job->started_ms,

@@ -22,6 +22,7 @@ typedef struct tess__worker {
   uint32_t rejected;
   uint64_t bytes_sent;
   uint64_t bytes_received;
+  uint64_t cache_bytes; /* of operands that it held already */
   double compute_ms;
   double wait_ms;
 } tess__worker;
@@ -69,6 +70,8 @@ typedef struct tess__share {
   uint32_t number; /* of the executor in the schedule; 0: has not joined */
   uint32_t checked;
   uint32_t rejected;
+  uint32_t cache_hits; /* operands that it held already */
+  uint64_t cache_bytes;
 } tess__share;
 
 struct tess_job {
@@ -82,6 +85,7 @@ struct tess_job {
   uint64_t bytes; /* operands and result */
   uint64_t peak_bytes;
   tess_plan plan;
+  tess_panels panels; /* of its operands, for workers that keep them */
   tess_schedule schedule;
   double started_ms;
   bool remote;     /* workers may take tiles now */

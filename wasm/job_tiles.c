@@ -225,6 +225,10 @@ static void count_work(tess__attempt *attempt, const tess_tile_outcome *outcome,
   double took = now_ms - attempt->token.started_ms;
   worker->bytes_sent += outcome->bytes_sent;
   worker->bytes_received += outcome->bytes_received;
+  worker->cache_bytes += outcome->cache_bytes;
+  tess__share *share = &attempt->job->shares[worker - attempt->job->controller->workers];
+  share->cache_hits += outcome->cache_hits;
+  share->cache_bytes += outcome->cache_bytes;
   worker->compute_ms += outcome->compute_ms;
   if (took > outcome->compute_ms) worker->wait_ms += took - outcome->compute_ms;
 }
@@ -320,6 +324,9 @@ bool tess__attempt_start(tess_job *job, const tess_attempt *token, tess__worker 
     if (job->params.deadline_ms > 0 && job->params.deadline_ms - now_ms < timeout)
       timeout = job->params.deadline_ms - now_ms;
     attempt->work.timeout_ms = timeout < 1 ? 1 : timeout;
+    attempt->work.a_panel = tess_panels_ref(&job->panels, token->tile, 0);
+    attempt->work.b_panel = tess_panels_ref(&job->panels, token->tile, 1);
+    attempt->work.ms_per_byte = worker->speed.ms_per_byte;
     tess_health_started(&worker->health);
   } else {
     c->local_in_flight++;

@@ -86,6 +86,8 @@ static void put_workers(out *o, const tess_controller *controller) {
       {"tessera_worker_compute_milliseconds_total", "counter", "In its kernel, as it tells."},
       {"tessera_worker_wait_milliseconds_total", "counter",
        "From sending to answer, without that."},
+      {"tessera_worker_cached_bytes_total", "counter",
+       "Operands that it held already, and were not sent."},
       {"tessera_worker_mflops", "gauge", "Estimated speed in Mflop/s; 0: unknown."},
   };
   uint32_t count = tess_controller_worker_count(controller);
@@ -104,6 +106,7 @@ static void put_workers(out *o, const tess_controller *controller) {
                             w.bytes_received,
                             (uint64_t)w.compute_ms,
                             (uint64_t)w.wait_ms,
+                            w.cache_bytes,
                             (uint64_t)(w.gflops * 1000)};
       put_line(o, heads[h].name, "worker", w.name, numbers[h]);
     }

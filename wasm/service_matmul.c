@@ -141,6 +141,7 @@ static void make_stats(product *p, const tess_job_report *report) {
       .rejected = report->rejected,
       .bytes_sent = report->bytes_sent,
       .bytes_received = report->bytes_received,
+      .cache_bytes = report->cache_bytes,
       .peak_bytes = report->peak_bytes,
       .gflops = report->elapsed_ms > 0 ? (double)report->flops / report->elapsed_ms * 1e-6 : 0,
   };
@@ -159,6 +160,8 @@ static void make_stats(product *p, const tess_job_report *report) {
     workers[i].backups = executor->stats.backups;
     workers[i].checked = executor->checked;
     workers[i].rejected = executor->rejected;
+    workers[i].cache_hits = executor->cache_hits;
+    workers[i].cache_bytes = executor->cache_bytes;
     workers[i].gflops = executor->gflops;
     if (executor->stats.busy_ms > executor->compute_ms)
       workers[i].wait_ms = executor->stats.busy_ms - executor->compute_ms;
@@ -404,6 +407,7 @@ static tess_code describe_workers(const tess_controller *controller, tess_call *
     response->workers[i].bytes_received = worker.bytes_received;
     response->workers[i].backups = worker.backups;
     response->workers[i].rejected = worker.rejected;
+    response->workers[i].cache_bytes = worker.cache_bytes;
     response->workers[i].compute_ms = worker.compute_ms;
     response->workers[i].wait_ms = worker.wait_ms;
   }

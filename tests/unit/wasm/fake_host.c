@@ -73,7 +73,11 @@ static int32_t http_post(void *ctx, const char *url, size_t url_size, const char
   unsigned worker = 0;
   snprintf(text, sizeof text, "%.*s", (int)url_size, url);
   ck_assert_int_eq(sscanf(text, "http://worker%u:1/", &worker), 1);
-  ck_assert_ptr_nonnull(strstr(text, ":1/tessera.matmul.v1.MatmulService/Multiply"));
+  posted_what what = POSTED_MULTIPLY;
+  if (strstr(text, ":1/tessera.matmul.v1.BlockService/ListBlocks") != NULL) what = POSTED_LIST;
+  if (strstr(text, ":1/tessera.matmul.v1.BlockService/PutBlock") != NULL) what = POSTED_PUT;
+  if (what == POSTED_MULTIPLY)
+    ck_assert_ptr_nonnull(strstr(text, ":1/tessera.matmul.v1.MatmulService/Multiply"));
   ck_assert_uint_lt(worker, host->worker_count);
   char *head = malloc(headers_size + 1);
   memcpy(head, headers, headers_size);
@@ -87,11 +91,13 @@ static int32_t http_post(void *ctx, const char *url, size_t url_size, const char
   for (unsigned i = 0; i < FAKE_POSTS; i++) {
     posted *p = &host->posts[i];
     if (p->handle != 0) continue;
-    *p = (posted){.handle = ++host->next_handle, .worker = worker, .how = host->how[worker]};
+    *p = (posted){
+        .what = what, .handle = ++host->next_handle, .worker = worker, .how = host->how[worker]};
     p->body = join(pieces, piece_count, &p->size);
+    host->posted_bytes += p->size;
     p->at_ms = host->now_ms + host->worker_delay_ms;
     p->timeout_at_ms = host->now_ms + timeout_ms;
-    if (++host->in_flight[worker] > host->most_in_flight)
+    if (what == POSTED_MULTIPLY && ++host->in_flight[worker] > host->most_in_flight)
       host->most_in_flight = host->in_flight[worker];
     return p->handle;
   }
@@ -100,7 +106,7 @@ static int32_t http_post(void *ctx, const char *url, size_t url_size, const char
 }
 
 static void post_over(fake_host *host, posted *p) {
-  host->in_flight[p->worker]--;
+  if (p->what == POSTED_MULTIPLY) host->in_flight[p->worker]--;
   free(p->body);
   *p = (posted){0};
 }
@@ -262,8 +268,18 @@ static void answer_result(fake_host *host, int32_t handle, const posted *p, cons
   pb_request *request = tessera__matmul__v1__matmul_request__unpack(NULL, p->size, p->body);
   ck_assert_ptr_nonnull(request);
   ck_assert_ptr_nonnull(request->tile);
+  uint8_t *elements[2];
+  char error[512];
+  if (!fake_blocks_resolve(&host->blocks[p->worker], request, elements, error, sizeof error)) {
+    answer_with(host, handle, 404, "content-type: application/json\r\n", error, strlen(error));
+    fake_blocks_done(request, elements);
+    tessera__matmul__v1__matmul_request__free_unpacked(request, NULL);
+    return;
+  }
   /* The payloads start where a worker can use them in place. */
-  if (!is_aligned(p, request->a) || !is_aligned(p, request->b)) host->unaligned++;
+  if ((elements[0] == NULL && !is_aligned(p, request->a)) ||
+      (elements[1] == NULL && !is_aligned(p, request->b)))
+    host->unaligned++;
   pb_result result;
   tessera__matmul__v1__tile_result__init(&result);
   Tessera__Matmul__V1__Tile tile = *request->tile;
@@ -319,7 +335,22 @@ static void answer_result(fake_host *host, int32_t handle, const posted *p, cons
   answer_with(host, handle, 200, headers, packed, p->how == WORKER_TRUNCATED ? size / 2 : size);
   free(packed);
   free(c.data.data);
+  fake_blocks_done(request, elements);
   tessera__matmul__v1__matmul_request__free_unpacked(request, NULL);
+}
+
+/* About blocks workers do not lie: a name is verified, or it is not theirs. */
+static void answer_blocks(fake_host *host, int32_t handle, const posted *p) {
+  fake_blocks *store = &host->blocks[p->worker];
+  uint8_t *body = NULL;
+  size_t size = 0;
+  int status = p->what == POSTED_LIST ? fake_blocks_list(store, p->body, p->size, &body, &size)
+                                      : fake_blocks_put(store, p->body, p->size, &body, &size);
+  answer_with(
+      host, handle, status,
+      status == 200 ? "content-type: application/proto\r\n" : "content-type: application/json\r\n",
+      body, size);
+  free(body);
 }
 
 static void answer(fake_host *host, posted *p) {
@@ -330,7 +361,7 @@ static void answer(fake_host *host, posted *p) {
   p->body = NULL;
   post_over(host, p);
   int32_t handle = copy.handle;
-  host->answered[copy.worker]++;
+  if (copy.what == POSTED_MULTIPLY) host->answered[copy.worker]++;
   switch (copy.how) {
     case WORKER_UNREACHABLE:
       answer_with(host, handle, 0, "", "connection refused", 18);
@@ -354,13 +385,24 @@ static void answer(fake_host *host, posted *p) {
       answer_with(host, handle, 200, proto, NULL, 0);
       break;
     case WORKER_WRONG_TYPE:
+      if (copy.what != POSTED_MULTIPLY) {
+        answer_with(host, handle, 200, "content-type: text/plain\r\n", "?", 1);
+        break;
+      }
       answer_result(host, handle, &copy, "content-type: text/plain\r\n");
       break;
     case WORKER_BAD_HEADERS:
+      if (copy.what != POSTED_MULTIPLY) {
+        answer_with(host, handle, 200, "content-type\r\n", "?", 1);
+        break;
+      }
       answer_result(host, handle, &copy, "content-type\r\n");
       break;
     default:
-      answer_result(host, handle, &copy, proto);
+      if (copy.what == POSTED_MULTIPLY)
+        answer_result(host, handle, &copy, proto);
+      else
+        answer_blocks(host, handle, &copy);
       break;
   }
   free(copy.body);
@@ -375,6 +417,8 @@ fake_host *fake_host_new(unsigned workers, const char *mode, const char *extra) 
   host->now_ms = 1000.25;
   host->worker_delay_ms = 1;
   host->worker_count = workers;
+  for (unsigned i = 0; i < workers; i++)
+    host->blocks[i].room = FAKE_BLOCKS;
   char config[1024];
   int size = snprintf(config, sizeof config, "mode=%s\ntile_timeout_ms=2000\n%s", mode, extra);
   for (unsigned i = 0; i < workers; i++)
@@ -394,6 +438,8 @@ void fake_host_free(fake_host *host) {
     ck_assert_int_eq(host->posts[i].handle, 0);
   for (unsigned i = 0; i < FAKE_REPLIES; i++)
     free(host->replies[i].body);
+  for (unsigned i = 0; i < FAKE_WORKERS; i++)
+    fake_blocks_clear(&host->blocks[i]);
   free(host);
 }
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "tessera/matmul/v1/matmul.pb-c.h"
+#include "fake_blocks.h"
 #include "wasm/module.h"
 
 typedef Tessera__Matmul__V1__MatmulRequest pb_request;
@@ -43,7 +44,10 @@ typedef enum worker_how {
   WORKER_HOW_COUNT
 } worker_how;
 
+typedef enum posted_what { POSTED_MULTIPLY, POSTED_LIST, POSTED_PUT } posted_what;
+
 typedef struct posted {
+  posted_what what;
   int32_t handle; /* 0: free */
   unsigned worker;
   uint8_t *body;
@@ -79,14 +83,16 @@ typedef struct fake_host {
   unsigned most_in_flight;
   posted posts[FAKE_POSTS];
   unsigned post_count; /* ever */
+  size_t posted_bytes; /* bodies, ever */
   unsigned cancelled;
   int32_t next_handle;
   replied replies[FAKE_REPLIES];
   char log[8192]; /* all lines */
   size_t log_size;
   unsigned unaligned; /* operands that did not start at a multiple of 64 */
-  bool slow_client;   /* http_reply* answers 1 until fake_host_writable */
-  bool keeps;         /* http_reply answers TESS_MODULE_KEPT */
+  fake_blocks blocks[FAKE_WORKERS];
+  bool slow_client; /* http_reply* answers 1 until fake_host_writable */
+  bool keeps;       /* http_reply answers TESS_MODULE_KEPT */
 } fake_host;
 
 /* A module with `workers` workers at http://worker0:1 and so on; extra: more

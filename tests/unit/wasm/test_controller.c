@@ -179,14 +179,14 @@ static void worker_free(tess_tile_executor *e) {
   free(w);
 }
 
-static const tess_tile_executor_ops worker_ops = {worker_start, worker_cancel, worker_step,
-                                                  worker_free};
+static const tess_tile_executor_ops worker_ops = {
+    .start = worker_start, .cancel = worker_cancel, .step = worker_step, .free = worker_free};
 
 static worker *worker_new(behaviour how, double delay_ms) {
   static unsigned number;
   worker *w = calloc(1, sizeof *w);
   snprintf(w->name, sizeof w->name, "http://w%u", ++number);
-  w->base = (tess_tile_executor){&worker_ops, w->name, 2, 0, 0};
+  w->base = (tess_tile_executor){.ops = &worker_ops, .name = w->name, .capacity = 2};
   w->how = how;
   w->delay_ms = delay_ms;
   return w;
