@@ -195,6 +195,14 @@ tess_mode tess_controller_effective_mode(const tess_controller *c) {
 
 /* ---- jobs ---- */
 
+/* The product that got the least so far, of those that may still get something. */
+static tess_job *least_served(const tess_controller *c) {
+  tess_job *least = NULL;
+  for (tess_job *job = c->first; job != NULL; job = job->next)
+    if (!job->waits && (least == NULL || job->served < least->served)) least = job;
+  return least;
+}
+
 tess_code tess_controller_submit(tess_controller *c, const tess_job_params *params,
                                  tess_job **job_out, tess_reason *reason) {
   if (c->counts.jobs >= c->max_jobs)
@@ -203,6 +211,9 @@ tess_code tess_controller_submit(tess_controller *c, const tess_job_params *para
   tess_code code = TESS_OK;
   tess_job *job = tess__job_new(c, params, c->host.now_ms(c->host.ctx), &code, reason);
   if (job == NULL) return code;
+  if (c->first != NULL) job->served = c->first->served;
+  for (const tess_job *other = c->first; other != NULL; other = other->next)
+    if (other->served < job->served) job->served = other->served;
   list_append(c, job);
   c->counts.jobs++;
   c->counts.started++;
@@ -252,15 +263,19 @@ static tess_job *first_ended(const tess_controller *c) {
   return NULL;
 }
 
+/* Fair sharing: room goes to the product that was served least, in flops, so that
+ * products under way together progress alike, whatever the size of their tiles; one
+ * that comes later begins where the least served one is. (Start-time fair queueing:
+ * P. Goyal, H. Vin, H. Cheng, SIGCOMM 1996, with equal weights.) */
 static void advance_all(tess_controller *c, double now_ms) {
-  /* Whoever was first is last in the next turn: nobody starves. */
-  if (c->first != NULL && c->first != c->last) {
-    tess_job *job = c->first;
-    list_remove(c, job);
-    list_append(c, job);
+  for (tess_job *job = c->first; job != NULL; job = job->next) {
+    tess__job_refresh(job, now_ms);
+    job->waits = false;
   }
+  for (tess_job *job = least_served(c); job != NULL; job = least_served(c))
+    if (!tess__job_hand_out(job, now_ms)) job->waits = true;
   for (tess_job *job = c->first; job != NULL; job = job->next)
-    tess__job_advance(job, now_ms);
+    tess__job_settle(job);
 }
 
 double tess_controller_step(tess_controller *c) {

@@ -267,16 +267,15 @@ static bool hand_out_round(tess_job *job, double now_ms) {
   return progress;
 }
 
-static void hand_out(tess_job *job, double now_ms) {
+bool tess__job_hand_out(tess_job *job, double now_ms) {
   tess_controller *c = job->controller;
   tess_attempt token;
-  /* In rounds, so that nobody takes a second tile before others have their first. */
-  while (job->remote && hand_out_round(job, now_ms))
-    continue;
-  while (c->local_in_flight < c->local->capacity &&
-         tess_schedule_next(&job->schedule, TESS_SCHEDULE_LOCAL, now_ms, &token)) {
-    if (!tess__attempt_start(job, &token, NULL, now_ms)) break;
-  }
+  if (job->ended) return false;
+  bool progress = job->remote && hand_out_round(job, now_ms);
+  if (c->local_in_flight < c->local->capacity &&
+      tess_schedule_next(&job->schedule, TESS_SCHEDULE_LOCAL, now_ms, &token))
+    progress = tess__attempt_start(job, &token, NULL, now_ms) || progress;
+  return progress;
 }
 
 static void end(tess_job *job, tess_code code) {
@@ -284,7 +283,7 @@ static void end(tess_job *job, tess_code code) {
   job->code = code;
 }
 
-void tess__job_advance(tess_job *job, double now_ms) {
+void tess__job_refresh(tess_job *job, double now_ms) {
   if (job->ended) return;
   if (job->params.deadline_ms > 0 && now_ms >= job->params.deadline_ms) {
     tess_reason_set(&job->message, TESS_DEADLINE_EXCEEDED,
@@ -301,7 +300,10 @@ void tess__job_advance(tess_job *job, double now_ms) {
     share_health(job, now_ms);
     join_ready_workers(job, now_ms);
   }
-  hand_out(job, now_ms);
+}
+
+void tess__job_settle(tess_job *job) {
+  if (job->ended) return;
   switch (tess_schedule_state_get(&job->schedule)) {
     case TESS_SCHEDULE_DONE:
       end(job, TESS_OK);

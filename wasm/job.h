@@ -88,6 +88,8 @@ struct tess_job {
   tess_panels panels; /* of its operands, for workers that keep them */
   tess_schedule schedule;
   double started_ms;
+  double served;   /* flops handed to executors: who has least is next */
+  bool waits;      /* nobody takes a tile of it in this turn any more */
   bool remote;     /* workers may take tiles now */
   bool local_only; /* no worker can take any of it */
   tess__attempt *attempts;
@@ -114,8 +116,12 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
                         tess_code *code, tess_reason *reason);
 /* Cancels what is in flight; calls nothing. */
 void tess__job_free(tess_job *job);
-/* Times out, hands out, notices the end (job->ended). */
-void tess__job_advance(tess_job *job, double now_ms);
+/* A turn: what is late, who came and went; then, for as long as somebody has room,
+ * tiles to executors, one each (false: nobody took one); then whether it is over
+ * (job->ended). */
+void tess__job_refresh(tess_job *job, double now_ms);
+bool tess__job_hand_out(tess_job *job, double now_ms);
+void tess__job_settle(tess_job *job);
 /* Absolute time at which advance has something to do; < 0: not before an event. */
 double tess__job_wake_at(const tess_job *job, double now_ms);
 /* Tells done(). The job is to be freed next. */

@@ -337,7 +337,10 @@ bool tess__attempt_start(tess_job *job, const tess_attempt *token, tess__worker 
 
   tess_tile_executor *executor = worker != NULL ? worker->executor : c->local;
   tess_code code = executor->ops->start(executor, &attempt->work, &why);
-  if (code == TESS_OK) return true;
+  if (code == TESS_OK) {
+    job->served += (double)tess_gemm_flops(tile.rows, tile.cols, part->depth);
+    return true;
+  }
   attempt_unlink(attempt);
   if (worker != NULL) tess_health_failed(&worker->health, now_ms);
   tell_failure(job, &tile, worker, code, &why);

@@ -692,6 +692,27 @@ START_TEST(jobs_are_bounded) {
 }
 END_TEST
 
+/* Two at a time, one with tiles eight times as large: each gets as many flops as the
+ * other, so the small one is over when the large one has just begun. */
+START_TEST(products_share_the_workers) {
+  random_state = 49;
+  rig r = rig_make(TESS_MODE_PROXY, 2, GOOD, 5);
+  product large = product_make(64, 64, 64, TESS_DTYPE_FLOAT32, false, false, 1, 0);
+  product small = product_make(64, 64, 8, TESS_DTYPE_FLOAT32, false, false, 1, 0);
+  ck_assert_int_eq(submit(&r, &large, true, 0), TESS_OK);
+  ck_assert_int_eq(submit(&r, &small, true, 0), TESS_OK);
+  run(&r, &small.done, 1, 1e9);
+  check_exact(&small);
+  ck_assert_uint_eq(small.tiles, 8);
+  ck_assert_uint_le(large.tiles, 4);
+  run(&r, &large.done, 1, 1e9);
+  check_exact(&large);
+  product_free(&large);
+  product_free(&small);
+  rig_free(&r);
+}
+END_TEST
+
 START_TEST(adaptive_goes_out_when_it_is_slow_here_and_comes_back) {
   random_state = 53;
   rig r = rig_make(TESS_MODE_ADAPTIVE, 2, GOOD, 1);
@@ -857,6 +878,7 @@ int main(void) {
   tcase_add_loop_test(tc, cancel_stops_at_once, 0, 2);
   tcase_add_test(tc, deadlines_end_jobs);
   tcase_add_test(tc, jobs_are_bounded);
+  tcase_add_test(tc, products_share_the_workers);
   tcase_add_test(tc, adaptive_goes_out_when_it_is_slow_here_and_comes_back);
   tcase_add_test(tc, a_long_product_goes_out_in_its_middle);
   tcase_add_loop_test(tc, random_failures_always_end_well, 0, 20);
