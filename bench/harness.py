@@ -22,6 +22,8 @@ OUT = ROOT / "build/bench/results"
 QUICK = False
 # Of this run, in order.
 REPORTS = []
+# How busy the machine was before anything ran.
+LOAD = os.getloadavg()[0]
 
 
 def environment():
@@ -117,6 +119,7 @@ def machine():
         "cpu": cpu.group(1) if cpu else "unknown",
         "cores": os.cpu_count(),
         "kernel": os.uname().release,
+        "load_before": round(LOAD, 2),
         "date": time.strftime("%Y-%m-%d"),
         "commit": output("git", "-C", ROOT, "describe", "--always", "--dirty").strip(),
     }
@@ -127,7 +130,7 @@ class Report:
 
     def __init__(self, name, title):
         self.name, self.title, self.rows, self.claims = name, title, [], []
-        self.missing = []
+        self.missing, self.notes = [], []
         REPORTS.append(self)
         print(f"\n## {title}", flush=True)
 
@@ -152,12 +155,17 @@ class Report:
         self.missing.append({"what": what, "why": why})
         print(f"  -> {what}: not measured here: {why}", flush=True)
 
+    def note(self, text):
+        """Something that a reader of the ratios must know."""
+        self.notes.append(text)
+        print(f"  note: {text}", flush=True)
+
     def save(self):
         OUT.mkdir(parents=True, exist_ok=True)
         path = OUT / f"{self.name}.json"
         beside = path.with_suffix(".tmp")
         beside.write_text(json.dumps({"title": self.title, "machine": machine(), "rows": self.rows,
-                                      "claims": self.claims, "missing": self.missing}, indent=1) + "\n")
+                                      "claims": self.claims, "missing": self.missing, "notes": self.notes}, indent=1) + "\n")
         beside.replace(path)
 
 
@@ -165,7 +173,7 @@ def markdown(failed=()):
     """All ratios of this run as one table; `failed`: (benchmark, why) of those that ended early."""
     stamp = machine()
     lines = [f"\n{stamp['cores']} cores of {stamp['cpu']}, Linux {stamp['kernel']}, {stamp['date']}, "
-             f"commit {stamp['commit']}{', quick' if QUICK else ''}.\n",
+             f"commit {stamp['commit']}, load before {stamp['load_before']}{', quick' if QUICK else ''}.\n",
              "| benchmark | what | ratio | wanted | at local OpenBLAS's speed | |", "|---|---|---|---|---|---|"]
     for report in REPORTS:
         for claim in report.claims:
@@ -176,4 +184,5 @@ def markdown(failed=()):
         for row in report.missing:
             lines.append(f"| `{report.name}` | {row['what']} | | | | not measured here: {row['why']} |")
     lines += [f"| `{name}` | | | | | failed: {why.splitlines()[-1] if why else 'see above'} |" for name, why in failed]
+    lines += [""] + [f"- `{report.name}`: {text}" for report in REPORTS for text in report.notes]
     return "\n".join(lines) + "\n"

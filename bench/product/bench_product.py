@@ -52,6 +52,9 @@ def local(n):
         warm.run("one")
         bytes_one = warm.sent + warm.received
     limit = medians["OpenBLAS here, 2 threads"]
+    if medians["OpenBLAS here, 1 thread"] < 1.6 * limit:
+        report.note("local OpenBLAS gained little by its second thread: something else was running, and the ratios "
+                    "say little")
     report.claim(f"{n}² cold against local OpenBLAS, 2 threads", limit / medians["cold"], cold_wanted)
     report.claim(f"{n}² with operands on the workers against the same", limit / medians["operands on the workers"],
                  warm_wanted)

@@ -7,7 +7,8 @@
  *   MILLISECONDS BYTES_SENT BYTES_RECEIVED      bytes of elements; here: 0 0
  *
  * A line says which operands: "cold", new ones, which nobody has seen; "one", a new
- * A and the B of before; "warm", those of before. Making them is not timed.
+ * A and the B of before; "warm", those of before. Those of before go by their names,
+ * as those of a client that puts a matrix once; making and naming is not timed.
  *
  *   bench-product N blas THREADS            OpenBLAS in this process
  *   bench-product N workers CHECK URL...    the controller in this process, tiles on workers
@@ -25,6 +26,7 @@
 #include <tessera/transport_curl.h>
 
 #include "matmul/gemm.h"
+#include "matmul/sha256.h"
 #include "tessera/matmul/v1/matmul.rpc.pb-c.h"
 #include "wasm/controller.h"
 
@@ -33,6 +35,8 @@ enum { MAX_WORKERS = 16, TILES_IN_FLIGHT = 2 };
 typedef struct bench {
   uint32_t n;
   float *a, *b, *c;
+  uint8_t a_name[TESS_SHA256_BYTES], b_name[TESS_SHA256_BYTES];
+  bool a_named, b_named; /* by this line */
   uint32_t random;
   tess_check check;
   uint64_t sent, received;
@@ -143,12 +147,20 @@ static void sleep_for(bench *x, double ms) {
   pthread_cond_timedwait(&x->changed, &x->mutex, &until);
 }
 
+/* A whole operand, by its name; name NULL: it has none. */
+static tess_operand_block operand(const bench *x, const float *data, const uint8_t *name) {
+  return (tess_operand_block){
+      .name = name, .block = tess_const_matrix_packed(data, x->n, x->n, TESS_DTYPE_FLOAT32)};
+}
+
 static tess_code run_workers(bench *x) {
   uint32_t n = x->n;
   tess_job_params params = {.gemm = {.a = tess_const_matrix_packed(x->a, n, n, TESS_DTYPE_FLOAT32),
                                      .b = tess_const_matrix_packed(x->b, n, n, TESS_DTYPE_FLOAT32),
                                      .c = tess_matrix_packed(x->c, n, n, TESS_DTYPE_FLOAT32),
                                      .alpha = 1.0},
+                            .a_block = operand(x, x->a, x->a_named ? x->a_name : NULL),
+                            .b_block = operand(x, x->b, x->b_named ? x->b_name : NULL),
                             .check = x->check,
                             .done = on_done,
                             .ctx = x};
@@ -215,15 +227,29 @@ static void fill(bench *x, float *matrix) {
   x->random = state * 2654435761U + 12345U;
 }
 
-static bool new_operands(bench *x, const char *word) {
-  if (strcmp(word, "warm\n") == 0) {
-    return true;
+static bool name(const bench *x, const float *matrix, uint8_t *name) {
+  tess_sha256 hash;
+  if (tess_sha256_start(&hash) != TESS_OK) {
+    return false;
   }
-  fill(x, x->a);
-  if (strcmp(word, "cold\n") == 0) {
+  tess_sha256_add(&hash, matrix, elements(x) * sizeof(float));
+  return tess_sha256_finish(&hash, name) == TESS_OK;
+}
+
+static bool new_operands(bench *x, const char *word) {
+  const bool cold = strcmp(word, "cold\n") == 0, one = strcmp(word, "one\n") == 0;
+  if (!cold && !one && strcmp(word, "warm\n") != 0) {
+    return false;
+  }
+  if (cold || one) {
+    fill(x, x->a);
+  }
+  if (cold) {
     fill(x, x->b);
   }
-  return strcmp(word, "cold\n") == 0 || strcmp(word, "one\n") == 0;
+  x->a_named = !cold && !one;
+  x->b_named = !cold;
+  return (!x->a_named || name(x, x->a, x->a_name)) && (!x->b_named || name(x, x->b, x->b_name));
 }
 
 static bool is_right(const bench *x) {
@@ -272,7 +298,7 @@ static int serve(bench *x, tess_code (*run)(bench *)) {
   char line[16];
   while (fgets(line, sizeof line, stdin) != NULL) {
     if (!new_operands(x, line)) {
-      return fail("a line that is none of cold, one, warm");
+      return fail("no new operands, or a line that is none of cold, one, warm");
     }
     double start = now_ms(NULL);
     tess_code code = run(x);
