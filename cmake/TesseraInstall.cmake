@@ -81,7 +81,7 @@ tess_pkg_config(rpc "Protobuf RPC for C over HTTP/1.1: the core" LIBS -pthread)
 tess_pkg_config(protobuf-c "Tessera with messages of protobuf-c" REQUIRES tessera-rpc libprotobuf-c)
 tess_pkg_config(nanopb "Tessera with messages of nanopb" REQUIRES tessera-rpc
   CFLAGS "-I\${includedir}/tessera/nanopb" ${nanopb_flags})
-tess_pkg_config(json "Tessera's JSON codec" REQUIRES tessera-rpc jansson LIBS -lm)
+tess_pkg_config(json "Tessera's JSON codec" REQUIRES tessera-rpc yajl LIBS -lm)
 tess_pkg_config(services "Tessera's health and reflection services" REQUIRES tessera-rpc)
 tess_pkg_config(zlib "Tessera's gzip and deflate compression" REQUIRES tessera-rpc zlib)
 tess_pkg_config(brotli "Tessera's br compression" REQUIRES tessera-rpc libbrotlienc libbrotlidec)

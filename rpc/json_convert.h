@@ -7,11 +7,10 @@
 #ifndef TESSERA_RPC_JSON_CONVERT_H
 #define TESSERA_RPC_JSON_CONVERT_H
 
-#include <jansson.h>
-
 #include <tessera/json.h>
 
 #include "rpc/json_output.h"
+#include "rpc/json_tree.h"
 #include "rpc/wire.h"
 
 /* TESS__WIRE_... of one value of the field, not packed. */
@@ -25,19 +24,17 @@ typedef struct tess__json_in {
   tess__output *out; /* binary protobuf */
   tess_status *status;
   int depth;
-  bool marked_integers; /* long integers are strings that begin with \u0001 */
+  const tess__json_node *any_type; /* name of "@type" of an Any: a member that is no field */
 } tess__json_in;
 
 /* Appends the message's fields, without tag and length. */
 tess_code tess__json_read_message(tess__json_in *in, const tess_message_schema *schema,
-                                  const json_t *value);
+                                  const tess__json_node *value);
 /* Appends one value of the field, with its tag. Never a repeated field as a whole. */
 tess_code tess__json_read_value(tess__json_in *in, const tess_field_schema *field,
-                                const json_t *value);
+                                const tess__json_node *value);
 /* A number, or a string that holds one. */
-bool tess__json_read_double(const tess__json_in *in, const json_t *value, double *number);
-/* Is this a number (and not a string)? */
-bool tess__json_is_number(const tess__json_in *in, const json_t *value);
+bool tess__json_read_double(const tess__json_node *value, double *number);
 
 /* ---- writing JSON ---- */
 
@@ -63,7 +60,8 @@ tess_code tess__json_malformed(tess__json_out *to, const tess_message_schema *sc
 
 typedef struct tess__json_special {
   const char *full_name;
-  tess_code (*read)(tess__json_in *in, const tess_message_schema *schema, const json_t *value);
+  tess_code (*read)(tess__json_in *in, const tess_message_schema *schema,
+                    const tess__json_node *value);
   tess_code (*write)(tess__json_out *to, const tess_message_schema *schema, tess_slice message);
 } tess__json_special;
 
@@ -75,14 +73,22 @@ bool tess__json_takes_null(const tess_field_schema *field);
 const tess_message_schema *tess__json_registered(const tess_json_options *options, const char *name,
                                                  size_t size);
 
-tess_code tess__json_read_any(tess__json_in *, const tess_message_schema *, const json_t *);
-tess_code tess__json_read_duration(tess__json_in *, const tess_message_schema *, const json_t *);
-tess_code tess__json_read_field_mask(tess__json_in *, const tess_message_schema *, const json_t *);
-tess_code tess__json_read_list(tess__json_in *, const tess_message_schema *, const json_t *);
-tess_code tess__json_read_struct(tess__json_in *, const tess_message_schema *, const json_t *);
-tess_code tess__json_read_timestamp(tess__json_in *, const tess_message_schema *, const json_t *);
-tess_code tess__json_read_any_value(tess__json_in *, const tess_message_schema *, const json_t *);
-tess_code tess__json_read_wrapper(tess__json_in *, const tess_message_schema *, const json_t *);
+tess_code tess__json_read_any(tess__json_in *, const tess_message_schema *,
+                              const tess__json_node *);
+tess_code tess__json_read_duration(tess__json_in *, const tess_message_schema *,
+                                   const tess__json_node *);
+tess_code tess__json_read_field_mask(tess__json_in *, const tess_message_schema *,
+                                     const tess__json_node *);
+tess_code tess__json_read_list(tess__json_in *, const tess_message_schema *,
+                               const tess__json_node *);
+tess_code tess__json_read_struct(tess__json_in *, const tess_message_schema *,
+                                 const tess__json_node *);
+tess_code tess__json_read_timestamp(tess__json_in *, const tess_message_schema *,
+                                    const tess__json_node *);
+tess_code tess__json_read_any_value(tess__json_in *, const tess_message_schema *,
+                                    const tess__json_node *);
+tess_code tess__json_read_wrapper(tess__json_in *, const tess_message_schema *,
+                                  const tess__json_node *);
 
 tess_code tess__json_write_any(tess__json_out *, const tess_message_schema *, tess_slice);
 tess_code tess__json_write_duration(tess__json_out *, const tess_message_schema *, tess_slice);

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "rpc/base64.h"
+#include "rpc/json_number.h"
+#include "rpc/json_scan.h"
 #include "rpc/wire.h"
 
 /* ---- protobuf ---- */
@@ -52,15 +54,12 @@ void tess__output_end(tess__output *output, size_t begin) {
 void tess__output_json_string(tess__output *output, const void *text, size_t size) {
   static const char hex[] = "0123456789abcdef";
   const uint8_t *at = text;
-  size_t plain = 0;
   tess__output_put(output, "\"", 1);
-  for (size_t i = 0; i < size; i++) {
-    uint8_t c = at[i];
-    if (c >= 0x20 && c != '"' && c != '\\') {
-      continue;
-    }
-    tess__output_put(output, at + plain, i - plain);
-    plain = i + 1;
+  for (;;) {
+    size_t plain = tess__json_plain_run(at, size);
+    if (plain > 0) tess__output_put(output, at, plain); /* text may be NULL */
+    if (plain == size) break;
+    uint8_t c = at[plain];
     const char *names = "\"\"\\\\\nn\rr\tt\bb\ff";
     while (*names != '\0' && (uint8_t)*names != c) {
       names += 2;
@@ -70,8 +69,9 @@ void tess__output_json_string(tess__output *output, const void *text, size_t siz
     } else {
       tess__output_put(output, (const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
     }
+    at += plain + 1;
+    size -= plain + 1;
   }
-  if (size > plain) tess__output_put(output, at + plain, size - plain); /* data may be NULL */
   tess__output_put(output, "\"", 1);
 }
 
@@ -135,6 +135,11 @@ void tess__output_double(tess__output *output, double value) {
   if (put_special(output, value)) {
     return;
   }
+  size_t size = tess__json_short_double(text, value);
+  if (size > 0) {
+    tess__output_put(output, text, size);
+    return;
+  }
   for (int digits = 15; digits <= 17; digits++) {
     snprintf(text, sizeof text, "%.*g", digits, value);
     if (strtod(text, NULL) == value) {
@@ -147,6 +152,11 @@ void tess__output_double(tess__output *output, double value) {
 void tess__output_float(tess__output *output, float value) {
   char text[40];
   if (put_special(output, (double)value)) {
+    return;
+  }
+  size_t size = tess__json_short_float(text, value);
+  if (size > 0) {
+    tess__output_put(output, text, size);
     return;
   }
   for (int digits = 6; digits <= 9; digits++) {

@@ -21,7 +21,7 @@ static void put_bytes(tess__output *out, uint32_t number, const char *data, size
 }
 
 tess_code tess__json_read_wrapper(tess__json_in *in, const tess_message_schema *schema,
-                                  const json_t *value) {
+                                  const tess__json_node *value) {
   return schema->field_count == 1 ? tess__json_read_value(in, &schema->fields[0], value)
                                   : wrong(in, schema, "a wrapper of one field");
 }
@@ -39,14 +39,27 @@ static void put_time(tess__output *out, tess__time time) {
   }
 }
 
-static bool whole_text(const json_t *value) {
-  return json_is_string(value) && strlen(json_string_value(value)) == json_string_length(value);
+static bool is_string(const tess__json_node *value) {
+  return value->type == TESS__JSON_IS_STRING;
+}
+
+/* The string as the C library wants it, in `room`; NULL: it is none, too long to be
+ * right, or has a NUL inside. */
+static const char *terminated(const tess__json_node *value, char room[64]) {
+  if (!is_string(value) || value->size >= 64 || memchr(value->text, '\0', value->size) != NULL) {
+    return NULL;
+  }
+  memcpy(room, value->text, value->size);
+  room[value->size] = '\0';
+  return room;
 }
 
 tess_code tess__json_read_timestamp(tess__json_in *in, const tess_message_schema *schema,
-                                    const json_t *value) {
+                                    const tess__json_node *value) {
   tess__time time;
-  if (!whole_text(value) || !tess__timestamp_parse(json_string_value(value), &time)) {
+  char room[64];
+  const char *text = terminated(value, room);
+  if (text == NULL || !tess__timestamp_parse(text, &time)) {
     return wrong(in, schema, "a time such as \"1972-01-01T10:00:20.021Z\"");
   }
   put_time(in->out, time);
@@ -54,9 +67,11 @@ tess_code tess__json_read_timestamp(tess__json_in *in, const tess_message_schema
 }
 
 tess_code tess__json_read_duration(tess__json_in *in, const tess_message_schema *schema,
-                                   const json_t *value) {
+                                   const tess__json_node *value) {
   tess__time time;
-  if (!whole_text(value) || !tess__duration_parse(json_string_value(value), &time)) {
+  char room[64];
+  const char *text = terminated(value, room);
+  if (text == NULL || !tess__duration_parse(text, &time)) {
     return wrong(in, schema, "a duration such as \"1.5s\"");
   }
   put_time(in->out, time);
@@ -66,22 +81,23 @@ tess_code tess__json_read_duration(tess__json_in *in, const tess_message_schema 
 /* ---- FieldMask: repeated string paths = 1 ---- */
 
 tess_code tess__json_read_field_mask(tess__json_in *in, const tess_message_schema *schema,
-                                     const json_t *value) {
+                                     const tess__json_node *value) {
   static const char wanted[] = "a field mask such as \"user.displayName,photo\"";
-  if (!whole_text(value)) {
+  if (!is_string(value)) {
     return wrong(in, schema, wanted);
   }
-  const char *text = json_string_value(value);
-  while (*text != '\0') {
-    size_t length = strcspn(text, ",");
-    if (length == 0) {
+  const char *text = value->text, *end = text + value->size;
+  while (text < end) {
+    const char *comma = memchr(text, ',', (size_t)(end - text));
+    size_t length = (size_t)((comma != NULL ? comma : end) - text);
+    if (length == 0 || (comma != NULL && comma + 1 == end)) {
       return wrong(in, schema, wanted);
     }
     tess__output_tag(in->out, 1, TESS__WIRE_BYTES);
     size_t begin = tess__output_begin(in->out);
     for (size_t i = 0; i < length; i++) {
       char c = text[i];
-      if (c == '_') {
+      if (c == '_' || c == '\0') {
         return wrong(in, schema, wanted);
       }
       bool upper = c >= 'A' && c <= 'Z';
@@ -89,10 +105,7 @@ tess_code tess__json_read_field_mask(tess__json_in *in, const tess_message_schem
       tess__output_put(in->out, upper ? small : &c, upper ? 2 : 1);
     }
     tess__output_end(in->out, begin);
-    text += length;
-    if (*text == ',' && *++text == '\0') {
-      return wrong(in, schema, wanted);
-    }
+    text += length + (comma != NULL ? 1 : 0);
   }
   return TESS_OK;
 }
@@ -100,19 +113,18 @@ tess_code tess__json_read_field_mask(tess__json_in *in, const tess_message_schem
 /* ---- Struct: map<string, Value> fields = 1; ListValue: repeated Value values = 1 ---- */
 
 tess_code tess__json_read_struct(tess__json_in *in, const tess_message_schema *schema,
-                                 const json_t *value) {
-  if (!json_is_object(value) || schema->field_count != 1 || schema->fields[0].message == NULL ||
-      schema->fields[0].message->field_count != 2) {
+                                 const tess__json_node *value) {
+  if (value->type != TESS__JSON_IS_OBJECT || schema->field_count != 1 ||
+      schema->fields[0].message == NULL || schema->fields[0].message->field_count != 2) {
     return wrong(in, schema, "an object");
   }
   const tess_field_schema *value_field = &schema->fields[0].message->fields[1];
-  json_t *members = (json_t *)(uintptr_t)value;
-  for (void *at = json_object_iter(members); at != NULL; at = json_object_iter_next(members, at)) {
-    const char *key = json_object_iter_key(at);
+  const tess__json_node *end = value + value->span;
+  for (const tess__json_node *name = value + 1; name < end; name = name + 1 + name[1].span) {
     tess__output_tag(in->out, 1, TESS__WIRE_BYTES);
     size_t begin = tess__output_begin(in->out);
-    put_bytes(in->out, 1, key, strlen(key));
-    tess_code code = tess__json_read_value(in, value_field, json_object_iter_value(at));
+    put_bytes(in->out, 1, name->text, name->size);
+    tess_code code = tess__json_read_value(in, value_field, name + 1);
     tess__output_end(in->out, begin);
     if (code != TESS_OK) {
       return code;
@@ -122,13 +134,14 @@ tess_code tess__json_read_struct(tess__json_in *in, const tess_message_schema *s
 }
 
 tess_code tess__json_read_list(tess__json_in *in, const tess_message_schema *schema,
-                               const json_t *value) {
+                               const tess__json_node *value) {
   tess_code code = TESS_OK;
-  if (!json_is_array(value) || schema->field_count != 1) {
+  if (value->type != TESS__JSON_IS_ARRAY || schema->field_count != 1) {
     return wrong(in, schema, "an array");
   }
-  for (size_t i = 0; code == TESS_OK && i < json_array_size(value); i++) {
-    code = tess__json_read_value(in, &schema->fields[0], json_array_get(value, i));
+  const tess__json_node *end = value + value->span;
+  for (const tess__json_node *at = value + 1; code == TESS_OK && at < end; at += at->span) {
+    code = tess__json_read_value(in, &schema->fields[0], at);
   }
   return code;
 }
@@ -137,87 +150,103 @@ tess_code tess__json_read_list(tess__json_in *in, const tess_message_schema *sch
  *             struct_value = 5, list_value = 6 ---- */
 
 tess_code tess__json_read_any_value(tess__json_in *in, const tess_message_schema *schema,
-                                    const json_t *value) {
+                                    const tess__json_node *value) {
   double number;
   if (schema->field_count != 6) {
     return wrong(in, schema, "google.protobuf.Value as it is published");
   }
-  if (tess__json_is_number(in, value)) {
-    uint64_t bits;
-    if (!tess__json_read_double(in, value, &number)) {
-      return wrong(in, schema, "a number");
+  switch ((tess__json_type)value->type) {
+    case TESS__JSON_IS_NUMBER: {
+      uint64_t bits;
+      if (!tess__json_read_double(value, &number)) {
+        return wrong(in, schema, "a number");
+      }
+      memcpy(&bits, &number, sizeof bits);
+      tess__output_tag(in->out, 2, TESS__WIRE_64BIT);
+      tess__output_fixed(in->out, bits, 8);
+      return TESS_OK;
     }
-    memcpy(&bits, &number, sizeof bits);
-    tess__output_tag(in->out, 2, TESS__WIRE_64BIT);
-    tess__output_fixed(in->out, bits, 8);
-    return TESS_OK;
-  }
-  switch (json_typeof(value)) {
-    case JSON_NULL:
+    case TESS__JSON_IS_NULL:
       tess__output_tag(in->out, 1, TESS__WIRE_VARINT);
       tess__output_varint(in->out, 0);
       return TESS_OK;
-    case JSON_STRING:
-      put_bytes(in->out, 3, json_string_value(value), json_string_length(value));
+    case TESS__JSON_IS_STRING:
+      put_bytes(in->out, 3, value->text, value->size);
       return TESS_OK;
-    case JSON_OBJECT:
+    case TESS__JSON_IS_OBJECT:
       return tess__json_read_value(in, &schema->fields[4], value);
-    case JSON_ARRAY:
+    case TESS__JSON_IS_ARRAY:
       return tess__json_read_value(in, &schema->fields[5], value);
     default:
       tess__output_tag(in->out, 4, TESS__WIRE_VARINT);
-      tess__output_varint(in->out, json_is_true(value) ? 1 : 0);
+      tess__output_varint(in->out, value->type == TESS__JSON_IS_TRUE ? 1 : 0);
       return TESS_OK;
   }
 }
 
 /* ---- Any: type_url = 1, value = 2 ---- */
 
+/* The value of the member with this name; NULL: there is none. */
+static const tess__json_node *member(const tess__json_node *object, const char *wanted) {
+  const tess__json_node *end = object + object->span;
+  for (const tess__json_node *name = object + 1; name < end; name = name + 1 + name[1].span) {
+    if (tess__json_is(name, wanted)) {
+      return name + 1;
+    }
+  }
+  return NULL;
+}
+
 static tess_code read_any_content(tess__json_in *in, const tess_message_schema *type,
-                                  const json_t *object) {
+                                  const tess__json_node *object, const tess__json_node *url) {
   if (tess__json_special_of(type) != NULL) {
-    const json_t *value = json_object_get(object, "value");
-    if (value == NULL || json_object_size(object) != 2) {
+    const tess__json_node *value = member(object, "value");
+    if (value == NULL || object->size != 2) {
       return wrong(in, type, "{\"@type\", \"value\"}");
     }
     return tess__json_read_message(in, type, value);
   }
-  json_t *members = json_copy((json_t *)(uintptr_t)object); /* shallow */
-  if (members == NULL || json_object_del(members, "@type") != 0) {
-    json_decref(members);
-    in->out->failed = true;
-    return TESS_OK;
-  }
-  tess_code code = tess__json_read_message(in, type, members);
-  json_decref(members);
+  const tess__json_node *around = in->any_type;
+  in->any_type = url - 1; /* its name */
+  tess_code code = tess__json_read_message(in, type, object);
+  in->any_type = around;
   return code;
 }
 
+/* Behind the last slash, within the text; NULL: there is none, or nothing behind it. */
+static const char *type_name(const tess__json_node *url) {
+  const char *at = url->text + url->size;
+  while (at > url->text && at[-1] != '/') {
+    at--;
+  }
+  return at == url->text || at == url->text + url->size ? NULL : at;
+}
+
 tess_code tess__json_read_any(tess__json_in *in, const tess_message_schema *schema,
-                              const json_t *value) {
-  if (!json_is_object(value)) {
+                              const tess__json_node *value) {
+  if (value->type != TESS__JSON_IS_OBJECT) {
     return wrong(in, schema, "an object");
   }
-  if (json_object_size(value) == 0) {
+  if (value->size == 0) {
     return TESS_OK;
   }
-  const json_t *url = json_object_get(value, "@type");
-  const char *text = json_is_string(url) ? json_string_value(url) : "";
-  const char *slash = strrchr(text, '/');
-  if (!whole_text(url) || slash == NULL || slash[1] == '\0') {
+  const tess__json_node *url = member(value, "@type");
+  const char *name = url != NULL && is_string(url) ? type_name(url) : NULL;
+  if (name == NULL) {
     return wrong(in, schema, "an object with \"@type\": \"type.googleapis.com/...\"");
   }
-  const tess_message_schema *type =
-      tess__json_registered(in->options, slash + 1, strlen(slash + 1));
+  size_t size = (size_t)(url->text + url->size - name);
+  const tess_message_schema *type = tess__json_registered(in->options, name, size);
   if (type == NULL) {
     return tess_status_set(in->status, TESS_INVALID_ARGUMENT,
-                           "JSON for Any: type %.128s is not registered", slash + 1);
+                           "JSON for Any: type %.*s is not registered",
+                           (int)(size < 128 ? size : 128), name);
   }
-  put_bytes(in->out, 1, text, strlen(text));
+  put_bytes(in->out, 1, url->text, url->size);
   size_t before = in->out->size;
   tess__output_tag(in->out, 2, TESS__WIRE_BYTES);
   size_t begin = tess__output_begin(in->out);
-  tess_code code = read_any_content(in, type, value);
+  tess_code code = read_any_content(in, type, value, url);
   if (in->out->size == begin) { /* an empty message: an absent value */
     in->out->size = before;
   } else {

@@ -15,7 +15,7 @@ set -euo pipefail
 build=(build-essential ca-certificates cmake ninja-build pkg-config dpkg-dev
   protobuf-compiler libprotobuf-dev libprotoc-dev
   protobuf-c-compiler libprotobuf-c-dev nanopb
-  libcurl4-openssl-dev libjansson-dev libssl-dev libjavascriptcoregtk-4.1-dev
+  libcurl4-openssl-dev libyajl-dev libssl-dev libjavascriptcoregtk-4.1-dev
   zlib1g-dev libbrotli-dev libsnappy-dev libzstd-dev
   libopenblas-dev libblis-dev wabt clang-19 lld-19 libclang-rt-19-dev-wasm32
   python3-numpy curl)
