@@ -2,38 +2,57 @@
  *
  * The BLIS kernel, where the machine has that library: looked for when it is first
  * asked for, so that programs run without it, and apart from other libraries that
- * define the same BLAS names. Its typed interface takes strides for rows and for
- * columns: a transpose is a swap of the two. BLIS 0.9 does not know newer
- * processors (BLIS_ARCH_TYPE tells it): whether it is worth using, kernel_choice.h
- * finds out.
+ * define the same BLAS names: its CBLAS would call whichever sgemm_ came first. Its
+ * typed interface takes strides for rows and for columns: a transpose is a swap of
+ * the two. BLIS 0.9 does not know newer processors (BLIS_ARCH_TYPE tells it):
+ * whether it is worth using, kernel_choice.h finds out.
  */
-#include <blis.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdint.h>
+#include <string.h>
 
 #include "matmul/kernel.h"
 
 /* Rows below which a call spends more on packing B than on arithmetic. */
 enum { MIN_PANEL_ROWS = 64 };
 
+/* What is used of BLIS' typed interface (docs/BLISTypedAPI.md, "gemm"), as libraries
+ * with 64-bit integers have it: those alone are used. Declared here because blis.h
+ * includes the OpenMP header of the compiler that BLIS was built with. */
+typedef int64_t blis_int; /* dim_t, inc_t, gint_t */
+enum { BLIS_NO_TRANSPOSE = 0 };
+
 typedef struct library {
-  __typeof__(&bli_sgemm) sgemm;
-  __typeof__(&bli_dgemm) dgemm;
-  __typeof__(&bli_thread_set_num_threads) set_num_threads;
+  void (*sgemm)(int transa, int transb, blis_int m, blis_int n, blis_int k, float *alpha, float *a,
+                blis_int rsa, blis_int csa, float *b, blis_int rsb, blis_int csb, float *beta,
+                float *c, blis_int rsc, blis_int csc);
+  void (*dgemm)(int transa, int transb, blis_int m, blis_int n, blis_int k, double *alpha,
+                double *a, blis_int rsa, blis_int csa, double *b, blis_int rsb, blis_int csb,
+                double *beta, double *c, blis_int rsc, blis_int csc);
+  void (*set_num_threads)(blis_int threads);
+  blis_int (*int_type_size)(void); /* in bits */
 } library;
 
 static library blis;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* POSIX: what dlsym gives has the representation of a pointer to the function. */
+static bool find_function(void *handle, const char *name, void *pointer_to_function) {
+  void *found = dlsym(handle, name);
+  memcpy(pointer_to_function, &found, sizeof found);
+  return found != NULL;
+}
+
 static void open_library(void) {
   void *handle = dlopen("libblis.so.4", RTLD_NOW | RTLD_LOCAL);
   if (handle == NULL) return;
-  /* POSIX: what dlsym gives may be turned into a pointer to a function. */
-  __extension__ library found = {.sgemm = (__typeof__(&bli_sgemm))dlsym(handle, "bli_sgemm"),
-                                 .dgemm = (__typeof__(&bli_dgemm))dlsym(handle, "bli_dgemm"),
-                                 .set_num_threads = (__typeof__(&bli_thread_set_num_threads))dlsym(
-                                     handle, "bli_thread_set_num_threads")};
-  if (found.sgemm != NULL && found.dgemm != NULL && found.set_num_threads != NULL)
+  library found;
+  if (find_function(handle, "bli_sgemm", &found.sgemm) &&
+      find_function(handle, "bli_dgemm", &found.dgemm) &&
+      find_function(handle, "bli_thread_set_num_threads", &found.set_num_threads) &&
+      find_function(handle, "bli_info_get_int_type_size", &found.int_type_size) &&
+      (int32_t)found.int_type_size() == 64)
     blis = found; /* stays open until the program ends */
   else
     dlclose(handle);
@@ -54,12 +73,12 @@ static void *unconst(const void *data) {
 }
 
 static void multiply(const tess_gemm *gemm, tess_gemm_shape shape) {
-  inc_t rsa = gemm->transpose_a ? 1 : (inc_t)gemm->a.row_stride;
-  inc_t csa = gemm->transpose_a ? (inc_t)gemm->a.row_stride : 1;
-  inc_t rsb = gemm->transpose_b ? 1 : (inc_t)gemm->b.row_stride;
-  inc_t csb = gemm->transpose_b ? (inc_t)gemm->b.row_stride : 1;
-  inc_t rsc = (inc_t)gemm->c.row_stride;
-  dim_t m = shape.m, n = shape.n, k = shape.k;
+  blis_int rsa = gemm->transpose_a ? 1 : (blis_int)gemm->a.row_stride;
+  blis_int csa = gemm->transpose_a ? (blis_int)gemm->a.row_stride : 1;
+  blis_int rsb = gemm->transpose_b ? 1 : (blis_int)gemm->b.row_stride;
+  blis_int csb = gemm->transpose_b ? (blis_int)gemm->b.row_stride : 1;
+  blis_int rsc = (blis_int)gemm->c.row_stride;
+  blis_int m = shape.m, n = shape.n, k = shape.k;
   if (gemm->a.dtype == TESS_DTYPE_FLOAT32) {
     float alpha = (float)gemm->alpha, beta = (float)gemm->beta;
     blis.sgemm(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, m, n, k, &alpha, unconst(gemm->a.data), rsa,
@@ -79,7 +98,7 @@ static tess_code blis_step(tess_gemm_job *job, uint64_t max_flops) {
 }
 
 static void blis_set_threads(unsigned threads) {
-  if (is_available()) blis.set_num_threads(threads > 0 ? (dim_t)threads : 1);
+  if (is_available()) blis.set_num_threads(threads > 0 ? (blis_int)threads : 1);
 }
 
 const tess_kernel tess_kernel_blis = {

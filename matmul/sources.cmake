@@ -5,7 +5,6 @@ set(TESSERA_MATMUL_PURE_SOURCES
   alloc.c block_store.c blocked.c gemm.c job.c kernel.c kernel_reference.c kernel_scalar.c matrix.c npy.c pack.c
   kernel_choice.c cost.c plan.c reason.c schedule.c speed.c verify.c)
 # One table each; link exactly one.
-set(TESSERA_MATMUL_TABLE_OPENBLAS kernels_openblas.c kernel_openblas.c)
 set(TESSERA_MATMUL_TABLE_BLAS kernels_blas.c kernel_openblas.c kernel_blis.c)
 set(TESSERA_MATMUL_TABLE_PORTABLE kernels_portable.c)
 set(TESSERA_MATMUL_TABLE_SIMD128 kernels_simd128.c kernel_simd128.c)

@@ -17,7 +17,7 @@ build=(build-essential ca-certificates cmake ninja-build pkg-config dpkg-dev
   protobuf-c-compiler libprotobuf-c-dev nanopb
   libcurl4-openssl-dev libyajl-dev libssl-dev libjavascriptcoregtk-4.1-dev
   zlib1g-dev libbrotli-dev libsnappy-dev libzstd-dev
-  libopenblas-dev libblis-dev wabt clang-19 lld-19 libclang-rt-19-dev-wasm32
+  libopenblas-dev libblis4 wabt clang-19 lld-19 libclang-rt-19-dev-wasm32
   python3-numpy curl)
 # --test. nodejs and npm are looked for as commands: they often come from elsewhere.
 test=(check git clang-format-19 libclang-rt-19-dev openssl python3-protobuf procps)
