@@ -60,7 +60,8 @@ static void kill_site(int i) {
 
 /* Echo, or Get, which has no side effects. The server has no Get: that is an answer, too. */
 static tess_code call(bool idempotent) {
-  Tessera__Test__V1__EchoRequest request = TESSERA__TEST__V1__ECHO_REQUEST__INIT;
+  Tessera__Test__V1__EchoRequest request;
+  tessera__test__v1__echo_request__init(&request);
   Tessera__Test__V1__EchoResponse response;
   char text[] = "hello";
   request.text = text;
@@ -151,7 +152,8 @@ START_TEST(streams) {
       .retry = {.max_attempts = 3, .initial_backoff_ms = 5, .all_methods = true}});
   kill_site(0);
   for (int round = 0; round < 3; round++) {
-    Tessera__Test__V1__EchoRequest request = TESSERA__TEST__V1__ECHO_REQUEST__INIT;
+    Tessera__Test__V1__EchoRequest request;
+    tessera__test__v1__echo_request__init(&request);
     Tessera__Test__V1__EchoResponse response;
     request.count = 50;
     tess_status status = TESS_STATUS_INIT;

@@ -139,8 +139,8 @@ START_TEST(what_rfc_8259_does_not_allow) {
                                     "\v1",
                                     "1\f",
                                     "[\f]",
-                                    "\xc2\xa0"
-                                    "1",
+                                    ("\xc2\xa0"
+                                     "1"),
                                     "\"\xff\"",
                                     "\"\xc0\xaf\"",
                                     "\"\xed\xa0\x80\"",
