@@ -45,6 +45,7 @@ typedef struct request {
   tess_tile_work *work; /* NULL: cancelled */
   operand operands[2];
   unsigned misses;
+  bool naming;  /* waits for names of its panels, whoever gives them */
   bool calling; /* the call was started: its end comes */
   bool due;     /* may go on */
   uint64_t bytes_sent;
@@ -345,12 +346,12 @@ static tess_code start_call(request *r, tess_reason *reason) {
 static tess_code advance(request *r, tess_reason *reason) {
   proxy *self = r->self;
   bool ready = true;
-  r->due = false;
+  r->due = r->naming = false;
   for (unsigned i = 0; i < 2; i++) {
     operand *o = &r->operands[i];
     if (o->ref.panel == NULL) continue;
     if (!o->ref.panel->named) {
-      self->base.eager = true; /* step() names it */
+      self->base.eager = r->naming = true; /* step() names it */
       ready = false;
       continue;
     }
@@ -372,16 +373,19 @@ static tess_code advance(request *r, tess_reason *reason) {
   return ready ? start_call(r, reason) : TESS_OK;
 }
 
-/* Names panels that requests wait for, as long as the slice lasts. */
+/* Names panels that requests wait for, as long as the slice lasts. The proxy of another
+ * worker that waits for the same panel may have been faster. */
 static void name_panels(proxy *self, double budget_ms) {
   double left = budget_ms / tess_sha256_ms_per_byte;
   size_t bytes = left > TESS_PANEL_MIN_BYTES ? (size_t)left : TESS_PANEL_MIN_BYTES;
   self->base.eager = false;
   for (request *r = self->first; r != NULL; r = r->next) {
-    for (unsigned i = 0; i < 2 && !r->calling; i++) {
+    for (unsigned i = 0; i < 2 && r->naming; i++) {
       tess_panel *panel = r->operands[i].ref.panel;
-      if (panel == NULL || panel->named) continue;
-      tess_code code = bytes > 0 ? tess_panel_name_step(panel, bytes) : TESS_LATER;
+      if (panel == NULL) continue;
+      tess_code code = panel->named ? TESS_OK
+                       : bytes > 0  ? tess_panel_name_step(panel, bytes)
+                                    : TESS_LATER;
       if (code == TESS_LATER) {
         bytes = 0;
         self->base.eager = true;

@@ -23,6 +23,7 @@
 #include <time.h>
 
 #include <cblas.h>
+#include <tessera/pool.h>
 #include <tessera/transport_curl.h>
 
 #include "matmul/gemm.h"
@@ -31,6 +32,9 @@
 #include "wasm/controller.h"
 
 enum { MAX_WORKERS = 16, TILES_IN_FLIGHT = 2 };
+
+/* Answers are received into memory that stays warm, as in every long-lived client. */
+#define WARM_BYTES ((size_t)1 << 30)
 
 typedef struct bench {
   uint32_t n;
@@ -41,6 +45,7 @@ typedef struct bench {
   tess_check check;
   uint64_t sent, received;
   tess_transport *transport;
+  tess_pool *pool;
   /* workers */
   tess_controller *controller;
   pthread_mutex_t mutex;
@@ -115,7 +120,8 @@ static tess_code start_workers(bench *x, int count, char **urls, tess_status *st
   tess_tile_executor *workers[MAX_WORKERS];
   const tess_executor_local_options local = {.now_ms = now_ms};
   for (int i = 0; i < count; i++) {
-    const tess_executor_proxy_options proxy = {.transport = x->transport,
+    const tess_executor_proxy_options proxy = {.allocator = tess_pool_allocator(x->pool),
+                                               .transport = x->transport,
                                                .url = urls[i],
                                                .capacity = TILES_IN_FLIGHT,
                                                .sync = {lock_hook, unlock_hook, wake_hook, x}};
@@ -196,7 +202,7 @@ static tess_code run_server(bench *x) {
   request.a = &a;
   request.b = &b;
   request.check = (Tessera__Matmul__V1__Check)x->check;
-  tess_arena_init(&arena, NULL, 0);
+  tess_arena_init(&arena, tess_pool_allocator(x->pool), 0);
   const tess_call_options options = {.arena = &arena};
   tess_code code =
       tessera_matmul_v1_matmul_service_multiply(x->client, &options, &request, &result, &status);
@@ -339,6 +345,10 @@ int main(int argc, char **argv) {
     run = run_blas;
   } else {
     x.transport = tess_transport_curl_new(NULL, &status);
+    x.pool = tess_pool_new(SIZE_MAX, WARM_BYTES);
+    if (x.pool == NULL) {
+      return fail("out of memory");
+    }
     if (x.transport != NULL && strcmp(argv[2], "workers") == 0) {
       run = start_workers(&x, argc - 4, argv + 4, &status) == TESS_OK ? run_workers : NULL;
     } else if (x.transport != NULL && strcmp(argv[2], "server") == 0) {
@@ -355,6 +365,7 @@ int main(int argc, char **argv) {
   if (x.transport != NULL) {
     x.transport->ops->free(x.transport);
   }
+  tess_pool_free(x.pool);
   tess_status_cleanup(&status);
   free(x.a);
   free(x.b);
