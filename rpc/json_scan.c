@@ -69,6 +69,16 @@ static const char *after_string(const char *text, const char *end, size_t *longe
   }
 }
 
+/* How many of the last bytes could belong to one number. */
+static size_t number_tail(const char *text, size_t size) {
+  size_t tail = 0;
+  while (tail < size && ((text[size - tail - 1] >= '0' && text[size - tail - 1] <= '9') ||
+                         memchr("+-.eE", text[size - tail - 1], 5) != NULL)) {
+    tail++;
+  }
+  return tail;
+}
+
 const char *tess__json_scan(const char *text, size_t size, tess__json_shape *shape,
                             size_t *bad_at) {
   enum { OTHER, SEPARATOR, OPEN, CLOSE, QUOTE, NO_SPACE };
@@ -81,7 +91,8 @@ const char *tess__json_scan(const char *text, size_t size, tess__json_shape *sha
   while (end > text && (end[-1] == ' ' || end[-1] == '\n' || end[-1] == '\r' || end[-1] == '\t')) {
     end--;
   }
-  *shape = (tess__json_shape){.size = (size_t)(end - text), .values = 1};
+  size_t trimmed = (size_t)(end - text);
+  *shape = (tess__json_shape){.size = trimmed, .values = 1, .tail = number_tail(text, trimmed)};
   *bad_at = 0;
   if (!tess__utf8_valid(text, size)) {
     return "not UTF-8";

@@ -20,6 +20,7 @@ typedef struct tess__json_shape {
   size_t size;    /* of the text without white space at its end */
   size_t values;  /* at most so many values and names */
   size_t escaped; /* bytes of the longest string with an escape; 0: none */
+  size_t tail;    /* bytes at the end that a number which goes on may consist of */
 } tess__json_shape;
 
 /* NULL: all is well so far; else what is wrong, and *at says where. */

@@ -217,11 +217,6 @@ static tess_code out_of_memory(tess_status *status) {
   return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
 }
 
-/* A number that is the whole text goes through yajl's buffer, since it could go on. */
-static size_t longest_buffered(const tess__json_shape *shape) {
-  return shape->values == 1 ? shape->size : 0;
-}
-
 tess_code tess__json_tree_parse(tess__json_tree *tree, tess_slice text, size_t max_values,
                                 const tess_allocator *allocator, tess_status *status) {
   tess__json_shape shape;
@@ -242,8 +237,8 @@ tess_code tess__json_tree_parse(tess__json_tree *tree, tess_slice text, size_t m
                 .allocator = allocator,
                 .text = {text.data, shape.size},
                 .capacity = shape.values};
-  region memory = {.left = REGION_BYTES + buffer_bytes(shape.escaped) +
-                           buffer_bytes(longest_buffered(&shape))};
+  /* A number at the end of the text goes through a buffer, since it could go on. */
+  region memory = {.left = REGION_BYTES + buffer_bytes(shape.escaped) + buffer_bytes(shape.tail)};
   memory.at = tess_arena_alloc(&tree->arena, memory.left);
   tree->nodes = tess_arena_alloc(&tree->arena, shape.values * sizeof *tree->nodes);
   if (memory.at == NULL || tree->nodes == NULL) {

@@ -247,6 +247,29 @@ START_TEST(long_texts_find_their_room) {
 }
 END_TEST
 
+/* A number that the end of the text cuts off goes through yajl's buffer, wherever it
+ * stands: a few thousand digits behind a bracket were memory that was not there. */
+START_TEST(numbers_cut_off_find_their_room) {
+  static const char *const before[] = {"[",      "{\"a\":", "[1,",   "[] ",
+                                       "\"a\" ", "1 ",      "null ", "{\"\\n\":[-"};
+  static const char *const digits[] = {"1", "0.", "1e", "-", "+1", "e1", "eeE."};
+  for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+    for (size_t size = 1; size <= 1 << 17; size = size * 2 + 1) {
+      for (size_t k = 0; k < sizeof digits / sizeof *digits; k++) {
+        char *text = malloc(strlen(before[i]) + strlen(digits[k]) + size + 1), *at = text;
+        at += sprintf(at, "%s%s", before[i], digits[k]);
+        memset(at, '7', size);
+        at[size] = '\0';
+        tess__json_tree tree;
+        ck_assert_int_eq(parse(&tree, text), TESS_INVALID_ARGUMENT);
+        tess__json_tree_cleanup(&tree);
+        free(text);
+      }
+    }
+  }
+}
+END_TEST
+
 /* An object of `count` names; the last is `last`. */
 static tess_code parse_names(size_t count, const char *last) {
   tess__json_tree tree;
@@ -332,6 +355,7 @@ int main(void) {
   tcase_add_test(tests, messages_say_where);
   tcase_add_test(tests, depth_is_bounded);
   tcase_add_test(tests, long_texts_find_their_room);
+  tcase_add_test(tests, numbers_cut_off_find_their_room);
   tcase_add_test(tests, names_come_once);
   tcase_add_test(tests, values_are_bounded);
   tcase_add_test(tests, memory_may_end);
