@@ -40,7 +40,7 @@ bool tess__json_read_double(const tess__json_node *value, double *number);
 
 typedef struct tess__json_out {
   const tess_json_options *options;
-  tess_arena *arena; /* scratch */
+  const tess_allocator *allocator;
   tess__output *out; /* JSON text */
   tess_status *status;
   int depth;
@@ -51,6 +51,9 @@ tess_code tess__json_write_message(tess__json_out *to, const tess_message_schema
 /* The members of the object, without its braces; *first: none was written yet. */
 tess_code tess__json_write_members(tess__json_out *to, const tess_message_schema *schema,
                                    tess_slice message, bool *first);
+/* Of a message whose one field is a list or a map: that, without a name. */
+tess_code tess__json_write_content(tess__json_out *to, const tess_message_schema *schema,
+                                   tess_slice message);
 /* One value as it stands in the wire format (of a packed field: an element). */
 tess_code tess__json_write_value(tess__json_out *to, const tess_field_schema *field,
                                  const tess__wire_field *value);

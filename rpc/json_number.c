@@ -134,27 +134,51 @@ bool tess__json_double_of(const char *text, size_t size, double *number) {
   return isfinite(result);
 }
 
+/* False: the number would take more than 64 bits. */
+static bool append_digit(uint64_t *number, uint64_t digit) {
+  if (*number > (UINT64_MAX - digit) / 10) {
+    return false;
+  }
+  *number = *number * 10 + digit;
+  return true;
+}
+
+/* 5.0, 1e3, 12.50e1: exactly, so not by way of a double. */
+static bool integer_of_decimal(const char *text, size_t size, tess__json_integer *number) {
+  decimal parsed;
+  if (!parse(text, size, &parsed) || parsed.more) {
+    return false;
+  }
+  while (parsed.count > 0 && parsed.digits[parsed.count - 1] == '0') {
+    parsed.count--;
+    parsed.exponent++;
+  }
+  *number = (tess__json_integer){parsed.negative, 0};
+  if (parsed.count == 0) {
+    return true;
+  }
+  if (parsed.exponent < 0 || (int64_t)parsed.count + parsed.exponent > TESS__DECIMAL_BYTES) {
+    return false;
+  }
+  for (size_t i = 0; i < parsed.count + (size_t)parsed.exponent; i++) {
+    uint64_t digit = i < parsed.count ? (uint64_t)(parsed.digits[i] - '0') : 0;
+    if (!append_digit(&number->magnitude, digit)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool tess__json_integer_of(const char *text, size_t size, tess__json_integer *number) {
   size_t at = size > 0 && text[0] == '-' ? 1 : 0;
-  double real;
   *number = (tess__json_integer){at == 1, 0};
   if (at == size || (text[at] == '0' && size > at + 1 && is_digit(text[at + 1]))) {
     return false;
   }
   for (; at < size; at++) {
-    if (!is_digit(text[at])) { /* 1e3, 5.0 */
-      if (!tess__json_double_of(text, size, &real) || !(fabs(real) < 18446744073709551616.0) ||
-          real != floor(real)) {
-        return false;
-      }
-      *number = (tess__json_integer){real < 0, (uint64_t)fabs(real)};
-      return true;
+    if (!is_digit(text[at]) || !append_digit(&number->magnitude, (uint64_t)(text[at] - '0'))) {
+      return integer_of_decimal(text, size, number);
     }
-    uint64_t digit = (uint64_t)(text[at] - '0');
-    if (number->magnitude > (UINT64_MAX - digit) / 10) {
-      return false;
-    }
-    number->magnitude = number->magnitude * 10 + digit;
   }
   return true;
 }

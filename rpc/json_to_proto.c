@@ -263,11 +263,27 @@ static tess_code read_repeated(tess__json_in *in, const tess_field_schema *field
   return TESS_OK;
 }
 
+/* Of the ways to write a number one is a key's, so that names that differ are keys
+ * that differ. */
+static bool is_canonical(const tess__json_node *name) {
+  bool negative = name->size > 0 && name->text[0] == '-';
+  const char *digits = name->text + negative;
+  size_t count = name->size - negative;
+  for (size_t i = 0; i < count; i++) {
+    if (digits[i] < '0' || digits[i] > '9') {
+      return false;
+    }
+  }
+  return count > 0 && (digits[0] != '0' || (count == 1 && !negative));
+}
+
 /* Keys are strings, whatever the field's type. */
 static tess_code read_map_key(tess__json_in *in, const tess_field_schema *key,
                               const tess__json_node *name) {
   if (key->type != TESS_FIELD_BOOL) {
-    return tess__json_read_value(in, key, name);
+    return key->type == TESS_FIELD_STRING || is_canonical(name)
+               ? tess__json_read_value(in, key, name)
+               : mismatch(in, key, "an integer such as -5");
   }
   bool is_true = tess__json_is(name, "true");
   if (!is_true && !tess__json_is(name, "false")) {

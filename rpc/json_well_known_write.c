@@ -31,17 +31,14 @@ static bool last_field(tess_slice message, uint32_t number, int type, tess__wire
 
 tess_code tess__json_write_wrapper(tess__json_out *to, const tess_message_schema *schema,
                                    tess_slice message) {
-  tess__wire_field value = {.data = (const uint8_t *)""};
-  tess__wire_reader reader = {message.data, (const uint8_t *)message.data + message.size};
-  while (reader.at < reader.end) {
-    tess__wire_field wire;
-    if (!tess__wire_next(&reader, &wire)) {
-      return tess__json_malformed(to, schema);
-    }
-    value = wire.number == 1 ? wire : value;
+  tess__wire_field value;
+  if (schema->field_count != 1) {
+    return wrong(to, schema, "not a wrapper of one field");
   }
-  return schema->field_count == 1 ? tess__json_write_value(to, &schema->fields[0], &value)
-                                  : wrong(to, schema, "not a wrapper of one field");
+  if (!last_field(message, 1, tess__json_wire_type(&schema->fields[0]), &value)) {
+    return tess__json_malformed(to, schema);
+  }
+  return tess__json_write_value(to, &schema->fields[0], &value);
 }
 
 static tess_code write_time(tess__json_out *to, const tess_message_schema *schema,
@@ -112,64 +109,18 @@ tess_code tess__json_write_field_mask(tess__json_out *to, const tess_message_sch
 
 tess_code tess__json_write_struct(tess__json_out *to, const tess_message_schema *schema,
                                   tess_slice message) {
-  tess__wire_reader reader = {message.data, (const uint8_t *)message.data + message.size};
-  bool first = true;
-  if (schema->field_count != 1 || schema->fields[0].message == NULL ||
-      schema->fields[0].message->field_count != 2) {
+  if (schema->field_count != 1 || (schema->fields[0].flags & TESS_FIELD_MAP) == 0) {
     return wrong(to, schema, "not google.protobuf.Struct as it is published");
   }
-  const tess_message_schema *entry = schema->fields[0].message;
-  tess__output_text(to->out, "{");
-  while (reader.at < reader.end) {
-    tess__wire_field wire, key, value;
-    if (!tess__wire_next(&reader, &wire)) {
-      return tess__json_malformed(to, schema);
-    }
-    if (wire.number != 1 || wire.type != TESS__WIRE_BYTES) {
-      continue;
-    }
-    tess_slice content = {wire.data, wire.size};
-    if (!last_field(content, 1, TESS__WIRE_BYTES, &key) ||
-        !last_field(content, 2, TESS__WIRE_BYTES, &value)) {
-      return tess__json_malformed(to, schema);
-    }
-    tess__output_text(to->out, first ? "" : ",");
-    first = false;
-    tess_code code = tess__json_write_value(to, &entry->fields[0], &key);
-    tess__output_text(to->out, ":");
-    if (code == TESS_OK) {
-      code = tess__json_write_value(to, &entry->fields[1], &value);
-    }
-    if (code != TESS_OK) {
-      return code;
-    }
-  }
-  tess__output_text(to->out, "}");
-  return TESS_OK;
+  return tess__json_write_content(to, schema, message);
 }
 
 tess_code tess__json_write_list(tess__json_out *to, const tess_message_schema *schema,
                                 tess_slice message) {
-  tess__wire_reader reader = {message.data, (const uint8_t *)message.data + message.size};
-  bool first = true;
-  tess__output_text(to->out, "[");
-  while (reader.at < reader.end) {
-    tess__wire_field wire;
-    if (!tess__wire_next(&reader, &wire) || schema->field_count != 1) {
-      return tess__json_malformed(to, schema);
-    }
-    if (wire.number != 1 || wire.type != TESS__WIRE_BYTES) {
-      continue;
-    }
-    tess__output_text(to->out, first ? "" : ",");
-    first = false;
-    tess_code code = tess__json_write_value(to, &schema->fields[0], &wire);
-    if (code != TESS_OK) {
-      return code;
-    }
+  if (schema->field_count != 1 || (schema->fields[0].flags & TESS_FIELD_REPEATED) == 0) {
+    return wrong(to, schema, "not google.protobuf.ListValue as it is published");
   }
-  tess__output_text(to->out, "]");
-  return TESS_OK;
+  return tess__json_write_content(to, schema, message);
 }
 
 tess_code tess__json_write_any_value(tess__json_out *to, const tess_message_schema *schema,
@@ -213,7 +164,10 @@ tess_code tess__json_write_any(tess__json_out *to, const tess_message_schema *sc
     name--;
   }
   const tess_message_schema *type =
-      tess__json_registered(to->options, (const char *)name, (size_t)(url.data + url.size - name));
+      name == url.data /* no slash: nobody reads it back */
+          ? NULL
+          : tess__json_registered(to->options, (const char *)name,
+                                  (size_t)(url.data + url.size - name));
   if (type == NULL || !tess__utf8_valid(url.data, url.size)) {
     return tess_status_set(to->status, TESS_INVALID_ARGUMENT, "Any: type %.*s is not registered",
                            (int)(url.size < 128 ? url.size : 128), (const char *)url.data);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rpc/json_convert.h"
+#include "rpc/json_fields.h"
 #include "rpc/memory.h"
 #include "rpc/utf8.h"
 
@@ -13,107 +14,13 @@ tess_code tess__json_malformed(tess__json_out *to, const tess_message_schema *sc
                          schema->full_name);
 }
 
-static tess_code no_memory(tess__json_out *to) {
-  return tess_status_set(to->status, TESS_RESOURCE_EXHAUSTED, "out of memory");
-}
-
-/* ---- finding the fields ---- */
-
-/* The occurrences of each field, in wire order, as chains of positions. */
-typedef struct occurrence {
-  uint32_t offset; /* of the tag */
-  uint32_t next;   /* index of the field's next occurrence; NONE */
-} occurrence;
-
-#define NONE UINT32_MAX
-
-typedef struct chain {
-  uint32_t first, last; /* index into occurrences; NONE */
-  uint32_t count;
-} chain;
-
-typedef struct index_of_fields {
-  const uint8_t *data;
-  size_t size;
-  occurrence *occurrences;
-  chain *chains; /* one per field of the schema */
-} index_of_fields;
-
-static const tess_field_schema *find_field(const tess_message_schema *schema, uint32_t number) {
-  size_t low = 0, high = schema->field_count;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (schema->fields[middle].number < number) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low < schema->field_count && schema->fields[low].number == number ? &schema->fields[low]
-                                                                           : NULL;
-}
-
-/* A known field in a form it may have; the rest is unknown, and skipped. */
-static const tess_field_schema *usable_field(const tess_message_schema *schema,
-                                             const tess__wire_field *wire) {
-  const tess_field_schema *field = find_field(schema, wire->number);
-  if (field == NULL || field->type == TESS_FIELD_GROUP) {
-    return NULL;
-  }
-  int element = tess__json_wire_type(field);
-  bool packed = wire->type == TESS__WIRE_BYTES && (field->flags & TESS_FIELD_REPEATED) != 0;
-  return wire->type == element || packed ? field : NULL;
-}
-
-static tess_code index_fields(tess__json_out *to, const tess_message_schema *schema,
-                              tess_slice message, index_of_fields *fields) {
-  tess__wire_reader reader = {message.data, (const uint8_t *)message.data + message.size};
-  tess__wire_field wire;
-  uint32_t count = 0;
-  *fields = (index_of_fields){message.data, message.size, NULL, NULL};
-  if (message.size >= UINT32_MAX) {
-    return tess_status_set(to->status, TESS_RESOURCE_EXHAUSTED, "%s: too large for JSON",
-                           schema->full_name);
-  }
-  while (reader.at < reader.end) {
-    if (!tess__wire_next(&reader, &wire)) {
-      return tess__json_malformed(to, schema);
-    }
-    count += usable_field(schema, &wire) != NULL;
-  }
-  fields->chains = tess_arena_alloc(to->arena, (schema->field_count + 1) * sizeof(chain));
-  fields->occurrences = tess_arena_alloc(to->arena, (count + 1) * sizeof(occurrence));
-  if (fields->chains == NULL || fields->occurrences == NULL) {
-    return no_memory(to);
-  }
-  for (size_t i = 0; i < schema->field_count; i++) {
-    fields->chains[i] = (chain){NONE, NONE, 0};
-  }
-  reader.at = message.data;
-  for (uint32_t i = 0; reader.at < reader.end && tess__wire_next(&reader, &wire);) {
-    const tess_field_schema *field = usable_field(schema, &wire);
-    if (field == NULL) {
-      continue;
-    }
-    chain *list = &fields->chains[field - schema->fields];
-    fields->occurrences[i] = (occurrence){(uint32_t)(wire.start - fields->data), NONE};
-    if (list->last == NONE) {
-      list->first = i;
-    } else {
-      fields->occurrences[list->last].next = i;
-    }
-    list->last = i++;
-    list->count++;
-  }
-  return TESS_OK;
-}
-
-static tess__wire_field occurrence_at(const index_of_fields *fields, uint32_t index) {
-  tess__wire_reader reader = {fields->data + fields->occurrences[index].offset,
-                              fields->data + fields->size};
-  tess__wire_field wire = {0};
-  (void)tess__wire_next(&reader, &wire); /* it was read before */
-  return wire;
+/* A status for what tess__json_fields_... said. */
+static tess_code checked(tess__json_out *to, const tess_message_schema *schema, tess_code code) {
+  return code == TESS_OK ? TESS_OK
+         : code == TESS_INVALID_ARGUMENT
+             ? tess__json_malformed(to, schema)
+             : tess_status_set(to->status, code, "%s: too large for JSON, or out of memory",
+                               schema->full_name);
 }
 
 /* ---- values ---- */
@@ -272,12 +179,18 @@ static tess_code write_entry(tess__json_out *to, const tess_field_schema *field,
 }
 
 static tess_code write_repeated(tess__json_out *to, const tess_message_schema *schema,
-                                const tess_field_schema *field, const index_of_fields *fields,
-                                const chain *list) {
+                                const tess_field_schema *field, tess__json_fields *fields,
+                                tess__json_chain *list) {
   bool map = (field->flags & TESS_FIELD_MAP) != 0, first = true;
+  if (map) {
+    tess_code code = checked(to, schema, tess__json_fields_keep_last_entries(fields, field, list));
+    if (code != TESS_OK) {
+      return code;
+    }
+  }
   tess__output_text(to->out, map ? "{" : "[");
-  for (uint32_t at = list->first; at != NONE; at = fields->occurrences[at].next) {
-    tess__wire_field wire = occurrence_at(fields, at);
+  for (uint32_t at = list->first; at != TESS__JSON_NO_FIELD; at = fields->occurrences[at].next) {
+    tess__wire_field wire = tess__json_field_at(fields, at);
     tess_code code;
     if (map) {
       separate(to, &first);
@@ -296,36 +209,40 @@ static tess_code write_repeated(tess__json_out *to, const tess_message_schema *s
 /* Of a singular field the last occurrence counts; messages are merged, which is
  * what their bytes one after the other mean. */
 static tess_code write_singular(tess__json_out *to, const tess_field_schema *field,
-                                const index_of_fields *fields, const chain *list) {
-  tess__wire_field value = occurrence_at(fields, list->last);
+                                const tess__json_fields *fields, const tess__json_chain *list) {
+  tess__wire_field value = tess__json_field_at(fields, list->last);
+  uint8_t *merged = NULL;
   if (field->type == TESS_FIELD_MESSAGE && list->count > 1) {
     size_t size = 0;
-    for (uint32_t at = list->first; at != NONE; at = fields->occurrences[at].next) {
-      size += occurrence_at(fields, at).size;
+    for (uint32_t at = list->first; at != TESS__JSON_NO_FIELD; at = fields->occurrences[at].next) {
+      size += tess__json_field_at(fields, at).size;
     }
-    uint8_t *merged = tess_arena_alloc(to->arena, size + 1);
+    uint8_t *at_end = merged = tess__alloc(to->allocator, size + 1);
     if (merged == NULL) {
-      return no_memory(to);
+      return checked(to, field->message, TESS_RESOURCE_EXHAUSTED);
     }
     value.data = merged;
     value.size = size;
-    for (uint32_t at = list->first; at != NONE; at = fields->occurrences[at].next) {
-      tess__wire_field part = occurrence_at(fields, at);
-      memcpy(merged, part.data, part.size);
-      merged += part.size;
+    for (uint32_t at = list->first; at != TESS__JSON_NO_FIELD; at = fields->occurrences[at].next) {
+      tess__wire_field part = tess__json_field_at(fields, at);
+      memcpy(at_end, part.data, part.size);
+      at_end += part.size;
     }
   }
-  return tess__json_write_value(to, field, &value);
+  tess_code code = tess__json_write_value(to, field, &value);
+  tess__free(to->allocator, merged);
+  return code;
 }
 
 /* ---- messages ---- */
 
 /* Another member of the same oneof came later on the wire. */
 static bool superseded(const tess_message_schema *schema, const tess_field_schema *field,
-                       const index_of_fields *fields) {
+                       const tess__json_fields *fields) {
   uint32_t mine = fields->occurrences[fields->chains[field - schema->fields].last].offset;
   for (size_t i = 0; field->oneof_index >= 0 && i < schema->field_count; i++) {
-    if (schema->fields[i].oneof_index == field->oneof_index && fields->chains[i].last != NONE &&
+    if (schema->fields[i].oneof_index == field->oneof_index &&
+        fields->chains[i].last != TESS__JSON_NO_FIELD &&
         fields->occurrences[fields->chains[i].last].offset > mine) {
       return true;
     }
@@ -339,8 +256,8 @@ static bool is_default(const tess__wire_field *value) {
 
 /* Is the field part of the JSON object? */
 static bool is_shown(const tess__json_out *to, const tess_message_schema *schema,
-                     const tess_field_schema *field, const index_of_fields *fields) {
-  const chain *list = &fields->chains[field - schema->fields];
+                     const tess_field_schema *field, const tess__json_fields *fields) {
+  const tess__json_chain *list = &fields->chains[field - schema->fields];
   bool repeated = (field->flags & TESS_FIELD_REPEATED) != 0;
   bool presence = (field->flags & TESS_FIELD_PRESENCE) != 0 && !repeated;
   if (list->count == 0) {
@@ -352,14 +269,15 @@ static bool is_shown(const tess__json_out *to, const tess_message_schema *schema
   if (superseded(schema, field, fields)) {
     return false;
   }
-  tess__wire_field last = occurrence_at(fields, list->last);
+  tess__wire_field last = tess__json_field_at(fields, list->last);
   return presence || to->options->write_defaults || !is_default(&last);
 }
 
 tess_code tess__json_write_members(tess__json_out *to, const tess_message_schema *schema,
                                    tess_slice message, bool *first) {
-  index_of_fields fields;
-  tess_code code = index_fields(to, schema, message, &fields);
+  tess__json_fields fields;
+  tess_code code =
+      checked(to, schema, tess__json_fields_index(&fields, schema, message, to->allocator));
   for (size_t i = 0; code == TESS_OK && i < schema->field_count; i++) {
     const tess_field_schema *field = &schema->fields[i];
     if (!is_shown(to, schema, field, &fields)) {
@@ -378,6 +296,19 @@ tess_code tess__json_write_members(tess__json_out *to, const tess_message_schema
       code = write_singular(to, field, &fields, &fields.chains[i]);
     }
   }
+  tess__json_fields_cleanup(&fields);
+  return code;
+}
+
+tess_code tess__json_write_content(tess__json_out *to, const tess_message_schema *schema,
+                                   tess_slice message) {
+  tess__json_fields fields;
+  tess_code code =
+      checked(to, schema, tess__json_fields_index(&fields, schema, message, to->allocator));
+  if (code == TESS_OK) {
+    code = write_repeated(to, schema, &schema->fields[0], &fields, &fields.chains[0]);
+  }
+  tess__json_fields_cleanup(&fields);
   return code;
 }
 
@@ -408,13 +339,14 @@ tess_code tess_proto_to_json(const tess_message_schema *schema, tess_slice proto
   static const tess_json_options defaults = {0};
   static const uint8_t nothing[1];
   tess__output out;
-  tess_arena arena;
-  tess__json_out to = {options != NULL ? options : &defaults, &arena, &out, status, 0};
+  tess__json_out to = {.options = options != NULL ? options : &defaults,
+                       .allocator = json->storage.allocator,
+                       .out = &out,
+                       .status = status};
   if (proto.data == NULL) {
     proto = (tess_slice){nothing, 0};
   }
   tess__output_init(&out, json->storage.allocator, to.options->max_bytes);
-  tess_arena_init(&arena, json->storage.allocator, 0);
   tess_code code = tess__json_write_message(&to, schema, proto);
   if (code == TESS_OK && !out.failed) {
     code = tess_segments_copy(json, out.data, out.size);
@@ -427,7 +359,6 @@ tess_code tess_proto_to_json(const tess_message_schema *schema, tess_slice proto
     code = tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "%s: over the limit or out of memory",
                            schema->full_name);
   }
-  tess_arena_cleanup(&arena);
   tess__output_cleanup(&out);
   return code;
 }

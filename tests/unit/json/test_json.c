@@ -203,6 +203,15 @@ START_TEST(refuses_what_is_not_this_message) {
       "{\"choiceText\":\"\",\"choiceNode\":{}}",
       "{\"choiceText\":\"\",\"choiceNull\":null}",
       "{\"byNumber\":{\"x\":\"y\"}}",
+      /* a key has one form, or two names would be one key */
+      "{\"byNumber\":{\"1.0\":\"y\"}}",
+      "{\"byNumber\":{\"1e0\":\"y\"}}",
+      "{\"byNumber\":{\"-0\":\"y\"}}",
+      "{\"byNumber\":{\"01\":\"y\"}}",
+      "{\"byNumber\":{\"\":\"y\"}}",
+      "{\"byNumber\":{\"-\":\"y\"}}",
+      "{\"byNumber\":{\"1\":\"x\",\"\\u0031\":\"y\"}}",
+      "{\"i64\":1e-400}",
       "{\"byFlag\":{\"yes\":{}}}",
       "{\"byName\":{\"a\":null}}",
       "{\"time\":\"yesterday\"}",
@@ -302,6 +311,30 @@ START_TEST(reads_unusual_wire_forms) {
   json = to_json(oneof, sizeof oneof - 1, NULL);
   ck_assert_str_eq(json, "{\"choiceNode\":{}}");
   free(json);
+  /* entries with the same key, one of them by default: the last counts */
+  static const char map[] =
+      "\xd2\x01\x05\x08\x05\x12\x01"
+      "a\xd2\x01\x03\x12\x01"
+      "b\xd2\x01\x05\x08\x05\x12\x01"
+      "c\xd2\x01\x05\x08\x00\x12\x01"
+      "d\xd2\x01\x05\x08\x07\x12\x01"
+      "e";
+  json = to_json(map, sizeof map - 1, NULL);
+  ck_assert_str_eq(json, "{\"byNumber\":{\"5\":\"c\",\"0\":\"d\",\"7\":\"e\"}}");
+  free(json);
+  /* Struct {a: 1 (number), a: true} */
+  static const char object[] =
+      "\xe2\x02\x19\x0a\x0e\x0a\x01"
+      "a\x12\x09\x11\x00\x00\x00\x00\x00\x00\xf0\x3f\x0a\x07\x0a\x01"
+      "a\x12\x02\x20\x01";
+  json = to_json(object, sizeof object - 1, NULL);
+  ck_assert_str_eq(json, "{\"object\":{\"a\":true}}");
+  free(json);
+  /* a wrapper whose field has another form, which is unknown */
+  static const char boxed[] = "\xfa\x02\x03\x0a\x01x";
+  json = to_json(boxed, sizeof boxed - 1, NULL);
+  ck_assert_str_eq(json, "{\"boxedI64\":\"0\"}");
+  free(json);
   static const char *const bad[] = {"\x08", "\xa2\x01\x02\x08", "\x8a\x01\x01\xff",
                                     "\x7a\x02\xc3\x28", "\xca\x02\x02\x10\xff"};
   static const size_t sizes[] = {1, 4, 4, 4, 5};
@@ -333,6 +366,60 @@ START_TEST(a_million_fields_are_bounded_work) {
 }
 END_TEST
 
+/* Allocators that count what is taken at once; each piece is behind its size. */
+typedef struct counted {
+  size_t now, most;
+} counted;
+
+static void *counted_realloc(void *ctx, void *ptr, size_t size) {
+  counted *count = ctx;
+  size_t old = 0;
+  if (ptr != NULL) {
+    memcpy(&old, (char *)ptr - 16, sizeof old);
+  }
+  char *fresh = realloc(ptr != NULL ? (char *)ptr - 16 : NULL, size + 16);
+  memcpy(fresh, &size, sizeof size);
+  count->now += size - old;
+  count->most = count->now > count->most ? count->now : count->most;
+  return fresh + 16;
+}
+
+static void *counted_alloc(void *ctx, size_t size) {
+  return counted_realloc(ctx, NULL, size);
+}
+
+static void counted_free(void *ctx, void *ptr) {
+  if (ptr != NULL) {
+    size_t size;
+    memcpy(&size, (char *)ptr - 16, sizeof size);
+    ((counted *)ctx)->now -= size;
+    free((char *)ptr - 16);
+  }
+}
+
+/* Many small messages in one: what is needed while one is written goes back. */
+START_TEST(a_million_messages_take_little_memory) {
+  enum { COUNT = 1000000 };
+  counted count = {0, 0};
+  const tess_allocator allocator = {counted_alloc, counted_realloc, counted_free, &count};
+  char *wire = malloc(COUNT * 3), *at = wire;
+  for (int i = 0; i < COUNT; i++) {
+    memcpy(at, "\xaa\x01", 3); /* nodes: {} */
+    at += 3;
+  }
+  tess_segments out;
+  tess_segments_init(&out, &allocator, 0);
+  ck_assert_int_eq(tess_proto_to_json(all, (tess_slice){wire, COUNT * 3}, NULL, &out, NULL),
+                   TESS_OK);
+  ck_assert_uint_eq(out.total_bytes, COUNT * 3 - 1 + strlen("{\"nodes\":[]}"));
+  /* The text while it grows and as it is handed over, eight bytes for each message. */
+  ck_assert_uint_lt(count.most, 20 * COUNT);
+  tess_segments_cleanup(&out);
+  ck_assert_uint_eq(count.now, 0);
+  free(wire);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("json");
   TCase *tests = tcase_create("all");
@@ -345,6 +432,7 @@ int main(void) {
   tcase_add_test(tests, options_change_the_form);
   tcase_add_test(tests, reads_unusual_wire_forms);
   tcase_add_test(tests, a_million_fields_are_bounded_work);
+  tcase_add_test(tests, a_million_messages_take_little_memory);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);

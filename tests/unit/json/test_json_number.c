@@ -128,10 +128,33 @@ START_TEST(reads_integers) {
               {"-18446744073709551615", true, UINT64_MAX},
               {"5.0", false, 5},
               {"1e3", false, 1000},
-              {"-12.50e1", true, 125}};
-  static const char *const bad[] = {
-      "",   "-", "18446744073709551616",   "1.5", "1e-1", "01", "1e20",
-      "1 ", "x", "99999999999999999999999"};
+              {"-12.50e1", true, 125},
+              {"0e400", false, 0},
+              {"-0.0", true, 0},
+              {"0.00e-99999999", false, 0},
+              /* more digits than a double has */
+              {"9007199254740993.0", false, UINT64_C(9007199254740993)},
+              {"9.223372036854775807e18", false, UINT64_C(9223372036854775807)},
+              {"18446744073709551615.000", false, UINT64_MAX},
+              {"1844674407370955161500e-2", false, UINT64_MAX}};
+  static const char *const bad[] = {"",
+                                    "-",
+                                    "18446744073709551616",
+                                    "1.5",
+                                    "1e-1",
+                                    "01",
+                                    "1 ",
+                                    "x",
+                                    "99999999999999999999999",
+                                    "1e-400",
+                                    "1e20",
+                                    "18446744073709551616.0",
+                                    "1.",
+                                    ".5",
+                                    "1e",
+                                    "1e400",
+                                    "9007199254740992.5",
+                                    "1844674407370955161501e-2"};
   tess__json_integer number;
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
     ck_assert_msg(tess__json_integer_of(good[i].text, strlen(good[i].text), &number), "refused: %s",
