@@ -169,7 +169,7 @@ static bool integer_of_decimal(const char *text, size_t size, tess__json_integer
   return true;
 }
 
-bool tess__json_integer_of(const char *text, size_t size, tess__json_integer *number) {
+static bool magnitude_of(const char *text, size_t size, tess__json_integer *number) {
   size_t at = size > 0 && text[0] == '-' ? 1 : 0;
   *number = (tess__json_integer){at == 1, 0};
   if (at == size || (text[at] == '0' && size > at + 1 && is_digit(text[at + 1]))) {
@@ -181,6 +181,12 @@ bool tess__json_integer_of(const char *text, size_t size, tess__json_integer *nu
     }
   }
   return true;
+}
+
+bool tess__json_integer_of(const char *text, size_t size, tess__json_integer *number) {
+  bool good = magnitude_of(text, size, number);
+  number->negative = number->negative && number->magnitude > 0;
+  return good;
 }
 
 /* ---- number to text ---- */

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 typedef struct tess__json_integer {
-  bool negative;
+  bool negative; /* never with magnitude 0 */
   uint64_t magnitude;
 } tess__json_integer;
 

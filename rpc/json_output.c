@@ -108,7 +108,12 @@ void tess__output_i64(tess__output *output, int64_t value) {
   tess__output_u64(output, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
+/* What no digits say. A reader that takes -0 for an integer would lose its sign. */
 static bool put_special(tess__output *output, double value) {
+  if (value == 0 && signbit(value)) {
+    tess__output_text(output, "-0.0");
+    return true;
+  }
   if (!isnan(value) && !isinf(value)) {
     return false;
   }

@@ -108,6 +108,7 @@ START_TEST(goes_there_and_back) {
       "{\"real32\":0.1,\"real64\":0.1}",
       "{\"real32\":3.4028235e+38,\"real64\":1.7976931348623157e+308}",
       "{\"real32\":\"NaN\",\"real64\":\"-Infinity\"}",
+      "{\"real32\":-0.0,\"real64\":-0.0}",
       "{\"real64\":4.94065645841247e-324}",
       "{\"flag\":true,\"color\":\"COLOR_RED\",\"someText\":\"h\xc3\xa9 \\\"q\\\" \\u0001\\n\"}",
       "{\"color\":99}",
@@ -156,6 +157,8 @@ START_TEST(reads_every_form_that_is_allowed) {
                "{}");
   assert_round("{\"someText\":\"\\ud83d\\ude00\\/\"}", "{\"someText\":\"\xf0\x9f\x98\x80/\"}");
   assert_round("{\"mask\":\"\"}", "{\"mask\":\"\"}");
+  /* minus zero is zero, in the zigzag form too */
+  assert_round("{\"s32\":-0,\"s64\":\"-0\",\"i32\":-0,\"u64\":-0.0,\"sf64\":-0e9}", "{}");
 }
 END_TEST
 

@@ -123,14 +123,14 @@ START_TEST(reads_integers) {
     bool negative;
     uint64_t magnitude;
   } good[] = {{"0", false, 0},
-              {"-0", true, 0},
+              {"-0", false, 0},
               {"18446744073709551615", false, UINT64_MAX},
               {"-18446744073709551615", true, UINT64_MAX},
               {"5.0", false, 5},
               {"1e3", false, 1000},
               {"-12.50e1", true, 125},
               {"0e400", false, 0},
-              {"-0.0", true, 0},
+              {"-0.0", false, 0},
               {"0.00e-99999999", false, 0},
               /* more digits than a double has */
               {"9007199254740993.0", false, UINT64_C(9007199254740993)},
