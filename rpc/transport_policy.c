@@ -71,7 +71,7 @@ struct policy {
 
   pthread_mutex_t lock;
   pthread_cond_t changed; /* for the clerk */
-  pthread_cond_t ended;   /* for who waits */
+  pthread_cond_t told;    /* for who waits: the client was called */
   tess__endpoints endpoints;
   tess__throttle throttle;
   call *calls;
@@ -87,6 +87,13 @@ static policy *policy_of(tess_transport *transport) {
 
 static int64_t now_of(policy *p) {
   return p->behind->ops->now_ms(p->behind);
+}
+
+/* The client was told something: who waits looks whether it is what it waits for. */
+static void tell_waiters(policy *p) {
+  pthread_mutex_lock(&p->lock);
+  pthread_cond_broadcast(&p->told);
+  pthread_mutex_unlock(&p->lock);
 }
 
 /* splitmix64, https://prng.di.unimi.it/splitmix64.c */
@@ -132,7 +139,7 @@ static void end_call(policy *p, call *c, tess_code code, const char *detail) {
   pthread_mutex_lock(&p->lock);
   p->finishing--;
   call_unref(c);
-  pthread_cond_broadcast(&p->ended);
+  pthread_cond_broadcast(&p->told);
 }
 
 /* The winner's head and what was kept of its body. */
@@ -189,7 +196,11 @@ static attempt *attempt_of(tess_http_outgoing *outgoing) {
 static tess_http_body_state attempt_next_body(tess_http_outgoing *outgoing, tess_slice *slice) {
   attempt *a = attempt_of(outgoing);
   tess_http_outgoing *outer = a->call->outer;
-  if (outer->body == NULL) return outer->ops->next_body(outer, slice);
+  if (outer->body == NULL) {
+    tess_http_body_state state = outer->ops->next_body(outer, slice);
+    tell_waiters(a->call->policy); /* there is room for more */
+    return state;
+  }
   if (a->body_next == outer->body_count) return TESS_BODY_END;
   *slice = outer->body[a->body_next++];
   return TESS_BODY_DATA;
@@ -227,17 +238,25 @@ static void attempt_on_head(tess_http_outgoing *outgoing, int status, const tess
   const call *c = a->call;
   if (!decided && (c->retry.max_attempts == 1 || c->outer->content_length < 0))
     decided = a->peek.decided = true;
-  if (decided && win(a)) hand_on(a, headers);
+  if (decided && win(a)) {
+    hand_on(a, headers);
+    tell_waiters(c->policy);
+  }
 }
 
 static bool attempt_on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
   attempt *a = attempt_of(outgoing);
   tess_http_outgoing *outer = a->call->outer;
-  if (a->answered) return outer->ops->on_body(outer, chunk);
   bool go_on = true;
+  if (a->answered) {
+    go_on = outer->ops->on_body(outer, chunk);
+    tell_waiters(a->call->policy);
+    return go_on;
+  }
   if (!a->peek.decided && tess__peek_body(&a->peek, chunk->data, chunk->size) && win(a)) {
     go_on = hand_on(a, &a->peek.headers);
     if (a->peek.body.failed) go_on = outer->ops->on_body(outer, chunk);
+    tell_waiters(a->call->policy);
   }
   tess_chunk_release(chunk); /* nothing, where it was taken */
   return go_on;
@@ -398,46 +417,52 @@ static call *due_call(policy *p, int64_t now_ms, int64_t *wake_ms) {
   *wake_ms = TESS_NEVER_MS;
   for (call *c = p->calls; c != NULL; c = c->next) {
     if (c->busy || c->ending) continue;
-    if (c->cancelled && c->live == 0) return c;
+    if (c->cancelled) {
+      if (c->live == 0) return c;
+      continue; /* the end of its attempts ends it */
+    }
     if (c->retry.next_ms <= now_ms) return c;
     if (c->retry.next_ms < *wake_ms) *wake_ms = c->retry.next_ms;
   }
   return NULL;
 }
 
+/* The body was given to the attempt before: it must begin again. False: the call is
+ * over. Locked; unlocks while the client is called. */
+static bool rewind_for_next(policy *p, call *c) {
+  if (c->live > 0 || c->outer->body != NULL) return true;
+  c->busy = true;
+  pthread_mutex_unlock(&p->lock);
+  bool again = c->outer->ops->rewind_body(c->outer);
+  pthread_mutex_lock(&p->lock);
+  c->busy = false;
+  if (again && !c->cancelled) return true;
+  c->winner = c->attempts[c->retry.attempts - 1];
+  conclude(p, c);
+  return false;
+}
+
 static void attend(policy *p, call *c) {
-  if (!c->cancelled) {
-    if (c->live == 0 && c->outer->body == NULL) {
-      /* The body was given to the attempt before: it must begin again. */
-      c->busy = true;
-      pthread_mutex_unlock(&p->lock);
-      bool again = c->outer->ops->rewind_body(c->outer);
-      pthread_mutex_lock(&p->lock);
-      c->busy = false;
-      if (!again) {
-        c->winner = c->attempts[c->retry.attempts - 1];
-        conclude(p, c);
-        return;
-      }
-    }
-    tess_status status = TESS_STATUS_INIT;
-    c->busy = true;
-    c->refs++;
-    c->retry.next_ms = TESS_NEVER_MS;
-    unsigned index = c->retry.attempts;
-    tess_code code = begin_attempt(p, c, &status);
-    c->busy = false;
-    tess_status_cleanup(&status);
-    if (code != TESS_OK && c->winner == NULL && c->live == 0) {
-      c->winner = c->attempts[index];
-      c->retry.next_ms = TESS_NEVER_MS;
-    }
-    /* It may have ended meanwhile, by one who left that to us. */
-    if (c->live == 0 && c->retry.next_ms == TESS_NEVER_MS && !c->ending) conclude(p, c);
-    call_unref(c);
+  if (c->cancelled) {
+    conclude(p, c);
     return;
   }
-  conclude(p, c);
+  if (!rewind_for_next(p, c)) return;
+  tess_status status = TESS_STATUS_INIT;
+  c->busy = true;
+  c->refs++;
+  c->retry.next_ms = TESS_NEVER_MS;
+  unsigned index = c->retry.attempts;
+  tess_code code = begin_attempt(p, c, &status);
+  c->busy = false;
+  tess_status_cleanup(&status);
+  if (code != TESS_OK && c->winner == NULL && c->live == 0) {
+    c->winner = c->attempts[index];
+    c->retry.next_ms = TESS_NEVER_MS;
+  }
+  /* It may have ended meanwhile, by one who left that to us. */
+  if (c->live == 0 && c->retry.next_ms == TESS_NEVER_MS && !c->ending) conclude(p, c);
+  call_unref(c);
 }
 
 static void *clerk_run(void *ctx) {
@@ -549,7 +574,7 @@ static bool policy_wait(tess_transport *transport, bool (*done)(void *ctx), void
   while (!(is_done = done(ctx))) {
     int64_t left = until_ms == TESS_NEVER_MS ? TESS_NEVER_MS : until_ms - now_of(p);
     if (left <= 0) break;
-    tess__cond_wait_ms(&p->ended, &p->lock, left);
+    tess__cond_wait_ms(&p->told, &p->lock, left);
   }
   pthread_mutex_unlock(&p->lock);
   return is_done;
@@ -571,7 +596,7 @@ static void policy_free(tess_transport *transport) {
   }
   pthread_cond_signal(&p->changed);
   while (p->calls != NULL || p->finishing > 0)
-    pthread_cond_wait(&p->ended, &p->lock);
+    pthread_cond_wait(&p->told, &p->lock);
   pthread_cond_signal(&p->changed);
   pthread_mutex_unlock(&p->lock);
   pthread_join(p->clerk, NULL);
@@ -579,7 +604,7 @@ static void policy_free(tess_transport *transport) {
   for (size_t i = 0; i < p->name_count; i++)
     free(p->names[i]);
   free(p->names);
-  pthread_cond_destroy(&p->ended);
+  pthread_cond_destroy(&p->told);
   pthread_cond_destroy(&p->changed);
   pthread_mutex_destroy(&p->lock);
   free(p);
@@ -638,7 +663,7 @@ tess_transport *tess_client_policy_new(const tess_client_policy_options *options
   bool made = fill(p, options, status) == TESS_OK;
   pthread_mutex_init(&p->lock, NULL);
   tess__cond_init(&p->changed);
-  tess__cond_init(&p->ended);
+  tess__cond_init(&p->told);
   bool runs = made && pthread_create(&p->clerk, NULL, clerk_run, p) == 0;
   if (made && !runs) tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no threads left");
   if (runs && options->dns_refresh_ms > 0) {
@@ -660,7 +685,7 @@ tess_transport *tess_client_policy_new(const tess_client_policy_options *options
   for (size_t i = 0; i < p->name_count; i++)
     free(p->names[i]);
   free(p->names);
-  pthread_cond_destroy(&p->ended);
+  pthread_cond_destroy(&p->told);
   pthread_cond_destroy(&p->changed);
   pthread_mutex_destroy(&p->lock);
   free(p);

@@ -178,6 +178,51 @@ START_TEST(streams) {
 }
 END_TEST
 
+/* More than the client's window holds: reading has to make the transport go on. */
+START_TEST(long_streams_of_answers) {
+  enum { COUNT = 400 };
+  make((tess_client_policy_options){.retry = {.max_attempts = 2, .all_methods = true}});
+  Tessera__Test__V1__EchoRequest request = TESSERA__TEST__V1__ECHO_REQUEST__INIT;
+  Tessera__Test__V1__EchoResponse response;
+  request.count = COUNT;
+  tess_status status = TESS_STATUS_INIT;
+  const tess_method *repeat = &tessera_test_v1_echo_service_methods_pb_c[3];
+  tess_client_stream *stream = tess_client_stream_open(client, repeat, NULL, &status);
+  ck_assert_int_eq(tess_client_stream_write(stream, &request, &status), TESS_OK);
+  ck_assert_int_eq(tess_client_stream_done_writing(stream, &status), TESS_OK);
+  int messages = 0;
+  while (tess_client_stream_read(stream, &response, &status) == TESS_OK) {
+    tess_client_clear_response(client, repeat, &response);
+    if (++messages == 1) site_sleep_ms(200); /* the window fills */
+  }
+  ck_assert_msg(status.code == TESS_OK, "%s", status.message);
+  ck_assert_int_eq(messages, COUNT);
+  tess_client_stream_close(stream);
+  end();
+}
+END_TEST
+
+START_TEST(long_streams_of_requests) {
+  make((tess_client_policy_options){.retry = {.max_attempts = 2, .all_methods = true}});
+  static uint8_t bytes[16384];
+  Tessera__Test__V1__EchoRequest request = TESSERA__TEST__V1__ECHO_REQUEST__INIT;
+  Tessera__Test__V1__EchoResponse response;
+  request.data = (ProtobufCBinaryData){sizeof bytes, bytes};
+  tess_status status = TESS_STATUS_INIT;
+  const tess_method *concat = &tessera_test_v1_echo_service_methods_pb_c[4];
+  ck_assert_str_eq(concat->path, RPC_CONCAT);
+  tess_client_stream *stream = tess_client_stream_open(client, concat, NULL, &status);
+  for (int i = 0; i < 1000; i++)
+    ck_assert_int_eq(tess_client_stream_write(stream, &request, &status), TESS_OK);
+  ck_assert_int_eq(tess_client_stream_done_writing(stream, &status), TESS_OK);
+  ck_assert_int_eq(tess_client_stream_read(stream, &response, &status), TESS_OK);
+  tess_client_clear_response(client, concat, &response);
+  ck_assert_int_eq(tess_client_stream_read(stream, &response, &status), TESS_END);
+  tess_client_stream_close(stream);
+  end();
+}
+END_TEST
+
 static void *caller(void *ctx) {
   for (int i = 0; i < 100; i++)
     if (call(false) != TESS_OK) ++*(int *)ctx;
@@ -213,6 +258,8 @@ int main(void) {
   tcase_add_test(tests, not_twice_unless_declared);
   tcase_add_test(tests, names_lead_to_addresses);
   tcase_add_test(tests, streams);
+  tcase_add_test(tests, long_streams_of_answers);
+  tcase_add_test(tests, long_streams_of_requests);
   tcase_add_test(tests, many_threads);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
