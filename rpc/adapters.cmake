@@ -28,7 +28,8 @@ if(OPENSSL_FOUND)
 endif()
 
 # A filter in front of any transport; the decisions are pure, the rest is threads.
-add_library(tessera-policy STATIC endpoints.c lookup.c response_peek.c retry.c transport_policy.c)
+add_library(tessera-policy STATIC endpoints.c lookup.c policy_call.c response_peek.c retry.c
+  transport_policy.c)
 target_include_directories(tessera-policy PRIVATE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(tessera-policy PUBLIC tessera-rpc Threads::Threads
   PRIVATE $<BUILD_INTERFACE:tessera_warnings>)

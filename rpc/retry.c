@@ -6,6 +6,10 @@
 /* A6: a pause is varied by so much. */
 #define JITTER 0.2
 
+/* A server that asks for a longer pause will not be asked again: a call without a
+ * deadline would wait for as long as anybody says. */
+#define LONGEST_PUSHBACK_MS 600000
+
 static bool fill_attempts(unsigned *attempts) {
   if (*attempts == 0) *attempts = 1;
   return *attempts <= TESS_POLICY_MAX_ATTEMPTS;
@@ -85,7 +89,7 @@ bool tess__retry_failed(tess__retry *retry, const tess__retry_rules *rules,
                         tess__throttle *throttle, tess_code code, tess__pushback pushback,
                         unsigned others, int64_t now_ms, int64_t deadline_ms, double random) {
   uint32_t codes = retry->hedging ? rules->hedge.codes : rules->retry.codes;
-  bool forbidden = pushback.said && pushback.ms < 0;
+  bool forbidden = pushback.said && (pushback.ms < 0 || pushback.ms > LONGEST_PUSHBACK_MS);
   bool transient = code > 0 && (codes & TESS_CODE_BIT(code)) != 0;
   if (transient || forbidden) count_failure(throttle);
   if (!transient) return false;

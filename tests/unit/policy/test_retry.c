@@ -129,6 +129,14 @@ START_TEST(pushback) {
   ck_assert(
       !tess__retry_failed(&r, &rules, &throttle, TESS_INTERNAL, said, 0, 0, TESS_NEVER_MS, 0.5));
   ck_assert_double_eq(throttle.tokens, 8);
+  /* Ten minutes are waited for, if the deadline allows it; more are a refusal. */
+  said = (tess__pushback){true, 600000};
+  ck_assert(
+      tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, said, 0, 0, TESS_NEVER_MS, 0.5));
+  ck_assert_int_eq(r.next_ms, 600000);
+  said.ms++;
+  ck_assert(
+      !tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, said, 0, 0, TESS_NEVER_MS, 0.5));
 }
 END_TEST
 

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside the client policy: its calls and their attempts (policy_call.c), and who
+ * takes calls in and begins what is due (transport_policy.c). A call is one request of
+ * the client's; an attempt is one request to the transport behind.
+ *
+ * Who calls the client's on_...: as long as attempts are under way, the thread of
+ * the transport behind, for the one attempt that won; on_end comes when the last of them
+ * has ended, so that nobody reads the request's body any more. Between attempts it
+ * is the clerk, a thread that begins what is due, and ends calls that have nothing
+ * under way. A second thread looks names up.
+ *
+ * Lock: `lock` guards all of it but what belongs to one attempt's thread (its peek).
+ * Neither the client nor the transport behind is called with it.
+ */
+#ifndef TESSERA_RPC_POLICY_CALL_H
+#define TESSERA_RPC_POLICY_CALL_H
+
+#include <pthread.h>
+
+#include "rpc/endpoints.h"
+#include "rpc/lookup.h"
+#include "rpc/response_peek.h"
+#include "rpc/retry.h"
+
+typedef struct tess__policy_call tess__policy_call;
+typedef struct tess__policy tess__policy;
+
+typedef struct tess__policy_attempt {
+  tess_http_outgoing out; /* first */
+  tess__policy_call *call;
+  tess__endpoint *endpoint;
+  char *url;
+  tess_metadata headers; /* a copy with what tells of this attempt; unused in the first */
+  size_t body_next;
+  tess__peek peek;
+  tess_code code; /* how it ended, for the client */
+  char detail[160];
+  bool starting;  /* start() has not returned */
+  bool live;      /* with the transport behind */
+  bool answered;  /* its response is being handed on */
+  bool abandoned; /* cancelled by us */
+} tess__policy_attempt;
+
+struct tess__policy_call {
+  tess__policy_call *previous, *next;
+  tess__policy *policy;
+  tess_http_outgoing *outer;
+  tess__retry retry;
+  tess__policy_attempt *attempts[TESS_POLICY_MAX_ATTEMPTS];
+  unsigned live;
+  tess__policy_attempt *winner; /* whose answer, or failure, is the call's */
+  bool cancelled;
+  bool busy;     /* the clerk is beginning an attempt */
+  bool ending;   /* on_end is on its way */
+  unsigned refs; /* the call's own, and those who use it without the lock */
+};
+
+struct tess__policy {
+  tess_transport base; /* first */
+  tess_transport *behind;
+  tess__retry_rules rules;
+  char **names; /* of the configured endpoints */
+  size_t name_count;
+  pthread_t clerk;
+  tess__lookup *lookup; /* NULL: names are not looked up here */
+
+  pthread_mutex_t lock;
+  pthread_cond_t changed; /* for the clerk */
+  pthread_cond_t told;    /* for who waits: the client was called */
+  tess__endpoints endpoints;
+  tess__throttle throttle;
+  tess__policy_call *calls;
+  unsigned finishing; /* calls that are off the list, and whose end is being told */
+  uint64_t random;
+  bool stop;
+  tess_client_policy_stats stats;
+};
+
+int64_t tess__policy_now_ms(tess__policy *policy);
+
+/* All of these with the lock, which they may give up meanwhile. */
+
+/* Starts the call's next attempt. An error: it did not begin. */
+tess_code tess__policy_begin_attempt(tess__policy *policy, tess__policy_call *call,
+                                     tess_status *status);
+/* Gives up the attempts other than `keep`. */
+void tess__policy_cancel_others(tess__policy *policy, tess__policy_call *call,
+                                const tess__policy_attempt *keep);
+/* Everything has ended: tells the client what the winner brought. */
+void tess__policy_conclude(tess__policy *policy, tess__policy_call *call);
+void tess__policy_call_unref(tess__policy_call *call);
+
+#endif
