@@ -35,7 +35,8 @@ target_link_libraries(tessera-policy PUBLIC tessera-rpc Threads::Threads
   PRIVATE $<BUILD_INTERFACE:tessera_warnings>)
 
 find_package(CURL REQUIRED)
-add_library(tessera-curl STATIC transport_curl.c transport_driver.c http_reply_head.c tls_options.c)
+add_library(tessera-curl STATIC curl_request.c transport_curl.c transport_driver.c http_reply_head.c
+  tls_options.c)
 target_include_directories(tessera-curl PRIVATE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(tessera-curl PUBLIC tessera-rpc CURL::libcurl Threads::Threads
   PRIVATE $<BUILD_INTERFACE:tessera_warnings>)

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside transport_curl.c: one request as libcurl sees it, from the core's terms to
+ * an easy handle's options, and what curl calls while it runs. The only file that
+ * includes curl/curl.h.
+ *
+ * Threads: as transport_curl.c says, field by field.
+ */
+#ifndef TESSERA_RPC_CURL_REQUEST_H
+#define TESSERA_RPC_CURL_REQUEST_H
+
+#include <curl/curl.h>
+#include <stdatomic.h>
+
+#include <tessera/transport_curl.h>
+
+#include "rpc/http_reply_head.h"
+
+enum { TESS__CURL_MAX_BUFFER_BYTES = 2 << 20 }; /* CURLOPT_UPLOAD_BUFFERSIZE: curl's maximum */
+
+typedef struct tess__curl_request {
+  struct tess__curl_request *next_command; /* in transport->commands, when queued */
+  struct tess__curl_request *next_spare;
+  tess_http_outgoing *outgoing; /* NULL: not in use */
+  bool queued, want_start, want_resume;
+  _Atomic bool want_cancel;
+
+  /* driver */
+  struct tess__curl_request *previous, *next; /* in transport->active */
+  CURL *easy;
+  bool active, in_multi;
+  bool receive_paused; /* on_body said so */
+  bool ended;          /* complete, but on_end is held back until resume */
+  bool body_over;      /* next_body said END */
+  tess_slice piece;    /* what is left of the current piece of body */
+  tess__reply_head head;
+  tess_code failure; /* our own reason for making curl fail */
+  const char *failure_text;
+  int64_t deadline_ms;
+  char error[CURL_ERROR_SIZE];
+
+  /* of the thread that starts it, then of the driver */
+  char *text; /* header lines */
+  size_t text_capacity;
+  struct curl_slist *lines;
+  size_t line_capacity;
+  char *small_body;
+  size_t small_body_capacity;
+  char *connect_to; /* "::address:port" */
+  size_t connect_to_capacity;
+  struct curl_slist connect_to_line;
+} tess__curl_request;
+
+/* NULL: see *result. options->tls is not looked at; tls outlives the request. */
+tess__curl_request *tess__curl_request_new(const tess_transport_curl_options *options,
+                                           const tess_tls_options *tls, CURLcode *result);
+void tess__curl_request_free(tess__curl_request *request);
+/* Sets the handle up for request->outgoing. */
+CURLcode tess__curl_request_prepare(tess__curl_request *request,
+                                    const tess_transport_curl_options *options);
+tess_code tess__curl_code(CURLcode rc);
+
+#endif
