@@ -160,11 +160,10 @@ static void attempt_on_head(tess_http_outgoing *outgoing, int status, const tess
   attempt *a = attempt_of(outgoing);
   bool decided = tess__peek_head(&a->peek, status, headers, content_length);
   /* Where there is no other attempt to come, and where the client is still sending,
-   * it gets the headers at once. */
+   * it gets the headers at once. What they turn out to mean counts for the endpoint. */
   const call *c = a->call;
-  if (!decided && (c->retry.max_attempts == 1 || c->outer->content_length < 0))
-    decided = a->peek.decided = true;
-  if (decided && win(a)) {
+  bool at_once = c->retry.max_attempts == 1 || c->outer->content_length < 0;
+  if ((decided || at_once) && win(a)) {
     hand_on(a, headers);
     tell_waiters(c->policy);
   }
@@ -175,6 +174,7 @@ static bool attempt_on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
   tess_http_outgoing *outer = a->call->outer;
   bool go_on = true;
   if (a->answered) {
+    if (!a->peek.decided) tess__peek_body(&a->peek, chunk->data, chunk->size);
     go_on = outer->ops->on_body(outer, chunk);
     tell_waiters(a->call->policy);
     return go_on;
@@ -214,7 +214,7 @@ static void attempt_on_end(tess_http_outgoing *outgoing, tess_code transport, co
   policy *p = c->policy;
   tess__pushback pushback = {0};
   tess_code code = transport;
-  if (transport == TESS_OK && !a->answered) code = tess__peek_end(&a->peek, &pushback);
+  if (transport == TESS_OK) code = tess__peek_end(&a->peek, &pushback);
   pthread_mutex_lock(&p->lock);
   c->refs++;
   a->live = false;

@@ -95,6 +95,7 @@ tess_code tess__peek_end(const tess__peek *peek, tess__pushback *pushback) {
   *pushback = tess__pushback_read(&peek->headers);
   if (!peek->has_head) return TESS_INTERNAL;
   tess_code code = tess_code_from_http(peek->status);
+  if (peek->decided) return peek->status == HTTP_OK ? TESS_OK : code;
   if (peek->status == HTTP_OK) {
     tess__pushback said = {0};
     if (peek->framed) {

@@ -31,8 +31,8 @@ void tess__peek_cleanup(tess__peek *peek);
 bool tess__peek_head(tess__peek *peek, int status, const tess_metadata *headers,
                      int64_t content_length);
 bool tess__peek_body(tess__peek *peek, const void *data, size_t size);
-/* The response is complete and nothing was decided: its code, TESS_OK where it is no
- * error, and what it says about trying again. */
+/* The response is complete: its code, TESS_OK where it is no error as far as that was
+ * looked at, and what it says about trying again. */
 tess_code tess__peek_end(const tess__peek *peek, tess__pushback *pushback);
 
 #endif

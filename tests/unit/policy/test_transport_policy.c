@@ -472,16 +472,27 @@ START_TEST(a_transport_that_refuses) {
 }
 END_TEST
 
+/* Fails without an answer; with an answer that is an error; with a stream's or gRPC-Web's
+ * error. Neither retries nor methods that may be repeated are needed for it. */
 START_TEST(outliers) {
+  static const char stream_error[] = "\2\0\0\0\43{\"error\":{\"code\":\"unavailable\"}}   ";
+  static const char grpc_error[] = "\200\0\0\0\21grpc-status: 14\r\n";
   tess_transport *policy = policy_new((tess_client_policy_options){
       .balance = TESS_BALANCE_ROUND_ROBIN, .outlier = {.consecutive_failures = 2}});
   for (unsigned i = 0; i < 12; i++) {
-    request *r = request_new(true);
+    request *r = request_new(_i % 2 == 0);
     start(policy, r);
-    if (strstr(begun[i].url, "//a:") != NULL)
-      end_with(i, TESS_UNAVAILABLE);
-    else
+    if (strstr(begun[i].url, "//a:") == NULL)
       respond_ok(i);
+    else if (_i < 2)
+      end_with(i, TESS_UNAVAILABLE);
+    else if (_i < 4)
+      respond_unavailable(i, NULL, NULL);
+    else if (_i < 6)
+      respond(i, 200, "application/connect+proto", NULL, NULL, stream_error,
+              sizeof stream_error - 1);
+    else
+      respond(i, 200, "application/grpc-web+proto", NULL, NULL, grpc_error, sizeof grpc_error - 1);
     request_free(r);
   }
   unsigned to_a = 0;
@@ -657,7 +668,7 @@ int main(void) {
   tcase_add_test(tests, hedging);
   tcase_add_test(tests, cancelled);
   tcase_add_test(tests, a_transport_that_refuses);
-  tcase_add_test(tests, outliers);
+  tcase_add_loop_test(tests, outliers, 0, 8);
   tcase_add_test(tests, names);
   tcase_add_test(tests, refused);
   tcase_add_loop_test(tests, anything_may_happen, 0, 12);
