@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The compression seam: servers and clients are given compressors, each for one
- * content coding. "identity" is built in. gzip is in tessera-zlib
- * (compression_zlib.h).
+ * content coding. "identity" is built in; compressors.h has the others. One of your
+ * own is added in the same way.
  *
  * Threads: a compressor is constant data and is used by several threads at once.
  */

@@ -82,25 +82,35 @@ echo "ok: docs/adding-a-service.md's build"
 
 # Its other pieces are parts of functions: they compile where they belong.
 {
-  for header in client client_certificates health http_server json reflection transport_curl; do
+  for header in client client_certificates compressors health http_server json reflection transport_curl; do
     echo "#include <tessera/$header.h>"
   done
-  printf '#include <stdio.h>\n#include "echo/v1/echo.rpc.pb-c.h"\n'
+  printf '#include <stdio.h>\n#include <stdlib.h>\n#include "echo/v1/echo.rpc.pb-c.h"\n'
   echo 'void in_a_server(tess_server *server), in_a_client(void);'
   fence "$guide" c 1 | sed '/^static const/,$d'
+  fence "$guide" c 5
+  fence "$guide" c 7
   printf 'void in_a_server(tess_server *server) {\ntess_status status = TESS_STATUS_INIT;\n'
   fence "$guide" c 2 | grep -v '^\.'
   fence "$guide" c 3
+  fence "$guide" c 9
   printf 'tess_http_server_options options = {\n'
   fence "$guide" c 2 | grep '^\.'
   printf '};\n(void)health, (void)options;\n{\n'
   fence "$guide" c 1 | sed -n '/^static const/,$p'
   printf '(void)http;\n}\n}\nvoid in_a_client(void) {\ntess_status status = TESS_STATUS_INIT;\n'
   fence "$guide" c 4
-  echo '}'
+  printf '{\n'
+  fence "$guide" c 6
+  printf '}\n{\nconst tess_method *method = &echo_v1_echo_service_methods_pb_c[0];\n'
+  fence "$guide" c 8
+  printf '}\n'
+  fence "$guide" c 10
+  printf '}\n'
 } >"$work/echo/pieces.c"
 # shellcheck disable=SC2046
-cc -std=c11 -Wall -Wextra -Wno-shadow -Wno-unused-parameter -Werror -c -o "$work/pieces.o" "$work/echo/pieces.c" -I"$work/echo/gen" \
+cc -std=c11 -Wall -Wextra -Wno-shadow -Wno-unused-parameter \
+  -Wno-unused-function -Werror -c -o "$work/pieces.o" "$work/echo/pieces.c" -I"$work/echo/gen" \
   $(pkg-config --cflags tessera-curl tessera-services tessera-civetweb tessera-json tessera-protobuf-c) ||
   { cat -n "$work/echo/pieces.c"; fail "pieces of docs/adding-a-service.md do not compile"; }
 echo "ok: docs/adding-a-service.md's pieces"
