@@ -426,7 +426,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("json");
   TCase *tests = tcase_create("all");
-  tcase_set_timeout(tests, 30);
+  tcase_set_timeout(tests, 120);
   tcase_add_test(tests, becomes_the_bytes_that_protoc_writes);
   tcase_add_test(tests, goes_there_and_back);
   tcase_add_test(tests, reads_every_form_that_is_allowed);

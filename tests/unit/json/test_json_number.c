@@ -12,7 +12,7 @@
 
 #include "rpc/json_number.h"
 
-enum { ROUNDS = 200000 };
+enum { ROUNDS = 40000 };
 
 static uint64_t state = UINT64_C(0x9E3779B97F4A7C15);
 
@@ -241,7 +241,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("json_number");
   TCase *tests = tcase_create("all");
-  tcase_set_timeout(tests, 60);
+  tcase_set_timeout(tests, 120);
   tcase_add_test(tests, reads_the_nearest_double);
   tcase_add_test(tests, reads_more_digits_than_a_double_has);
   tcase_add_test(tests, refuses_what_is_no_number);

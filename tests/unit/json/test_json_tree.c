@@ -348,7 +348,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("json_tree");
   TCase *tests = tcase_create("all");
-  tcase_set_timeout(tests, 60);
+  tcase_set_timeout(tests, 120);
   tcase_add_test(tests, nodes_stand_in_the_order_of_the_text);
   tcase_add_test(tests, one_value_may_be_the_whole_text);
   tcase_add_test(tests, what_rfc_8259_does_not_allow);
