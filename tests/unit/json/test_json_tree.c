@@ -27,9 +27,10 @@ static tess_code parse(tess__json_tree *tree, const char *text) {
   char *exact = malloc(strlen(text) + (text[0] == '\0'));
   memcpy(exact, text, strlen(text));
   tess_code code = parse_bytes(tree, exact, strlen(text));
-  for (size_t i = 0; code == TESS_OK && i < tree->count; i++) { /* read all that is borrowed */
+  volatile unsigned sum = 0; /* read all that is borrowed */
+  for (size_t i = 0; code == TESS_OK && i < tree->count; i++) {
     for (size_t k = 0; tree->nodes[i].text != NULL && k < tree->nodes[i].size; k++) {
-      ck_assert(tree->nodes[i].text[k] >= 0 || tree->nodes[i].text[k] < 0);
+      sum += (unsigned char)tree->nodes[i].text[k];
     }
   }
   free(exact);
