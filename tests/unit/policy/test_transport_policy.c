@@ -177,8 +177,11 @@ static tess_http_body_state next_body(tess_http_outgoing *outgoing, tess_slice *
   return TESS_BODY_DATA;
 }
 
+static tess_transport *cancel_in_rewind; /* a policy whose call is cancelled there */
+
 static bool rewind_body(tess_http_outgoing *outgoing) {
   request *r = (request *)outgoing;
+  if (cancel_in_rewind != NULL) cancel_in_rewind->ops->cancel(cancel_in_rewind, outgoing);
   if (r->can_rewind) r->next = 0;
   return r->can_rewind;
 }
@@ -449,6 +452,25 @@ START_TEST(cancelled) {
 }
 END_TEST
 
+/* Between two attempts, while its body is made to begin again: there is no second. */
+START_TEST(cancelled_while_it_begins_again) {
+  tess_transport *policy = policy_new(
+      (tess_client_policy_options){.retry = {.max_attempts = 3, .initial_backoff_ms = 1}});
+  request *r = request_new(true);
+  r->out.body = NULL;
+  r->out.content_length = -1;
+  cancel_in_rewind = policy;
+  start(policy, r);
+  end_with(0, TESS_UNAVAILABLE);
+  wait_end(policy, r);
+  cancel_in_rewind = NULL;
+  ck_assert_int_eq(r->code, TESS_CANCELED);
+  ck_assert_uint_eq(begun_count, 1);
+  request_free(r);
+  policy->ops->free(policy);
+}
+END_TEST
+
 START_TEST(a_transport_that_refuses) {
   tess_transport *policy = policy_new(
       (tess_client_policy_options){.retry = {.max_attempts = 3, .initial_backoff_ms = 1}});
@@ -667,6 +689,7 @@ int main(void) {
   tcase_add_test(tests, streams_are_retried_before_their_first_message);
   tcase_add_test(tests, hedging);
   tcase_add_test(tests, cancelled);
+  tcase_add_test(tests, cancelled_while_it_begins_again);
   tcase_add_test(tests, a_transport_that_refuses);
   tcase_add_loop_test(tests, outliers, 0, 8);
   tcase_add_test(tests, names);
