@@ -7,7 +7,8 @@
 Random messages of json_test.proto: what we write, Google's parser reads as the
 same message; what Google's printer writes, we read as the same message; and both
 texts hold the same values. Then numbers as people and machines may write them, in
-every numeric field, against Python's exact arithmetic. Exit 77: no google.protobuf.
+every numeric field, against Python's exact arithmetic; and texts with some bytes
+wrong, against Python's json. Exit 77: no google.protobuf.
 """
 import decimal
 import json
@@ -408,6 +409,88 @@ def compare_numbers(convert, types, rounds, rng):
     assert rounds // 4 < good < rounds, f"{good} numbers of {rounds} are good: a poor test"
 
 
+# ---- texts ----
+
+def random_json(rng, depth=0):
+    kind = rng.randrange(9 if depth < 4 else 6)
+    space = rng.choice(["", "", " ", "\n\t", "\r"])
+    if kind < 3:
+        text = rng.choice(["null", "true", "false", "0", "-1", "1.5e3", "10", '""', "-0.0E-2"])
+    elif kind < 6:
+        text = json.dumps(random_text(rng), ensure_ascii=rng.choice([True, False]))
+    elif kind == 6:
+        items = [random_json(rng, depth + 1) for _ in range(rng.randrange(4))]
+        text = "[" + ",".join(items) + "]"
+    else:
+        pairs = [json.dumps(rng.choice("abcdefgh")) + space + ":" + random_json(rng, depth + 1)
+                 for _ in range(rng.randrange(4))]
+        text = "{" + ",".join(pairs) + "}"
+    return space + text + rng.choice(["", space])
+
+
+def damaged(rng, data):
+    """One or two bytes put in, taken out, exchanged or doubled."""
+    junk = b'[]{}:,"\\ue0123456789.+-truefalsn \t\n\x00\x0b\x1f/*#\'\x80\xc0\xed\xa0\xff\xf5'
+    data = bytearray(data)
+    for _ in range(rng.choice([0, 1, 1, 2])):
+        at = rng.randrange(len(data) + 1)
+        way = rng.randrange(4)
+        if way == 0:
+            data.insert(at, rng.choice(junk))
+        elif way == 1:
+            del data[at:at + rng.randrange(1, 4)]
+        elif way == 2 and at < len(data):
+            data[at] = rng.choice(junk)
+        else:
+            data[at:at] = data[at:at + rng.randrange(1, 9)]
+    return bytes(data)
+
+
+def refuse(what):
+    raise ValueError(what)
+
+
+def unique(pairs):
+    return dict(pairs) if len(dict(pairs)) == len(pairs) else refuse("a name twice")
+
+
+def finite(text):
+    return float(text) if math.isfinite(float(text)) else refuse("out of range")
+
+
+def wanted_value(data):
+    """(True, what the text means), or (False, None): to be refused."""
+    try:
+        text = data.decode("utf-8", "strict")
+        value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_int=finite,
+                           parse_float=finite)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # no half of a surrogate pair
+        return True, value
+    except ValueError:
+        return False, None
+
+
+def compare_texts(convert, rounds, rng):
+    good = 0
+    for _ in range(rounds):
+        data = damaged(rng, random_json(rng).encode())
+        text = b'{"value":' + data + b"}"
+        fine, wanted = wanted_value(text)
+        if fine and list(wanted) != ["value"]:
+            continue  # a comma made it a message with other fields
+        code, proto = convert(b"j", text)
+        assert (code == 0) == fine, f"{text!r}: code {code}: {proto}"
+        if not fine:
+            assert code == INVALID_ARGUMENT, f"{text!r}: code {code}"
+            continue
+        good += 1
+        code, back = convert(b"p", proto)
+        assert code == 0, f"{text!r}: {back}"
+        got = canonical(json.loads(back))
+        assert got == canonical(wanted), f"{text!r}: {back!r}"
+    assert rounds // 5 < good < rounds * 4 // 5, f"{good} texts of {rounds} are good: a poor test"
+
+
 def main():
     filter_program, set_file = sys.argv[1:3]
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 2000
@@ -419,8 +502,9 @@ def main():
     rng = random.Random(seed)
     compare_messages(convert, types, pool, rounds, rng)
     compare_numbers(convert, types, 10 * rounds, rng)
+    compare_texts(convert, 10 * rounds, rng)
     assert convert.close() == 0
-    print(f"{rounds} messages both ways, {10 * rounds} numbers: ok")
+    print(f"{rounds} messages both ways, {10 * rounds} numbers, {10 * rounds} texts: ok")
 
 
 if __name__ == "__main__":
