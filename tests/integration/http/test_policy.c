@@ -182,8 +182,9 @@ END_TEST
 START_TEST(long_streams_of_answers) {
   enum { COUNT = 400 };
   make((tess_client_policy_options){.retry = {.max_attempts = 2, .all_methods = true}});
-  Tessera__Test__V1__EchoRequest request = TESSERA__TEST__V1__ECHO_REQUEST__INIT;
+  Tessera__Test__V1__EchoRequest request;
   Tessera__Test__V1__EchoResponse response;
+  tessera__test__v1__echo_request__init(&request);
   request.count = COUNT;
   tess_status status = TESS_STATUS_INIT;
   const tess_method *repeat = &tessera_test_v1_echo_service_methods_pb_c[3];
@@ -205,8 +206,9 @@ END_TEST
 START_TEST(long_streams_of_requests) {
   make((tess_client_policy_options){.retry = {.max_attempts = 2, .all_methods = true}});
   static uint8_t bytes[16384];
-  Tessera__Test__V1__EchoRequest request = TESSERA__TEST__V1__ECHO_REQUEST__INIT;
+  Tessera__Test__V1__EchoRequest request;
   Tessera__Test__V1__EchoResponse response;
+  tessera__test__v1__echo_request__init(&request);
   request.data = (ProtobufCBinaryData){sizeof bytes, bytes};
   tess_status status = TESS_STATUS_INIT;
   const tess_method *concat = &tessera_test_v1_echo_service_methods_pb_c[4];
