@@ -242,6 +242,16 @@ bool tess_block_store_drop(tess_block_store *store, const uint8_t name[TESS_SHA2
   return true;
 }
 
+bool tess_block_store_evict(tess_block_store *store) {
+  tess_block *block = store->oldest;
+  while (block != NULL && block->pins > 0)
+    block = block->newer;
+  if (block == NULL) return false;
+  unlist(store, block);
+  store->counts.evictions++;
+  return true;
+}
+
 const tess_block *tess_block_store_first(const tess_block_store *store) {
   return store->newest;
 }

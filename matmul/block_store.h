@@ -92,6 +92,9 @@ tess_block *tess_block_store_keep(tess_block_store *store, tess_block *block,
 void tess_block_store_release(tess_block_store *store, tess_block *block);
 /* Forgets the name at once; the memory goes when nobody uses it. False: not held. */
 bool tess_block_store_drop(tess_block_store *store, const uint8_t name[TESS_SHA256_BYTES]);
+/* Drops the one that was not used for the longest time and is not in use, for memory that is
+ * needed elsewhere. False: there is none. */
+bool tess_block_store_evict(tess_block_store *store);
 
 /* Those held, last used first; NULL: the end. Valid until the next change. */
 const tess_block *tess_block_store_first(const tess_block_store *store);
