@@ -57,8 +57,7 @@ static tess_code conclude(tess_intake *intake, tess_reason *reason) {
   intake->hashing = false;
   if (code != TESS_OK) {
     tess_reason_set(reason, code, "the name of a block could not be computed");
-  } else if (intake->expects &&
-             memcmp(intake->name, intake->expected, sizeof intake->name) != 0) {
+  } else if (intake->expects && memcmp(intake->name, intake->expected, sizeof intake->name) != 0) {
     code = tess_reason_set(reason, TESS_INVALID_ARGUMENT,
                            "the elements of a block are not what its name says: their SHA-256 "
                            "begins with the number %u, the name with %u",

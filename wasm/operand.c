@@ -50,8 +50,8 @@ tess_code tess_operand_read(tess_operand *operand, const tessera_matmul_v1_Matri
   operand->named.name = operand->name;
   operand->named.row = message->block.row;
   operand->named.col = message->block.col;
-  operand->view = tess_const_matrix_packed(NULL, message->rows, message->cols,
-                                           operand->named.block.dtype);
+  operand->view =
+      tess_const_matrix_packed(NULL, message->rows, message->cols, operand->named.block.dtype);
   const size_t data_bytes = message->data.row_bytes * message->data.row_count;
   if (data_bytes == 0 || tess_block_store_peek(store, operand->name) != NULL)
     return find_block(operand, name, bytes, reason);

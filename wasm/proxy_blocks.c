@@ -176,16 +176,25 @@ static tess_proxy_answer begin(tess_proxy_blocks *blocks, tess_panel *panel, boo
   return *code == TESS_OK ? TESS_PROXY_WAIT : TESS_PROXY_FAILED;
 }
 
+/* It is not held there, and cannot be sent from here. */
+static tess_proxy_answer lacking(tess_code *code, tess_reason *reason) {
+  *code = tess_reason_set(reason, TESS_NOT_FOUND, "the worker does not hold the block");
+  return TESS_PROXY_FAILED;
+}
+
 tess_proxy_answer tess_proxy_blocks_want(tess_proxy_blocks *blocks, tess_panel *panel, void *asker,
                                          int64_t timeout_ms, tess_code *code, tess_reason *reason) {
   const uint64_t limit = blocks->calls->max_message_bytes;
   *code = TESS_OK;
-  if (!tess_proxy_blocks_usable(blocks) || tess_panel_bytes(panel) + OVERHEAD_BYTES > limit)
-    return TESS_PROXY_RAW;
+  const bool sendable = !panel->elsewhere;
+  if (!tess_proxy_blocks_usable(blocks) ||
+      (sendable && tess_panel_bytes(panel) + OVERHEAD_BYTES > limit))
+    return sendable ? TESS_PROXY_RAW : lacking(code, reason);
   entry *e = find(blocks, panel->name);
   if (e != NULL) {
     e->used = ++blocks->clock;
     if (e->state == HELD) return TESS_PROXY_HELD;
+    if (!sendable) return lacking(code, reason);
     if (e->state == REFUSED) {
       if (blocks->now_ms - e->refused_ms < REFUSED_MS) return TESS_PROXY_RAW;
       e->state = ABSENT;

@@ -126,10 +126,9 @@ static tess_code read_request(product *p, const tessera_matmul_v1_MatmulRequest 
   const tess_const_matrix *c0 = &p->operands[OPERAND_C0].view;
   if (gemm->beta != 0 &&
       (c0->rows != shape->m || c0->cols != shape->n || c0->dtype != gemm->c.dtype))
-    return tess_reason_set(why, TESS_INVALID_ARGUMENT,
-                           "c is %u x %u %s and the product is %u x %u %s", c0->rows, c0->cols,
-                           tess_dtype_name(c0->dtype), shape->m, shape->n,
-                           tess_dtype_name(gemm->c.dtype));
+    return tess_reason_set(
+        why, TESS_INVALID_ARGUMENT, "c is %u x %u %s and the product is %u x %u %s", c0->rows,
+        c0->cols, tess_dtype_name(c0->dtype), shape->m, shape->n, tess_dtype_name(gemm->c.dtype));
   for (unsigned i = 0; i < OPERANDS; i++)
     if (p->operands[i].missing) return refuse_missing(p, why);
   return TESS_OK;

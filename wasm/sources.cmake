@@ -1,7 +1,7 @@
 # The files of wasm/, relative to this folder, for every build of them.
 # The controller: needs matmul/ alone.
 set(TESSERA_CONTROLLER_SOURCES
-  controller.c executor_local.c health.c job.c job_tiles.c panel.c policy_adaptive.c trust.c)
+  controller.c executor_local.c health.c job.c job_blocks.c job_tiles.c panel.c policy_adaptive.c trust.c)
 # The module: the controller behind RPC, proxies to workers, the instance.
 set(TESSERA_MODULE_SOURCES
   config.c executor_proxy.c header_text.c intake.c metrics.c module.c operand.c proxy_blocks.c

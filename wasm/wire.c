@@ -66,9 +66,10 @@ tess_code tess_wire_read_matrix(const tessera_matmul_v1_Matrix *message, const c
     return read_values(message, name, bytes, arena, matrix, reason);
   }
   if (data_bytes != bytes)
-    return tess_reason_set(
-        reason, TESS_INVALID_ARGUMENT, "%s is %u x %u %s and has %U bytes of data instead of %U",
-        name, message->rows, message->cols, tess_dtype_name(dtype), (uint64_t)data_bytes, (uint64_t)bytes);
+    return tess_reason_set(reason, TESS_INVALID_ARGUMENT,
+                           "%s is %u x %u %s and has %U bytes of data instead of %U", name,
+                           message->rows, message->cols, tess_dtype_name(dtype),
+                           (uint64_t)data_bytes, (uint64_t)bytes);
   matrix->data = message->data.data;
   return TESS_OK;
 }

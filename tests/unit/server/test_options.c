@@ -153,4 +153,5 @@ START_TEST(help_and_version) {
 }
 END_TEST
 
-RUN_TESTS("options", defaults, everything, the_cache_fits_the_memory, wrong_usage, tls, too_many_workers, help_and_version)
+RUN_TESTS("options", defaults, everything, the_cache_fits_the_memory, wrong_usage, tls,
+          too_many_workers, help_and_version)

@@ -141,7 +141,8 @@ START_TEST(several_take_turns) {
   ck_assert_ptr_null(s.queue.first);
   ck_assert_ptr_null(s.queue.last);
   ck_assert(!tess_intakes_step(&s.queue, 1));
-  while (tess_block_store_evict(store)) {}
+  while (tess_block_store_evict(store)) {
+  }
   ck_assert_uint_eq(tess_block_store_counts(store).used_bytes, 0); /* no pin is left */
   tess_block_store_free(store);
   free(data);
