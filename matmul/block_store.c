@@ -169,6 +169,12 @@ tess_block *tess_block_store_get(tess_block_store *store, const uint8_t name[TES
   return block;
 }
 
+tess_block *tess_block_store_pin(tess_block_store *store, const uint8_t name[TESS_SHA256_BYTES]) {
+  tess_block *block = find(store, name);
+  if (block != NULL) pin(store, block);
+  return block;
+}
+
 const tess_block *tess_block_store_peek(const tess_block_store *store,
                                         const uint8_t name[TESS_SHA256_BYTES]) {
   return find(store, name);

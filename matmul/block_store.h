@@ -76,6 +76,8 @@ void tess_block_store_free(tess_block_store *store);
 
 /* Finds and pins, as the last one used. NULL: not held. */
 tess_block *tess_block_store_get(tess_block_store *store, const uint8_t name[TESS_SHA256_BYTES]);
+/* The same without counting: for whoever brings what is held already. */
+tess_block *tess_block_store_pin(tess_block_store *store, const uint8_t name[TESS_SHA256_BYTES]);
 /* Finds, and neither pins nor counts. */
 const tess_block *tess_block_store_peek(const tess_block_store *store,
                                         const uint8_t name[TESS_SHA256_BYTES]);

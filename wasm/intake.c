@@ -27,8 +27,7 @@ tess_code tess_intake_start(tess_intake *intake, tess_block_store *store,
   if (expected != NULL) {
     memcpy(intake->expected, expected, sizeof intake->expected);
     intake->expects = true;
-    if (tess_block_store_peek(store, expected) != NULL)
-      intake->block = tess_block_store_get(store, expected);
+    intake->block = tess_block_store_pin(store, expected);
     intake->known = intake->block != NULL;
   }
   if (!intake->known) {

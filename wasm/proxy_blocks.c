@@ -16,7 +16,8 @@
 /* What a message carries beside its elements. */
 #define OVERHEAD_BYTES 512u
 
-typedef enum entry_state { ABSENT, HELD, REFUSED } entry_state;
+/* UNKNOWN: a put ended in between; the worker is asked before it is sent again. */
+typedef enum entry_state { ABSENT, HELD, REFUSED, UNKNOWN } entry_state;
 
 /* What is known of one block. */
 typedef struct tess_proxy_entry {
@@ -194,20 +195,28 @@ tess_proxy_answer tess_proxy_blocks_want(tess_proxy_blocks *blocks, tess_panel *
   if (e != NULL) {
     e->used = ++blocks->clock;
     if (e->state == HELD) return TESS_PROXY_HELD;
-    if (!sendable) return lacking(code, reason);
+    if (!sendable && e->state != UNKNOWN) return lacking(code, reason);
     if (e->state == REFUSED) {
       if (blocks->now_ms - e->refused_ms < REFUSED_MS) return TESS_PROXY_RAW;
       e->state = ABSENT;
     }
   }
   if (find_flight(blocks, panel->name) != NULL) return TESS_PROXY_WAIT;
-  return begin(blocks, panel, e != NULL, asker, timeout_ms, code, reason);
+  const bool is_put = e != NULL && e->state == ABSENT;
+  return begin(blocks, panel, is_put, asker, timeout_ms, code, reason);
+}
+
+/* The end of a put is not known: the worker may have all of it. */
+static void doubt(tess_proxy_blocks *blocks, const tess_proxy_flight *f) {
+  entry *e = find(blocks, f->name);
+  if (f->is_put && e != NULL && e->state == ABSENT) e->state = UNKNOWN;
 }
 
 void tess_proxy_blocks_cancel(tess_proxy_blocks *blocks, const tess_panel *panel) {
   for (tess_proxy_flight *f = blocks->flights; f != NULL; f = f->next) {
     if (f->cancelled || f->panel != panel) continue;
     f->cancelled = true; /* its end still comes, and frees it */
+    doubt(blocks, f);
     blocks->calls->cancel(&f->end, f->call);
   }
 }
@@ -249,6 +258,7 @@ static tess_code flight_failed(tess_proxy_blocks *blocks, const tess_proxy_fligh
     return TESS_OK;
   }
   if (code == TESS_RESOURCE_EXHAUSTED && learn(blocks, f->name, REFUSED)) return TESS_OK;
+  doubt(blocks, f);
   const char *text = f->end.status.message != NULL ? f->end.status.message : "";
   tess_reason_set(&news->reason, code, "%s: ", tess_code_name(code));
   tess_reason_add_bytes(&news->reason, text, strlen(text));
