@@ -6,6 +6,7 @@ wire between them: 4n² words for a product of n x n, 2n² with an operand by na
 """
 import sys
 import threading
+import unittest
 
 import numpy as np
 
@@ -253,6 +254,26 @@ class SmallCaches(Blocks):
         self.assertEqual((about.block_bytes, about.block_capacity_bytes),
                          (WORDS + 256, WORDS * 3 // 2))
         self.assertEqual(blocks.metric(self.server, "tessera_block_bytes"), WORDS + 256)
+
+
+@unittest.skipIf(ENGINE == "native", "it has no memory of its own")
+class LittleMemory(Case):
+    """Memory for seven blocks, or for four and a product."""
+
+    def test_blocks_give_way_to_products(self):
+        with harness.server("--engine", ENGINE, "--memory-limit", "64M", "--cache-bytes",
+                            "32M") as program, Client(program.url) as client:
+            matrices = [integers(self.rng, N, N) for _ in range(7)]
+            for matrix in matrices:
+                blocks.put(client, matrix)
+            self.assertEqual(blocks.metric(program, "tessera_blocks"), 7)
+            a, b = integers(self.rng, 1900, 1900), integers(self.rng, 1900, 1900)
+            np.testing.assert_array_equal(client.multiply(a, b)[0], exact(a, b))
+            held = int(blocks.metric(program, "tessera_blocks"))
+            self.assertIn(held, range(1, 7))
+            # Those that were used last stay.
+            self.assertEqual([bytes(block.sha256) for block in blocks.listed(client).blocks],
+                             [blocks.name_of(matrix) for matrix in matrices[:-held - 1:-1]])
 
 
 if __name__ == "__main__":
