@@ -9,6 +9,8 @@
 int cli_multiply(int argc, char **argv);
 int cli_describe(int argc, char **argv);
 int cli_mode(int argc, char **argv);
+int cli_put(int argc, char **argv);
+int cli_blocks(int argc, char **argv);
 int cli_call(int argc, char **argv);
 
 #endif

@@ -15,6 +15,9 @@ static const char help_text[] =
     "\n"
     "  multiply A B -o C (--server URL | --worker URL ... | --local)\n"
     "                       multiplies two matrices in files (.npy, .mtx)\n"
+    "  put FILE... (--server URL | --worker URL ...)\n"
+    "                       gives matrices to who multiplies; prints names to call them by\n"
+    "  blocks URL           tells which matrices a server or worker holds by name\n"
     "  describe URL         tells what runs at a URL: kernels, limits, workers\n"
     "  mode URL [MODE]      tells or sets where a server computes: serial, proxy, adaptive\n"
     "  call URL/package.Service/Method [JSON]\n"
@@ -38,9 +41,10 @@ static const struct {
   const char *name;
   int (*run)(int argc, char **argv);
 } commands[] = {
-    {"multiply", cli_multiply}, {"describe", cli_describe}, {"mode", cli_mode},
-    {"call", cli_call},         {"version", print_version}, {"--version", print_version},
-    {"help", print_help},       {"--help", print_help},     {"-h", print_help},
+    {"multiply", cli_multiply}, {"describe", cli_describe},   {"mode", cli_mode},
+    {"put", cli_put},           {"blocks", cli_blocks},       {"call", cli_call},
+    {"version", print_version}, {"--version", print_version}, {"help", print_help},
+    {"--help", print_help},     {"-h", print_help},
 };
 
 static int run_command(int argc, char **argv) {

@@ -20,6 +20,7 @@ typedef struct run {
   cli_multiply_options options;
   cli_matrix_file a_file, b_file, add_file;
   cli_operand a, b, add;
+  cli_held_operand a_held, b_held; /* instead of files */
   cli_output output;
   cli_product product;
   cli_answer answer;
@@ -28,6 +29,9 @@ typedef struct run {
 
 /* The type to compute in: asked for, that of both files, or float64. */
 static tess_dtype choose_dtype(const run *r) {
+  /* What is held cannot be converted. */
+  if (r->a_held.given) return r->a_held.block.dtype;
+  if (r->b_held.given) return r->b_held.block.dtype;
   if (r->options.dtype != TESS_DTYPE_UNSPECIFIED) return r->options.dtype;
   if (r->a_file.dtype == r->b_file.dtype) return r->a_file.dtype;
   cli_note(r->options.quiet,
@@ -59,18 +63,55 @@ static tess_code check_shapes(run *r, tess_status *status) {
   return TESS_OK;
 }
 
+/* A block has a shape as a file has, and no contents. */
+static tess_code open_operand(const cli_held_operand *held, const char *path, cli_matrix_file *file,
+                              tess_status *status) {
+  if (!held->given) return cli_matrix_file_open(file, path, status);
+  file->rows = held->block.rows;
+  file->cols = held->block.cols;
+  file->dtype = held->block.dtype;
+  return TESS_OK;
+}
+
+static tess_code load_operand(const cli_held_operand *held, const cli_matrix_file *file,
+                              tess_dtype dtype, cli_operand *operand, tess_status *status) {
+  if (!held->given) return cli_matrix_file_load(file, dtype, true, operand, status);
+  operand->view = held->view;
+  return TESS_OK;
+}
+
+static tess_code check_held_dtypes(const run *r, tess_status *status) {
+  const cli_held_operand *held[2] = {&r->a_held, &r->b_held};
+  const char *names[2] = {r->options.a_path, r->options.b_path};
+  const tess_dtype dtype = r->options.dtype;
+  for (unsigned i = 0; i < 2; i++) {
+    const tess_dtype theirs = held[i]->block.dtype;
+    if (!held[i]->given || dtype == TESS_DTYPE_UNSPECIFIED || dtype == theirs) continue;
+    return tess_status_set(status, TESS_INVALID_ARGUMENT,
+                           "%s is held as %s: --dtype cannot be another", names[i],
+                           tess_dtype_name(theirs));
+  }
+  if (r->a_held.given && r->b_held.given && r->a_held.block.dtype != r->b_held.block.dtype)
+    return tess_status_set(status, TESS_INVALID_ARGUMENT, "%s is held as %s and %s as %s", names[0],
+                           tess_dtype_name(r->a_held.block.dtype), names[1],
+                           tess_dtype_name(r->b_held.block.dtype));
+  return TESS_OK;
+}
+
 static tess_code load(run *r, tess_status *status) {
-  const cli_multiply_options *options = &r->options;
-  tess_code code = cli_matrix_file_open(&r->a_file, options->a_path, status);
-  if (code == TESS_OK) code = cli_matrix_file_open(&r->b_file, options->b_path, status);
+  cli_multiply_options *options = &r->options;
+  tess_code code = cli_held_operands_find(options, &r->a_held, &r->b_held, status);
+  if (code == TESS_OK) code = check_held_dtypes(r, status);
+  if (code == TESS_OK) code = open_operand(&r->a_held, options->a_path, &r->a_file, status);
+  if (code == TESS_OK) code = open_operand(&r->b_held, options->b_path, &r->b_file, status);
   if (code == TESS_OK && options->add_path != NULL)
     code = cli_matrix_file_open(&r->add_file, options->add_path, status);
   if (code == TESS_OK) code = check_shapes(r, status);
   if (code == TESS_OK) code = cli_output_open(&r->output, options->c_path, status);
   if (code != TESS_OK) return code;
   tess_dtype dtype = choose_dtype(r);
-  code = cli_matrix_file_load(&r->a_file, dtype, true, &r->a, status);
-  if (code == TESS_OK) code = cli_matrix_file_load(&r->b_file, dtype, true, &r->b, status);
+  code = load_operand(&r->a_held, &r->a_file, dtype, &r->a, status);
+  if (code == TESS_OK) code = load_operand(&r->b_held, &r->b_file, dtype, &r->b, status);
   if (code == TESS_OK && options->add_path != NULL && options->beta != 0.0)
     code = cli_matrix_file_load(&r->add_file, dtype, false, &r->add, status);
   if (code == TESS_OK && cli_interrupted()) code = TESS_CANCELED;
@@ -81,6 +122,8 @@ static tess_code describe_product(run *r, tess_status *status) {
   cli_product *product = &r->product;
   tess_gemm *gemm = &product->gemm;
   product->options = &r->options;
+  product->a_held = r->a_held.given ? &r->a_held : NULL;
+  product->b_held = r->b_held.given ? &r->b_held : NULL;
   gemm->a = r->a.view;
   gemm->b = r->b.view;
   gemm->transpose_a = r->options.transpose_a != r->a.transposed;
@@ -133,6 +176,8 @@ static void cleanup(run *r) {
   cli_operand_cleanup(&r->a);
   cli_operand_cleanup(&r->b);
   cli_operand_cleanup(&r->add);
+  cli_held_operand_cleanup(&r->a_held);
+  cli_held_operand_cleanup(&r->b_held);
   cli_matrix_file_close(&r->a_file);
   cli_matrix_file_close(&r->b_file);
   cli_matrix_file_close(&r->add_file);

@@ -8,13 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/block_name.h"
 #include "cli/matrix_file.h"
 #include "cli/report.h"
 #include "program/number.h"
 
 static const char help_text[] =
     "Usage: tessera multiply A B -o C (--server URL | --worker URL ... | --local) [OPTION]...\n"
-    "Computes C = alpha * A * B + beta * C0. Files are NumPy .npy or Matrix Market .mtx.\n"
+    "Computes C = alpha * A * B + beta * C0. Files are NumPy .npy or Matrix Market .mtx. A or B\n"
+    "may be a matrix that the server or the workers hold (tessera put): sha256:HEX.\n"
     "\n"
     "Where:\n"
     "  --server URL         a tessera-server, which spreads the work over its workers\n"
@@ -150,6 +152,21 @@ static int take_option(cli_multiply_options *options, int option, char *value, b
   }
 }
 
+/* Of operands that are not files. */
+static int check_names(const cli_multiply_options *options) {
+  const char *const texts[] = {options->a_path, options->b_path};
+  for (size_t i = 0; i < 2; i++) {
+    uint8_t name[TESS_SHA256_BYTES];
+    if (!cli_block_name_is(texts[i])) continue;
+    if (!cli_block_name_parse(texts[i], name))
+      return cli_wrong_usage("a block's name is sha256: and 64 hexadecimal digits, not '%s'",
+                             texts[i]);
+    if (options->place == CLI_PLACE_LOCAL)
+      return cli_wrong_usage("%s is not here: it goes with --server or --worker", texts[i]);
+  }
+  return -1;
+}
+
 /* What must be there, and what must not be there together. */
 static int check(const cli_multiply_options *options, bool beta_given) {
   if (options->a_path == NULL || options->b_path == NULL)
@@ -165,11 +182,13 @@ static int check(const cli_multiply_options *options, bool beta_given) {
   if (wrong != NULL) return cli_wrong_usage("%s", wrong);
   const char *const paths[] = {options->a_path, options->b_path, options->c_path,
                                options->add_path};
-  for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
-    if (paths[i] != NULL && cli_format_of(paths[i]) == CLI_FORMAT_NONE)
+  for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+    if (paths[i] == NULL || (i < 2 && cli_block_name_is(paths[i]))) continue;
+    if (cli_format_of(paths[i]) == CLI_FORMAT_NONE)
       return cli_wrong_usage("%s: the name must end in .npy (NumPy) or .mtx (Matrix Market)",
                              paths[i]);
-  return -1;
+  }
+  return check_names(options);
 }
 
 int cli_multiply_options_parse(cli_multiply_options *options, int argc, char **argv) {

@@ -22,7 +22,7 @@ typedef enum cli_place {
 } cli_place;
 
 typedef struct cli_multiply_options {
-  const char *a_path;
+  const char *a_path; /* or the name of a block: sha256:HEX */
   const char *b_path;
   const char *c_path;   /* the result */
   const char *add_path; /* C0, or NULL */

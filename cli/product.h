@@ -15,6 +15,7 @@
 #include <tessera/memory.h>
 #include <tessera/status.h>
 
+#include "cli/held.h"
 #include "cli/multiply_options.h"
 #include "matmul/gemm.h"
 
@@ -24,6 +25,9 @@ typedef struct cli_product {
   size_t result_bytes;
   tess_const_matrix c0; /* where gemm.beta != 0 */
   const cli_multiply_options *options;
+  /* Operands that lie where the product is computed, and not here: of their views only the
+   * shape may be used. NULL: the operand is here. */
+  const cli_held_operand *a_held, *b_held;
 } cli_product;
 
 /* The result. Release with cli_answer_cleanup. */

@@ -23,28 +23,34 @@
 typedef struct wire_request {
   Tessera__Matmul__V1__MatmulRequest message;
   Tessera__Matmul__V1__Matrix a, b, c;
+  Tessera__Matmul__V1__BlockRef a_block, b_block;
   Tessera__Matmul__V1__Scaling scaling;
 } wire_request;
 
-static void fill_matrix(Tessera__Matmul__V1__Matrix *wire, tess_const_matrix view) {
-  tessera__matmul__v1__matrix__init(wire);
+/* Elements, or the name under which the server holds them. */
+static void fill_operand(Tessera__Matmul__V1__Matrix *wire, Tessera__Matmul__V1__BlockRef *ref,
+                         tess_const_matrix view, const cli_held_operand *held) {
+  if (held == NULL || !held->given) {
+    cli_wire_fill_matrix(wire, view);
+    return;
+  }
+  cli_wire_fill_matrix(wire, tess_const_matrix_packed(NULL, 0, 0, view.dtype));
   wire->rows = view.rows;
   wire->cols = view.cols;
-  wire->dtype = (Tessera__Matmul__V1__DType)view.dtype;
-  /* The generated struct has no const; nobody writes through it. */
+  tessera__matmul__v1__block_ref__init(ref);
   union {
-    const void *in;
+    const uint8_t *in;
     uint8_t *out;
-  } data = {view.data};
-  wire->data.data = data.out;
-  wire->data.len = tess_matrix_span_bytes(view);
+  } name = {held->block.name};
+  ref->sha256 = (ProtobufCBinaryData){TESS_SHA256_BYTES, name.out};
+  wire->block = ref;
 }
 
 static void fill_request(wire_request *request, const cli_product *product) {
   const tess_gemm *gemm = &product->gemm;
   tessera__matmul__v1__matmul_request__init(&request->message);
-  fill_matrix(&request->a, gemm->a);
-  fill_matrix(&request->b, gemm->b);
+  fill_operand(&request->a, &request->a_block, gemm->a, product->a_held);
+  fill_operand(&request->b, &request->b_block, gemm->b, product->b_held);
   request->message.a = &request->a;
   request->message.b = &request->b;
   request->message.transpose_a = gemm->transpose_a;
@@ -56,7 +62,7 @@ static void fill_request(wire_request *request, const cli_product *product) {
     request->message.scaling = &request->scaling;
   }
   if (gemm->beta != 0.0) {
-    fill_matrix(&request->c, product->c0);
+    cli_wire_fill_matrix(&request->c, product->c0);
     request->message.c = &request->c;
   }
 }

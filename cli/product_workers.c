@@ -145,9 +145,16 @@ static tess_code make_controller(spread *s, tess_transport *transport) {
   return s->controller != NULL ? TESS_OK : s->status->code;
 }
 
+static tess_operand_block block_of(const cli_held_operand *held) {
+  if (held == NULL) return (tess_operand_block){0};
+  return (tess_operand_block){.name = held->block.name, .block = held->view, .elsewhere = true};
+}
+
 static tess_code submit(spread *s, double deadline_ms) {
   /* For a bar that moves; without one, large tiles move fewer bytes. */
-  tess_job_params params = {.deadline_ms = deadline_ms,
+  tess_job_params params = {.a_block = block_of(s->product->a_held),
+                            .b_block = block_of(s->product->b_held),
+                            .deadline_ms = deadline_ms,
                             .many_tiles = cli_progress_is_shown(),
                             .on_tile = on_tile,
                             .done = on_done,

@@ -46,3 +46,29 @@ const tess_method *cli_method_get_mode(void) {
 const tess_method *cli_method_set_mode(void) {
   return &tessera_matmul_v1_controller_service_methods_pb_c[1];
 }
+
+const tess_method *cli_method_put_block(void) {
+  return &tessera_matmul_v1_block_service_methods_pb_c[0];
+}
+
+const tess_method *cli_method_list_blocks(void) {
+  return &tessera_matmul_v1_block_service_methods_pb_c[1];
+}
+
+const tess_method *cli_method_drop_block(void) {
+  return &tessera_matmul_v1_block_service_methods_pb_c[2];
+}
+
+void cli_wire_fill_matrix(Tessera__Matmul__V1__Matrix *wire, tess_const_matrix view) {
+  tessera__matmul__v1__matrix__init(wire);
+  wire->rows = view.rows;
+  wire->cols = view.cols;
+  wire->dtype = (Tessera__Matmul__V1__DType)view.dtype;
+  /* The generated struct has no const; nobody writes through it. */
+  union {
+    const void *in;
+    uint8_t *out;
+  } data = {view.data};
+  wire->data.data = data.out;
+  wire->data.len = tess_matrix_span_bytes(view);
+}

@@ -169,6 +169,12 @@ tess_block *tess_block_store_get(tess_block_store *store, const uint8_t name[TES
   return block;
 }
 
+tess_block *tess_block_store_pin(tess_block_store *store, const uint8_t name[TESS_SHA256_BYTES]) {
+  tess_block *block = find(store, name);
+  if (block != NULL) pin(store, block);
+  return block;
+}
+
 const tess_block *tess_block_store_peek(const tess_block_store *store,
                                         const uint8_t name[TESS_SHA256_BYTES]) {
   return find(store, name);
@@ -239,6 +245,16 @@ bool tess_block_store_drop(tess_block_store *store, const uint8_t name[TESS_SHA2
   tess_block *block = find(store, name);
   if (block == NULL) return false;
   unlist(store, block);
+  return true;
+}
+
+bool tess_block_store_evict(tess_block_store *store) {
+  tess_block *block = store->oldest;
+  while (block != NULL && block->pins > 0)
+    block = block->newer;
+  if (block == NULL) return false;
+  unlist(store, block);
+  store->counts.evictions++;
   return true;
 }
 

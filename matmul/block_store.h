@@ -76,6 +76,8 @@ void tess_block_store_free(tess_block_store *store);
 
 /* Finds and pins, as the last one used. NULL: not held. */
 tess_block *tess_block_store_get(tess_block_store *store, const uint8_t name[TESS_SHA256_BYTES]);
+/* The same without counting: for whoever brings what is held already. */
+tess_block *tess_block_store_pin(tess_block_store *store, const uint8_t name[TESS_SHA256_BYTES]);
 /* Finds, and neither pins nor counts. */
 const tess_block *tess_block_store_peek(const tess_block_store *store,
                                         const uint8_t name[TESS_SHA256_BYTES]);
@@ -92,6 +94,9 @@ tess_block *tess_block_store_keep(tess_block_store *store, tess_block *block,
 void tess_block_store_release(tess_block_store *store, tess_block *block);
 /* Forgets the name at once; the memory goes when nobody uses it. False: not held. */
 bool tess_block_store_drop(tess_block_store *store, const uint8_t name[TESS_SHA256_BYTES]);
+/* Drops the one that was not used for the longest time and is not in use, for memory that is
+ * needed elsewhere. False: there is none. */
+bool tess_block_store_evict(tess_block_store *store);
 
 /* Those held, last used first; NULL: the end. Valid until the next change. */
 const tess_block *tess_block_store_first(const tess_block_store *store);

@@ -10,7 +10,13 @@ static double per_element_ms(const tess_plan_params *p, const tess_speed *speed)
 
 /* Of the square root of the area. */
 static double per_side_ms(const tess_plan_params *p, const tess_speed *speed) {
-  return 2.0 * p->k * (double)tess_dtype_size(p->dtype) * speed->ms_per_byte;
+  double sides = (p->a_held ? 0.0 : 1.0) + (p->b_held ? 0.0 : 1.0);
+  return sides * p->k * (double)tess_dtype_size(p->dtype) * speed->ms_per_byte;
+}
+
+/* Until worker i can begin. */
+static double first_ms(const tess_plan_params *p, const tess_speed *speed, uint32_t i) {
+  return p->first_bytes != NULL ? (double)p->first_bytes[i] * speed->ms_per_byte : 0.0;
 }
 
 double tess_cost_ms(const tess_plan_params *params, const tess_speed *speed, double area) {
@@ -21,6 +27,7 @@ double tess_cost_ms(const tess_plan_params *params, const tess_speed *speed, dou
 /* The largest area that takes at most ms: x a + y sqrt(a) = ms, solved for sqrt(a). */
 static double area_within(const tess_plan_params *p, const tess_speed *speed, double ms) {
   double x = per_element_ms(p, speed), y = per_side_ms(p, speed);
+  if (ms <= 0.0) return 0.0;
   double side = 2.0 * ms / (y + tess__square_root(y * y + 4.0 * x * ms));
   return side * side;
 }
@@ -32,13 +39,13 @@ double tess_cost_weights(const tess_plan_params *params, const tess_speed *const
   if (count == 0 || all == 0.0) return -1.0;
   for (uint32_t i = 0; i < count; ++i) {
     if (!(speeds[i]->ms_per_flop > 0.0)) return -1.0;
-    double alone = tess_cost_ms(params, speeds[i], all);
+    double alone = first_ms(params, speeds[i], i) + tess_cost_ms(params, speeds[i], all);
     if (high == 0.0 || alone < high) high = alone; /* the best of them by itself */
   }
   for (int round = 0; round < 60 && high - low > 1e-9 * high; ++round) {
     double middle = (low + high) / 2.0, sum = 0.0;
     for (uint32_t i = 0; i < count; ++i)
-      sum += area_within(params, speeds[i], middle);
+      sum += area_within(params, speeds[i], middle - first_ms(params, speeds[i], i));
     if (sum < all) {
       low = middle;
     } else {
@@ -47,7 +54,7 @@ double tess_cost_weights(const tess_plan_params *params, const tess_speed *const
   }
   bool any = false;
   for (uint32_t i = 0; i < count; ++i) {
-    double area = area_within(params, speeds[i], high);
+    double area = area_within(params, speeds[i], high - first_ms(params, speeds[i], i));
     weights[i] = area >= 1.0 ? area / all : 0.0;
     any = any || weights[i] > 0.0;
   }

@@ -175,6 +175,18 @@ static uint32_t make_shares(const tess_plan_params *params, uint32_t most, share
 /* Sums that differ by less came from rounding. */
 #define TIE (1 + 1e-12)
 
+/* Beside an operand that is sent, one that is held weighs almost nothing: enough to
+ * choose between plans that are equal but for it. */
+#define HELD_WEIGHT 1e-6
+
+static double weight_of_a(const tess_plan_params *params) {
+  return params->a_held ? HELD_WEIGHT : 1.0;
+}
+
+static double weight_of_b(const tess_plan_params *params) {
+  return params->b_held ? HELD_WEIGHT : 1.0;
+}
+
 /* Groups shares into strips across a side of length `across`, each cut into
  * pieces along `along`. A strip of q shares with weight w is w * across thick;
  * its tiles' half perimeters sum to q * w * across + along. best[i] is the least
@@ -232,6 +244,12 @@ typedef struct tile_list {
   uint64_t panel_elements; /* of A and B, each panel once for each rectangle */
   const tess_allocator *allocator;
 } tile_list;
+
+/* Of a rectangle, without what is held. */
+static uint64_t panel_elements(const tess_plan_params *params, uint32_t rows, uint32_t cols,
+                               uint32_t depth) {
+  return ((params->a_held ? 0 : (uint64_t)rows) + (params->b_held ? 0 : (uint64_t)cols)) * depth;
+}
 
 static tess_code list_add(tile_list *list, const tess_plan_params *params, tess_tile tile,
                           uint32_t owner, uint32_t k, uint32_t depth, uint32_t group,
@@ -346,7 +364,7 @@ static tess_code add_tile(tile_list *list, const tess_plan_params *params, tess_
   if (list->each > 1) choose_grid(tile, list->each, &grid_rows, &grid_cols);
   if (row_parts < grid_rows) row_parts = grid_rows;
   if (col_parts < grid_cols) col_parts = grid_cols;
-  list->panel_elements += ((uint64_t)tile.rows + tile.cols) * params->k;
+  list->panel_elements += panel_elements(params, tile.rows, tile.cols, params->k);
   for (uint32_t i = 0; i < row_parts; ++i) {
     for (uint32_t j = 0; j < col_parts; ++j) {
       uint32_t top = cut_at(tile.rows, row_parts, i), left = cut_at(tile.cols, col_parts, j);
@@ -370,7 +388,7 @@ static bool splits_k(const tess_plan_params *params, uint32_t count, double half
   if (!params->split_k || count < 2 || params->k < count) return false;
   double m = params->m, n = params->n, k = params->k;
   double strips = half_perimeters * k + m * n * (params->sends_c ? 2 : 1);
-  double parts = (m + n) * k + m * n * count;
+  double parts = (m * weight_of_a(params) + n * weight_of_b(params)) * k + m * n * count;
   tess_plan_params part = part_params(params, ceil_div(params->k, count));
   return parts < 0.9 * strips && fits(&part, params->m, params->n);
 }
@@ -382,7 +400,7 @@ static tess_code lay_parts(tile_list *list, const tess_plan_params *params, cons
   for (uint32_t i = 0; i < count; ++i) {
     uint32_t to = i + 1 == count ? params->k : line_at(sums[i + 1], sums[count], params->k);
     if (to <= from) continue;
-    list->panel_elements += ((uint64_t)params->m + params->n) * (to - from);
+    list->panel_elements += panel_elements(params, params->m, params->n, to - from);
     tess_code code = list_add(list, params, all, shares[i].owner, from, to - from, 0, reason);
     if (code != TESS_OK) return code;
     from = to;
@@ -485,12 +503,13 @@ tess_code tess_plan_make(tess_plan *plan, const tess_plan_params *params,
   }
   /* Strips of columns first, to compare; strips of rows where they cost the
    * same, because row panels of A and C are runs of memory. */
-  double turned_cost = group_strips(w.shares, count, params->n, params->m, w.best, w.sums, w.from);
-  double cost = group_strips(w.shares, count, params->m, params->n, w.best, w.sums, w.from);
+  const double rows = params->m * weight_of_a(params), cols = params->n * weight_of_b(params);
+  double turned_cost = group_strips(w.shares, count, cols, rows, w.best, w.sums, w.from);
+  double cost = group_strips(w.shares, count, rows, cols, w.best, w.sums, w.from);
   grouping groups = {.ends = w.ends};
   if (turned_cost * TIE < cost) {
     groups.turned = true;
-    group_strips(w.shares, count, params->n, params->m, w.best, w.sums, w.from);
+    group_strips(w.shares, count, cols, rows, w.best, w.sums, w.from);
   }
   groups.strip_count = read_strips(w.from, count, w.ends);
   code = splits_k(params, count, cost < turned_cost ? cost : turned_cost)

@@ -22,7 +22,9 @@
  * The parts of one rectangle form a group.
  *
  * With shared_panels each worker gets one rectangle, cut into a grid: small tiles
- * for even ends, and the bytes of a large one where the worker keeps panels.
+ * for even ends, and the bytes of a large one where the worker keeps panels. With
+ * b_held rectangles are as wide as C, with a_held as high: the other operand then
+ * travels once.
  *
  * Every cell of C lies in exactly one tile for each k; no tile is empty, unless k is 0.
  *
@@ -69,8 +71,14 @@ typedef struct tess_plan_params {
   uint32_t n;
   uint32_t k;
   tess_dtype dtype;
-  bool split_k;               /* tiles may cover a part of k */
-  bool sends_c;               /* beta != 0: each request carries its tile of C */
+  bool split_k; /* tiles may cover a part of k */
+  bool sends_c; /* beta != 0: each request carries its tile of C */
+  /* Every worker holds all of A, of B, or gets it once whatever its tiles: what is sent
+   * depends on the other alone. The limits count both. */
+  bool a_held, b_held;
+  /* What each worker must get in any case before its first tile, in bytes; NULL: nothing.
+   * For tess_cost_weights. */
+  const uint64_t *first_bytes;
   uint32_t worker_count;      /* 0 counts as 1 */
   const double *weights;      /* speed of each worker, finite and >= 0, not all 0; NULL: equal */
   uint32_t tiles_per_worker;  /* 0: 1, which moves the fewest bytes; 2 lets a worker
@@ -91,7 +99,7 @@ typedef struct tess_plan {
   tess_dtype dtype;
   uint64_t bytes_out;              /* elements sent to workers, all tiles, without overhead */
   uint64_t bytes_out_kept;         /* the same where a worker keeps what it was sent for its tiles:
-                                      each panel once */
+                                      each panel once, and nothing of what is held */
   uint64_t bytes_in;               /* elements that come back */
   uint64_t largest_request_bytes;  /* with overhead */
   uint64_t largest_reply_bytes;    /* with overhead */

@@ -68,6 +68,7 @@ typedef struct tess__schedule_flight {
   bool overdue;
   double started_ms;
   double deadline_ms;
+  uint64_t bytes;     /* that it was to move when it began */
   double expected_ms; /* its end; NO_WAKE: nothing is known */
 } schedule_flight;
 
@@ -354,7 +355,7 @@ static double tile_estimate_ms(const tess_schedule *s, uint32_t executor, uint32
 static double flight_expected_ms(const tess_schedule *s, uint32_t flight) {
   const schedule_flight *f = &s->flights[flight];
   if (f->expected_ms >= 0.0) return f->expected_ms;
-  double ms = tile_estimate_ms(s, f->executor, flight / 2);
+  double ms = estimate_ms(s, &s->executors[f->executor], tile_flops(s, flight / 2), f->bytes);
   return ms >= 0.0 ? f->started_ms + ms : TESS_SCHEDULE_NO_WAKE;
 }
 
@@ -782,7 +783,8 @@ static uint32_t launch(tess_schedule *s, uint32_t index, uint32_t executor, doub
   schedule_tile *tile = &s->tiles[index];
   schedule_executor *e = &s->executors[executor];
   uint32_t flight = s->flights[2 * index].live ? 2 * index + 1 : 2 * index;
-  double ms = tile_estimate_ms(s, executor, index);
+  const uint64_t bytes = tile_bytes(s, executor, index);
+  double ms = estimate_ms(s, e, tile_flops(s, index), bytes);
   tile->state = TILE_IN_FLIGHT;
   tile->executor = executor;
   schedule_flight *f = &s->flights[flight];
@@ -791,6 +793,7 @@ static uint32_t launch(tess_schedule *s, uint32_t index, uint32_t executor, doub
                          .epoch = e->epoch,
                          .live = true,
                          .started_ms = now_ms,
+                         .bytes = bytes,
                          .deadline_ms = TESS_SCHEDULE_NO_WAKE,
                          .expected_ms = TESS_SCHEDULE_NO_WAKE};
   if (ms >= 0.0) {

@@ -13,6 +13,9 @@
 #include "program/number.h"
 #include "server/allow_list.h"
 
+/* The module's own. */
+#define DEFAULT_CACHE_BYTES ((uint64_t)512 << 20)
+
 static const char help_text[] =
     "Usage: tessera-server [--listen HOST:PORT] [--worker URL]... [OPTION]...\n"
     "Runs the WebAssembly server module: answers matrix products over HTTP, computing them\n"
@@ -31,6 +34,9 @@ static const char help_text[] =
     "  --max-message-bytes N     largest request and largest reply (1G)\n"
     "  --max-inflight-bytes N    bodies held at one time, in the host and in the module each;\n"
     "                            more is refused at once with resource_exhausted (3G; 1536M)\n"
+    "  --cache-bytes N           operand blocks that the module keeps by name (PutBlock), beside\n"
+    "                            those bodies and within its memory; 0 keeps none (512M, or an\n"
+    "                            eighth of --memory-limit)\n"
     "  --max-connections N       connections open at a time (256)\n"
     "  --watchdog-ms N           longest that one call of the module may take (10000)\n"
     "  --cors ORIGIN             let pages of ORIGIN call this server; '*' for all\n"
@@ -60,6 +66,7 @@ enum {
   OPTION_MEMORY_LIMIT,
   OPTION_MAX_MESSAGE_BYTES,
   OPTION_MAX_INFLIGHT_BYTES,
+  OPTION_CACHE_BYTES,
   OPTION_MAX_CONNECTIONS,
   OPTION_WATCHDOG_MS,
   OPTION_CORS,
@@ -81,6 +88,7 @@ static const struct option long_options[] = {
     {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
     {"max-message-bytes", required_argument, NULL, OPTION_MAX_MESSAGE_BYTES},
     {"max-inflight-bytes", required_argument, NULL, OPTION_MAX_INFLIGHT_BYTES},
+    {"cache-bytes", required_argument, NULL, OPTION_CACHE_BYTES},
     {"max-connections", required_argument, NULL, OPTION_MAX_CONNECTIONS},
     {"watchdog-ms", required_argument, NULL, OPTION_WATCHDOG_MS},
     {"cors", required_argument, NULL, OPTION_CORS},
@@ -197,6 +205,10 @@ static bool take_option(server_options *options, const char *const *engines, int
       return take_size("max-message-bytes", UINT32_MAX - 1, &options->max_message_bytes, err);
     case OPTION_MAX_INFLIGHT_BYTES:
       return take_size("max-inflight-bytes", PTRDIFF_MAX, &options->max_inflight_bytes, err);
+    case OPTION_CACHE_BYTES:
+      if (!take_bytes("cache-bytes", 0, (uint64_t)1 << 40, &number, err)) return false;
+      options->cache_bytes = (int64_t)number;
+      return true;
     case OPTION_MAX_CONNECTIONS:
       if (!program_number(optarg, false, 1, 65536, &number)) {
         fprintf(err, "tessera-server: --max-connections takes 1 to 65536, not '%s'\n", optarg);
@@ -237,6 +249,9 @@ static bool check_together(const server_options *options, FILE *err) {
   } else if (options->module_file != NULL && strcmp(options->engine, "jsc") != 0) {
     wrong = "--module is for the engine jsc; the others carry the module in the program";
   }
+  if (wrong == NULL && options->memory_limit != 0 && options->cache_bytes > 0 &&
+      (uint64_t)options->cache_bytes > options->memory_limit / 2)
+    wrong = "--cache-bytes takes at most half of --memory-limit";
   if (wrong == NULL) wrong = program_tls_check(&options->tls);
   if (wrong == NULL &&
       (options->worker_tls.certificate == NULL) != (options->worker_tls.key == NULL))
@@ -250,6 +265,7 @@ server_options_result server_options_parse(server_options *options, const char *
   *options = (server_options){.listen = "127.0.0.1:8080",
                               .engine = engines[0],
                               .max_message_bytes = (size_t)1 << 30,
+                              .cache_bytes = -1,
                               .threshold_ms = -1,
                               .tile_timeout_ms = -1,
                               .watchdog_ms = 10000,
@@ -284,6 +300,9 @@ server_options_result server_options_parse(server_options *options, const char *
     options->worker_tls.certificate = options->tls.certificate;
     options->worker_tls.key = options->tls.key;
   }
+  if (options->cache_bytes < 0 && options->memory_limit / 8 < DEFAULT_CACHE_BYTES &&
+      options->memory_limit != 0)
+    options->cache_bytes = (int64_t)(options->memory_limit / 8);
   return check_together(options, err) ? SERVER_OPTIONS_RUN : SERVER_OPTIONS_WRONG;
 }
 
@@ -301,6 +320,7 @@ char *server_options_config(const server_options *options, const char *engine) {
   if (options->max_inflight_bytes != 0) {
     fprintf(to, "max_inflight_bytes=%zu\n", options->max_inflight_bytes);
   }
+  if (options->cache_bytes >= 0) fprintf(to, "cache_bytes=%" PRId64 "\n", options->cache_bytes);
   if (options->threshold_ms >= 0) fprintf(to, "threshold_ms=%" PRId64 "\n", options->threshold_ms);
   if (options->tile_timeout_ms >= 0) {
     fprintf(to, "tile_timeout_ms=%" PRId64 "\n", options->tile_timeout_ms);

@@ -23,6 +23,7 @@ typedef struct server_options {
   const char *module_file; /* or NULL: beside the program, or in the install's lib folder */
   size_t max_message_bytes;
   size_t max_inflight_bytes; /* 0: the host's and the module's defaults */
+  int64_t cache_bytes;       /* of blocks that the module keeps; -1: the module's default */
   uint64_t memory_limit;     /* of the module; 0: what it declares */
   int64_t threshold_ms;      /* -1: the module's default */
   int64_t tile_timeout_ms;   /* -1: the module's default */

@@ -8,6 +8,7 @@
 
 #define DEFAULT_MAX_MESSAGE_BYTES ((uint64_t)512 << 20)
 #define DEFAULT_MAX_INFLIGHT_BYTES ((uint64_t)1536 << 20)
+#define DEFAULT_CACHE_BYTES ((uint64_t)512 << 20)
 #define DEFAULT_THRESHOLD_MS 200.0
 #define DEFAULT_TILE_TIMEOUT_MS 60000.0
 /* Below this not even an error travels. */
@@ -45,6 +46,10 @@ static bool set_max_message(parser *p, const char *value, size_t size) {
 
 static bool set_max_inflight(parser *p, const char *value, size_t size) {
   return parse_number(value, size, MIN_MESSAGE_BYTES, UINT64_MAX, &p->config->max_inflight_bytes);
+}
+
+static bool set_cache(parser *p, const char *value, size_t size) {
+  return parse_number(value, size, 0, UINT64_MAX, &p->config->cache_bytes);
 }
 
 static bool set_ms(double *ms, const char *value, size_t size) {
@@ -115,6 +120,7 @@ static const struct {
     {"worker", true, add_worker, "a URL http://host:port, once, of at most 255 characters"},
     {"max_message_bytes", false, set_max_message, "a number from 1024 to 4294967295"},
     {"max_inflight_bytes", false, set_max_inflight, "a number of at least 1024"},
+    {"cache_bytes", false, set_cache, "a number of bytes; 0 keeps no blocks"},
     {"threshold_ms", false, set_threshold, "a number from 1 to 86400000"},
     {"tile_timeout_ms", false, set_tile_timeout, "a number from 1 to 86400000"},
     {"check", false, set_check, "never, always or adaptive"},
@@ -145,6 +151,7 @@ tess_code tess_config_parse(const char *text, size_t size, tess_arena *arena, te
   *config = (tess_config){
       .max_message_bytes = DEFAULT_MAX_MESSAGE_BYTES,
       .max_inflight_bytes = DEFAULT_MAX_INFLIGHT_BYTES,
+      .cache_bytes = DEFAULT_CACHE_BYTES,
       .threshold_ms = DEFAULT_THRESHOLD_MS,
       .tile_timeout_ms = DEFAULT_TILE_TIMEOUT_MS,
       .check = TESS_CHECK_ADAPTIVE,

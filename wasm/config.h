@@ -23,6 +23,7 @@ typedef struct tess_config {
   uint32_t worker_count;
   uint64_t max_message_bytes;  /* one request or reply; default 512 MiB */
   uint64_t max_inflight_bytes; /* operands and results held at a time; default 1536 MiB */
+  uint64_t cache_bytes;        /* blocks kept by name, beside those; default 512 MiB */
   double threshold_ms;         /* default 200 */
   double tile_timeout_ms;      /* default 60000 */
   tess_check check;            /* of workers' tiles; default adaptive */

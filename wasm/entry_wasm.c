@@ -92,7 +92,10 @@ EXPORT("abi_version") int32_t tess__export_abi_version(void) {
 }
 
 EXPORT("alloc") void *tess__export_alloc(size_t size) {
-  return malloc(size);
+  void *block = malloc(size);
+  while (block == NULL && the_module != NULL && tess_module_spare_memory(the_module))
+    block = malloc(size);
+  return block;
 }
 
 EXPORT("free") void tess__export_free(void *block) {

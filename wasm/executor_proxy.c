@@ -200,7 +200,7 @@ static bool retry_without(request *r) {
           continue;
         ours = true;
         tess_proxy_blocks_forget(&self->blocks, panel->name);
-        if (r->misses < MAX_MISSES) continue;
+        if (r->misses < MAX_MISSES || panel->elsewhere) continue;
         tess_proxy_blocks_refuse(&self->blocks, panel->name);
         r->operands[o].ref.panel = NULL;
       }
@@ -445,6 +445,7 @@ static void flight_ended(proxy *self, tess_proxy_end *end) {
 
 static tess_panel_ref chosen(const proxy *self, const tess_tile_work *work, tess_panel_ref ref) {
   const tess_panel_ref none = {0};
+  if (ref.panel != NULL && ref.panel->elsewhere) return ref;
   if (ref.panel == NULL || !tess_proxy_blocks_usable(&self->blocks)) return none;
   if (ref.panel->named && tess_proxy_blocks_holds(&self->blocks, ref.panel->name)) return ref;
   return tess_panel_is_worth(ref.panel, work->ms_per_byte) ? ref : none;

@@ -34,6 +34,7 @@ struct tess_module {
   tess_config config;
   tess_transport *transport;
   tess_controller *controller;
+  tess_block_store *blocks;
   tess_server *server;
   tess_health_server *health;
   tess_reflection *reflection;

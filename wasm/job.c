@@ -47,6 +47,7 @@ static void share_health(tess_job *job, double now_ms) {
 
 static bool wants_remote(tess_job *job, double now_ms) {
   tess_controller *c = job->controller;
+  if (job->workers_only) return true;
   if (job->local_only || c->worker_count == 0 || c->mode == TESS_MODE_SERIAL) return false;
   if (c->mode == TESS_MODE_PROXY) return true;
   /* Adaptive: within one product it does not come back. */
@@ -68,13 +69,14 @@ static void join_ready_workers(tess_job *job, double now_ms) {
     if (job->shares[i].number != 0) continue;
     job->shares[i].number = tess_schedule_join(&job->schedule, worker->health.capacity);
     tess_schedule_use_speed(&job->schedule, job->shares[i].number, &worker->speed);
-    job->joined_count++;
+    if (job->shares[i].number != 0) job->shares[job->joined_count++].joined = i;
   }
 }
 
 static void set_side(tess_job *job, bool remote, double now_ms) {
   job->remote = remote;
-  tess_schedule_set_policy(&job->schedule, remote ? TESS_POLICY_FALLBACK : TESS_POLICY_LOCAL);
+  const tess_schedule_policy there = job->workers_only ? TESS_POLICY_REMOTE : TESS_POLICY_FALLBACK;
+  tess_schedule_set_policy(&job->schedule, remote ? there : TESS_POLICY_LOCAL);
   if (remote) join_ready_workers(job, now_ms);
 }
 
@@ -140,8 +142,10 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
       .max_message_bytes = message_limit(c),
   };
   double weights[TESS_CONTROLLER_MAX_WORKERS];
+  uint64_t first_bytes[TESS_CONTROLLER_MAX_WORKERS];
   if (remote && ready > 0) {
     params.worker_count = ready;
+    tess__job_tell_held(job, now_ms, &params, first_bytes);
     params.weights = ready_weights(job, &params, now_ms, weights);
     params.tiles_per_worker = tiles_per_worker(job, ready);
     params.shared_panels = true;
@@ -150,7 +154,8 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
     params.tiles_per_worker = local_pieces(job);
   }
   tess_code code = tess_plan_make(&job->plan, &params, c->allocator, reason);
-  if (code != TESS_RESOURCE_EXHAUSTED || params.max_message_bytes == 0) return code;
+  if (code != TESS_RESOURCE_EXHAUSTED || params.max_message_bytes == 0 || job->workers_only)
+    return code;
   /* Too long for any message: then it stays here. */
   params.max_message_bytes = 0;
   params.worker_count = 1;
@@ -163,17 +168,6 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
   return code;
 }
 
-/* Without memory for panels every operand travels as it is. */
-static void make_panels(tess_job *job, double now_ms) {
-  const tess_panels_params params = {
-      .allocator = job->controller->allocator,
-      .gemm = job->params.gemm,
-      .a = job->params.a_block,
-      .b = job->params.b_block,
-      .worker_count = tess__controller_ready_workers(job->controller, now_ms)};
-  (void)tess_panels_make(&job->panels, &params, &job->plan);
-}
-
 static uint64_t product_bytes(const tess_gemm *gemm) {
   return (uint64_t)tess_matrix_span_bytes(gemm->a) + tess_matrix_span_bytes(gemm->b) +
          tess_matrix_span_bytes(tess_matrix_as_const(gemm->c));
@@ -182,6 +176,10 @@ static uint64_t product_bytes(const tess_gemm *gemm) {
 tess_job *tess__job_new(tess_controller *controller, const tess_job_params *params, double now_ms,
                         tess_code *code, tess_reason *reason) {
   *code = tess_gemm_check(&params->gemm, reason);
+  if (*code == TESS_OK && (params->a_block.elsewhere || params->b_block.elsewhere) &&
+      tess_controller_worker_count(controller) == 0)
+    *code = tess_reason_set(reason, TESS_FAILED_PRECONDITION,
+                            "an operand is not here, and there is no worker that holds it");
   if (*code != TESS_OK) return NULL;
   tess_job *job = tess__controller_alloc(controller, sizeof *job);
   tess__share *shares =
@@ -211,6 +209,8 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
   job->peak_bytes = job->bytes;
   /* Nothing to send: scaling alone. */
   job->local_only = job->shape.k == 0 || params->gemm.alpha == 0;
+  job->workers_only = (params->a_block.elsewhere || params->b_block.elsewhere) && !job->local_only;
+  if (job->workers_only) job->check = TESS_CHECK_NEVER;
   bool remote = wants_remote(job, now_ms);
   *code = make_plan(job, remote, now_ms, reason);
   if (*code == TESS_OK) {
@@ -220,6 +220,8 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
         .tile_timeout_ms = controller->tile_timeout_ms,
         .backoff_initial_ms = TESS_HEALTH_BACKOFF_INITIAL_MS,
         .backoff_max_ms = TESS_HEALTH_BACKOFF_MAX_MS,
+        .tile_bytes = tess__job_tile_bytes,
+        .context = job,
     };
     *code =
         tess_schedule_make(&job->schedule, &job->plan, &schedule, controller->allocator, reason);
@@ -227,7 +229,10 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
         tess__controller_alloc(controller, (job->plan.tile_count + 1) * sizeof *job->tiles);
     if (*code == TESS_OK && job->tiles == NULL)
       *code = tess_reason_set(reason, TESS_RESOURCE_EXHAUSTED, "out of memory");
-    if (*code == TESS_OK && controller->worker_count > 0) make_panels(job, now_ms);
+    if (*code == TESS_OK && controller->worker_count > 0) {
+      tess_code made = tess__job_make_panels(job, now_ms);
+      if (job->workers_only) *code = made;
+    }
   }
   if (*code != TESS_OK) {
     tess__job_free(job);

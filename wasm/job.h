@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One product under way, and the controller as its jobs see it. Private to
- * controller.c and job.c.
+ * controller.c and job*.c.
  */
 #ifndef TESSERA_WASM_JOB_H
 #define TESSERA_WASM_JOB_H
@@ -68,6 +68,7 @@ typedef struct tess__tile {
 /* What one worker did for a job, beside the schedule's statistics. */
 typedef struct tess__share {
   uint32_t number; /* of the executor in the schedule; 0: has not joined */
+  uint32_t joined; /* of the executor whose number is this one's index + 1: which worker */
   uint32_t checked;
   uint32_t rejected;
   uint32_t cache_hits; /* operands that it held already */
@@ -88,10 +89,11 @@ struct tess_job {
   tess_panels panels; /* of its operands, for workers that keep them */
   tess_schedule schedule;
   double started_ms;
-  double served;   /* flops handed to executors: who has least is next */
-  bool waits;      /* nobody takes a tile of it in this turn any more */
-  bool remote;     /* workers may take tiles now */
-  bool local_only; /* no worker can take any of it */
+  double served;     /* flops handed to executors: who has least is next */
+  bool waits;        /* nobody takes a tile of it in this turn any more */
+  bool remote;       /* workers may take tiles now */
+  bool local_only;   /* no worker can take any of it */
+  bool workers_only; /* an operand is not here */
   tess__attempt *attempts;
   tess__tile *tiles;   /* what is known of each tile of the plan */
   tess__share *shares; /* of each worker */
@@ -126,6 +128,16 @@ void tess__job_settle(tess_job *job);
 double tess__job_wake_at(const tess_job *job, double now_ms);
 /* Tells done(). The job is to be freed next. */
 void tess__job_report(tess_job *job, double now_ms);
+
+/* ---- job_blocks.c: what workers hold of the operands ---- */
+
+/* Sets a_held, b_held and first_bytes (room for every worker) of a plan for the workers that
+ * are ready. */
+void tess__job_tell_held(const tess_job *job, double now_ms, tess_plan_params *params,
+                         uint64_t *first_bytes);
+tess_code tess__job_make_panels(tess_job *job, double now_ms);
+/* For the schedule; context is the job. */
+uint64_t tess__job_tile_bytes(void *context, uint32_t executor, uint32_t tile);
 
 /* ---- job_tiles.c: attempts at tiles, and their answers ---- */
 

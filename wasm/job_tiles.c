@@ -32,7 +32,7 @@ static void tell_failure(tess_job *job, const tess_tile *tile, const tess__worke
   const char *name = executor_name(job, worker);
   log_failure(job, tile, name, why);
   tess_reason_set(tess__job_note(job), TESS_OK, "%s: %s", name, why->text);
-  if (worker == NULL) {
+  if (worker == NULL || job->workers_only) {
     job->code = code;
     job->message = *why;
   }

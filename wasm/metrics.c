@@ -113,6 +113,19 @@ static void put_workers(out *o, const tess_controller *controller) {
   }
 }
 
+static void put_blocks(out *o, const tess_block_store *store) {
+  const tess_block_counts c = tess_block_store_counts(store);
+  put_plain(o, "tessera_blocks", "gauge", "Operand blocks held by name.", c.blocks);
+  put_plain(o, "tessera_block_bytes", "gauge", "Their memory.", c.used_bytes);
+  put_plain(o, "tessera_block_capacity_bytes", "gauge", "Most that they may take.",
+            c.capacity_bytes);
+  put_plain(o, "tessera_block_hits_total", "counter", "Names in products that were held.", c.hits);
+  put_plain(o, "tessera_block_misses_total", "counter", "Names that were not.", c.misses);
+  put_plain(o, "tessera_block_evictions_total", "counter", "Dropped to make room.", c.evictions);
+  put_plain(o, "tessera_block_refused_total", "counter", "For which no room could be made.",
+            c.refused);
+}
+
 size_t tess_module_stats(const tess_module *module, char *text, size_t size) {
   out o = {text, size, 0};
   tess_controller_counts c = tess_controller_counts_get(module->controller);
@@ -150,6 +163,7 @@ size_t tess_module_stats(const tess_module *module, char *text, size_t size) {
   for (tess_mode mode = TESS_MODE_SERIAL; mode <= TESS_MODE_ADAPTIVE; mode++)
     put_line(&o, "tessera_mode", "mode", tess_mode_name(mode),
              tess_controller_mode(module->controller) == mode);
+  put_blocks(&o, module->blocks);
   put_workers(&o, module->controller);
   return o.used < size ? o.used : size;
 }

@@ -24,6 +24,8 @@
 #define MAX_PATH 8192u
 /* Writes of one request in one turn: a stream must not keep others waiting. */
 #define STEPS_PER_TURN 32u
+/* Verifying of blocks in one turn. */
+#define VERIFY_MS 4.0
 
 /* ---- the parts ---- */
 
@@ -98,8 +100,13 @@ static tess_code make_server(tess_module *module, tess_status *status) {
   module->server = tess_server_new(&options);
   if (module->server == NULL)
     return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
-  module->service = (tess_matmul_server){
-      .allocator = module->allocator, .config = &module->config, .controller = module->controller};
+  module->blocks = tess_block_store_new(config->cache_bytes, module->allocator);
+  if (module->blocks == NULL)
+    return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+  module->service = (tess_matmul_server){.allocator = module->allocator,
+                                         .config = &module->config,
+                                         .controller = module->controller,
+                                         .blocks = module->blocks};
   tess_code code = tess_matmul_server_register(&module->service, module->server);
   if (code != TESS_OK) return tess_status_set(status, code, "the services do not register");
   tess_module_parts parts = {module->server, module->transport, module->allocator};
@@ -364,7 +371,9 @@ static void drive_all(tess_module *module) {
 
 double tess_module_loop(tess_module *module) {
   drive_all(module); /* what came in */
+  const bool verifies = tess_matmul_server_step(&module->service, VERIFY_MS);
   double wake_in = tess_controller_step(module->controller);
+  if (verifies) wake_in = 0;
   drive_all(module); /* what that finished */
   double now = module->host.now_ms(module->host.ctx);
   for (const tess__request *request = module->first; request != NULL; request = request->next) {
@@ -378,6 +387,10 @@ double tess_module_loop(tess_module *module) {
   return wake_in < 0 ? TESS_ABI_WAIT_FOR_EVENT : wake_in;
 }
 
+bool tess_module_spare_memory(tess_module *module) {
+  return tess_block_store_evict(module->blocks);
+}
+
 void tess_module_free(tess_module *module) {
   if (module == NULL) return;
   while (module->first != NULL) {
@@ -389,6 +402,7 @@ void tess_module_free(tess_module *module) {
   tess_reflection_free(module->reflection);
   tess_health_server_free(module->health);
   tess_controller_free(module->controller);
+  tess_block_store_free(module->blocks);
   if (module->transport != NULL) module->transport->ops->free(module->transport);
   tess_arena_cleanup(&module->arena);
   module->allocator->free(module->allocator->ctx, module);

@@ -5,8 +5,8 @@
  * instead (no sandbox, no copies at the border). wasm/entry_wasm.c is a thin
  * shim over the same functions, so both behave alike.
  *
- * It answers MatmulService, ControllerService and grpc.health.v1.Health over
- * Connect, and sends tiles to the workers of its configuration.
+ * It answers MatmulService, BlockService, ControllerService and grpc.health.v1.Health
+ * over Connect, and sends tiles to the workers of its configuration.
  *
  * Like the ABI: nothing here blocks, waits or runs long. The host calls an
  * on_... function when something happened, then tess_module_loop until it says
@@ -32,6 +32,7 @@
 #ifndef TESSERA_WASM_MODULE_H
 #define TESSERA_WASM_MODULE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -89,6 +90,8 @@ void tess_module_on_writable(tess_module *module, int32_t id);
 void tess_module_on_sent(tess_module *module, int32_t id);
 /* ms until it wants to be called again (0: at once), or TESS_ABI_WAIT_FOR_EVENT. */
 double tess_module_loop(tess_module *module);
+/* There is no memory for a body: gives up a block that nobody uses. False: there is none. */
+bool tess_module_spare_memory(tess_module *module);
 /* Prometheus text, cut at size; returns its length. */
 size_t tess_module_stats(const tess_module *module, char *text, size_t size);
 

@@ -12,8 +12,6 @@
 #define VERIFY_MS_PER_BYTE 0.6e-6
 /* Chance that a whole operand comes again in another product. */
 #define COMES_AGAIN 0.25
-/* So many workers may get the whole of an operand that was named. */
-#define WHOLE_FOR_WORKERS 8u
 
 /* ---- names ---- */
 
@@ -143,12 +141,13 @@ static void add_operand(builder *b, size_t index, const tess_plan_tile *tile, un
   place_in_operand(gemm, tile, operand, &at);
   tess_panel_ref *ref = &b->panels->tiles[2 * index + operand];
   if (at.rows == 0 || at.cols == 0) return;
-  if (given->name != NULL && b->params->worker_count <= WHOLE_FOR_WORKERS) {
+  if (given->name != NULL && (operand == 0 ? b->params->a_whole : b->params->b_whole)) {
     place all = {.rows = given->block.rows,
                  .cols = given->block.cols,
                  .operand = operand + 2,
                  .last_owner = tile->owner};
     ref->panel = panel_at(b, all, given->block, given->name);
+    ref->panel->elsewhere = given->elsewhere;
     ref->row = given->row + at.row;
     ref->col = given->col + at.col;
     return;

@@ -26,6 +26,8 @@
 #include "matmul/plan.h"
 #include "matmul/sha256.h"
 
+/* So many workers may get the whole of an operand that was named. */
+#define TESS_PANEL_WHOLE_WORKERS 8u
 /* Blocks smaller than this are not worth a name: the elements travel as they are. */
 #define TESS_PANEL_MIN_BYTES 16384u
 
@@ -33,10 +35,11 @@ typedef struct tess_panel {
   tess_const_matrix block;         /* all of it */
   uint8_t name[TESS_SHA256_BYTES]; /* once `named` */
   bool named;
-  bool kept_for; /* the client named its operand: it will come again */
-  bool whole;    /* of an operand: it may come again, whatever the plan */
-  double sends;  /* tiles of one worker that need it, on average */
-  double owners; /* workers that need it */
+  bool kept_for;  /* the client named its operand: it will come again */
+  bool whole;     /* of an operand: it may come again, whatever the plan */
+  bool elsewhere; /* workers hold it; here are no elements to send */
+  double sends;   /* tiles of one worker that need it, on average */
+  double owners;  /* workers that need it */
   /* private */
   bool hashing;
   uint32_t next_row;
@@ -57,6 +60,9 @@ typedef struct tess_operand_block {
   tess_const_matrix block; /* packed */
   uint32_t row;
   uint32_t col;
+  /* Workers hold it, and here it is not: its data, and the operand's, are addresses that
+   * nobody reads. Such a product is computed by workers alone, and not checked. */
+  bool elsewhere;
 } tess_operand_block;
 
 typedef struct tess_panels {
@@ -71,7 +77,7 @@ typedef struct tess_panels_params {
   const tess_allocator *allocator;
   tess_gemm gemm;          /* of the whole product */
   tess_operand_block a, b; /* as the client named them */
-  uint32_t worker_count;
+  bool a_whole, b_whole;   /* a named operand travels as that block, not in parts */
 } tess_panels_params;
 
 /* TESS_RESOURCE_EXHAUSTED: memory; *panels is empty then, which is allowed: no tile

@@ -16,7 +16,8 @@
 /* What a message carries beside its elements. */
 #define OVERHEAD_BYTES 512u
 
-typedef enum entry_state { ABSENT, HELD, REFUSED } entry_state;
+/* UNKNOWN: a put ended in between; the worker is asked before it is sent again. */
+typedef enum entry_state { ABSENT, HELD, REFUSED, UNKNOWN } entry_state;
 
 /* What is known of one block. */
 typedef struct tess_proxy_entry {
@@ -176,29 +177,46 @@ static tess_proxy_answer begin(tess_proxy_blocks *blocks, tess_panel *panel, boo
   return *code == TESS_OK ? TESS_PROXY_WAIT : TESS_PROXY_FAILED;
 }
 
+/* It is not held there, and cannot be sent from here. */
+static tess_proxy_answer lacking(tess_code *code, tess_reason *reason) {
+  *code = tess_reason_set(reason, TESS_NOT_FOUND, "the worker does not hold the block");
+  return TESS_PROXY_FAILED;
+}
+
 tess_proxy_answer tess_proxy_blocks_want(tess_proxy_blocks *blocks, tess_panel *panel, void *asker,
                                          int64_t timeout_ms, tess_code *code, tess_reason *reason) {
   const uint64_t limit = blocks->calls->max_message_bytes;
   *code = TESS_OK;
-  if (!tess_proxy_blocks_usable(blocks) || tess_panel_bytes(panel) + OVERHEAD_BYTES > limit)
-    return TESS_PROXY_RAW;
+  const bool sendable = !panel->elsewhere;
+  if (!tess_proxy_blocks_usable(blocks) ||
+      (sendable && tess_panel_bytes(panel) + OVERHEAD_BYTES > limit))
+    return sendable ? TESS_PROXY_RAW : lacking(code, reason);
   entry *e = find(blocks, panel->name);
   if (e != NULL) {
     e->used = ++blocks->clock;
     if (e->state == HELD) return TESS_PROXY_HELD;
+    if (!sendable && e->state != UNKNOWN) return lacking(code, reason);
     if (e->state == REFUSED) {
       if (blocks->now_ms - e->refused_ms < REFUSED_MS) return TESS_PROXY_RAW;
       e->state = ABSENT;
     }
   }
   if (find_flight(blocks, panel->name) != NULL) return TESS_PROXY_WAIT;
-  return begin(blocks, panel, e != NULL, asker, timeout_ms, code, reason);
+  const bool is_put = e != NULL && e->state == ABSENT;
+  return begin(blocks, panel, is_put, asker, timeout_ms, code, reason);
+}
+
+/* The end of a put is not known: the worker may have all of it. */
+static void doubt(tess_proxy_blocks *blocks, const tess_proxy_flight *f) {
+  entry *e = find(blocks, f->name);
+  if (f->is_put && e != NULL && e->state == ABSENT) e->state = UNKNOWN;
 }
 
 void tess_proxy_blocks_cancel(tess_proxy_blocks *blocks, const tess_panel *panel) {
   for (tess_proxy_flight *f = blocks->flights; f != NULL; f = f->next) {
     if (f->cancelled || f->panel != panel) continue;
     f->cancelled = true; /* its end still comes, and frees it */
+    doubt(blocks, f);
     blocks->calls->cancel(&f->end, f->call);
   }
 }
@@ -240,6 +258,7 @@ static tess_code flight_failed(tess_proxy_blocks *blocks, const tess_proxy_fligh
     return TESS_OK;
   }
   if (code == TESS_RESOURCE_EXHAUSTED && learn(blocks, f->name, REFUSED)) return TESS_OK;
+  doubt(blocks, f);
   const char *text = f->end.status.message != NULL ? f->end.status.message : "";
   tess_reason_set(&news->reason, code, "%s: ", tess_code_name(code));
   tess_reason_add_bytes(&news->reason, text, strlen(text));

@@ -2,23 +2,22 @@
  *
  * MatmulService on the controller: checks a request, finds memory for the
  * result, submits the product, and replies when it is done (Multiply) or tile by
- * tile (MultiplyTiles). The operands stay where the request's body lies; the
- * result is computed where the reply is sent from.
+ * tile (MultiplyTiles). The operands stay where the request's body lies, or in the
+ * blocks that are kept; the result is computed where the reply is sent from. Blocks
+ * that came with the request are verified before the product is submitted.
  *
  * Lifetime: a product lives from its request to the call's on_end, because the
  * reply borrows its result until then.
  */
 #include <string.h>
 
-#include <tessera/matmul/v1/matmul.rpc.pb.h>
-#include <tessera/version.h>
+#include <pb_encode.h>
 
-#include "matmul/kernel.h"
+#include <tessera/matmul/v1/matmul.rpc.pb.h>
+
+#include "wasm/operand.h"
 #include "wasm/service.h"
 #include "wasm/wire.h"
-
-/* Describe lists so many. */
-#define MAX_DESCRIBED_PRODUCTS 64u
 
 /* A tile of a stream that is computed and not sent yet. */
 typedef struct finished_tile {
@@ -28,10 +27,16 @@ typedef struct finished_tile {
   char kernel[64];
 } finished_tile;
 
+enum { OPERAND_A, OPERAND_B, OPERAND_C0, OPERANDS };
+
 typedef struct product {
   tess_matmul_server *server;
   tess_call *call;
-  tess_job *job; /* NULL: over */
+  tess_job *job; /* NULL: over, or its blocks are not verified yet */
+  tess_operand operands[OPERANDS];
+  uint32_t awaited; /* operands that are being verified */
+  tess_gemm gemm;   /* until it is submitted */
+  tess_check check;
   uint64_t admitted_bytes;
   tess_matrix c;        /* data is owned */
   tess_tile place;      /* of the whole product in a larger one */
@@ -49,6 +54,8 @@ typedef struct product {
 static void product_free(product *p) {
   const tess_allocator *allocator = p->server->allocator;
   p->server->inflight_bytes -= p->admitted_bytes;
+  for (unsigned i = 0; i < OPERANDS; i++)
+    tess_operand_release(&p->operands[i]);
   allocator->free(allocator->ctx, p->c.data);
   allocator->free(allocator->ctx, p->tiles);
   allocator->free(allocator->ctx, p);
@@ -60,50 +67,92 @@ static tess_code refuse(tess_call *call, tess_code code, const tess_reason *why)
 
 /* ---- the request ---- */
 
-/* Reads and checks everything but the memory. gemm->c has no data yet. */
-static tess_code read_request(const tessera_matmul_v1_MatmulRequest *request, tess_arena *arena,
-                              tess_gemm *gemm, tess_const_matrix *c0, tess_gemm_shape *shape,
-                              tess_reason *why) {
+static tess_code refuse_missing(const product *p, tess_reason *why) {
+  tessera_matmul_v1_MissingBlocks missing = tessera_matmul_v1_MissingBlocks_init_zero;
+  uint8_t detail[OPERANDS * (TESS_SHA256_BYTES + 2)];
+  for (unsigned i = 0; i < OPERANDS; i++)
+    if (p->operands[i].missing)
+      memcpy(missing.sha256[missing.sha256_count++], p->operands[i].name, TESS_SHA256_BYTES);
+  tess_reason_set(why, TESS_NOT_FOUND,
+                  "%u blocks that the request names are not held here; send them with data",
+                  (uint32_t)missing.sha256_count);
+  pb_ostream_t to = pb_ostream_from_buffer(detail, sizeof detail);
+  refuse(p->call, TESS_NOT_FOUND, why);
+  /* Without its detail the error still says what to do. */
+  if (pb_encode(&to, tessera_matmul_v1_MissingBlocks_fields, &missing))
+    (void)tess_status_add_detail(tess_call_status(p->call), "tessera.matmul.v1.MissingBlocks",
+                                 detail, to.bytes_written);
+  return TESS_NOT_FOUND;
+}
+
+static tess_code read_operands(product *p, const tessera_matmul_v1_MatmulRequest *request,
+                               tess_reason *why) {
   if (!request->has_a || !request->has_b)
     return tess_reason_set(why, TESS_INVALID_ARGUMENT, "a product needs the matrices a and b");
-  memset(gemm, 0, sizeof *gemm);
+  const bool adds = request->has_scaling && request->scaling.beta != 0;
+  if (adds && !request->has_c)
+    return tess_reason_set(why, TESS_INVALID_ARGUMENT, "beta is not 0 and there is no matrix c");
+  static const char *const names[OPERANDS] = {"a", "b", "c"};
+  const tessera_matmul_v1_Matrix *matrices[OPERANDS] = {&request->a, &request->b, &request->c};
+  for (unsigned i = 0; i < OPERANDS; i++) {
+    if (i == OPERAND_C0 && !adds) continue;
+    tess_code code = tess_operand_read(&p->operands[i], matrices[i], names[i], p->server->blocks,
+                                       tess_call_arena(p->call), why);
+    if (code != TESS_OK) return code;
+  }
+  return TESS_OK;
+}
+
+/* Reads and checks everything but the memory. gemm.c has no data yet. */
+static tess_code read_request(product *p, const tessera_matmul_v1_MatmulRequest *request,
+                              tess_gemm_shape *shape, tess_reason *why) {
+  tess_gemm *gemm = &p->gemm;
+  tess_code code = read_operands(p, request, why);
+  if (code != TESS_OK) return code;
+  gemm->a = p->operands[OPERAND_A].view;
+  gemm->b = p->operands[OPERAND_B].view;
   gemm->transpose_a = request->transpose_a;
   gemm->transpose_b = request->transpose_b;
   gemm->alpha = request->has_scaling ? request->scaling.alpha : 1;
   gemm->beta = request->has_scaling ? request->scaling.beta : 0;
-  tess_code code = tess_wire_read_matrix(&request->a, "a", arena, &gemm->a, why);
-  if (code == TESS_OK) code = tess_wire_read_matrix(&request->b, "b", arena, &gemm->b, why);
-  if (code == TESS_OK)
-    code = tess_gemm_shape_of(gemm->a, gemm->b, gemm->transpose_a, gemm->transpose_b, shape, why);
+  code = tess_gemm_shape_of(gemm->a, gemm->b, gemm->transpose_a, gemm->transpose_b, shape, why);
   if (code != TESS_OK) return code;
   gemm->c = tess_matrix_packed(NULL, shape->m, shape->n, gemm->a.dtype);
   if (request->has_tile && (request->tile.rows != shape->m || request->tile.cols != shape->n))
     return tess_reason_set(why, TESS_INVALID_ARGUMENT, "tile is %u x %u and the product %u x %u",
                            request->tile.rows, request->tile.cols, shape->m, shape->n);
-  if (gemm->beta == 0) return TESS_OK;
-  if (!request->has_c)
-    return tess_reason_set(why, TESS_INVALID_ARGUMENT, "beta is not 0 and there is no matrix c");
-  code = tess_wire_read_matrix(&request->c, "c", arena, c0, why);
-  if (code != TESS_OK) return code;
-  if (c0->rows != shape->m || c0->cols != shape->n || c0->dtype != gemm->c.dtype)
+  if (request->has_tile)
+    p->place = (tess_tile){request->tile.row, request->tile.col, shape->m, shape->n};
+  const tess_const_matrix *c0 = &p->operands[OPERAND_C0].view;
+  if (gemm->beta != 0 &&
+      (c0->rows != shape->m || c0->cols != shape->n || c0->dtype != gemm->c.dtype))
     return tess_reason_set(
         why, TESS_INVALID_ARGUMENT, "c is %u x %u %s and the product is %u x %u %s", c0->rows,
         c0->cols, tess_dtype_name(c0->dtype), shape->m, shape->n, tess_dtype_name(gemm->c.dtype));
+  for (unsigned i = 0; i < OPERANDS; i++)
+    if (p->operands[i].missing) return refuse_missing(p, why);
   return TESS_OK;
 }
 
+/* What of the operands is in nobody's budget yet: all but blocks that are held. */
+static uint64_t operand_bytes(const product *p) {
+  uint64_t bytes = 0;
+  for (unsigned i = 0; i < OPERANDS; i++)
+    bytes += tess_matrix_span_bytes(p->operands[i].view) - p->operands[i].held_bytes;
+  return bytes;
+}
+
 /* Counts the product against the budget and makes room for its result. */
-static tess_code admit(product *p, const tess_gemm *gemm, const tess_const_matrix *c0,
-                       tess_reason *why) {
+static tess_code admit(product *p, tess_reason *why) {
   tess_matmul_server *server = p->server;
+  const tess_matrix *c = &p->gemm.c;
   size_t result = 0;
-  if (!tess_matrix_byte_count(gemm->c.rows, gemm->c.cols, gemm->c.dtype, &result) ||
+  if (!tess_matrix_byte_count(c->rows, c->cols, c->dtype, &result) ||
       result > server->config->max_message_bytes)
     return tess_reason_set(why, TESS_RESOURCE_EXHAUSTED,
-                           "the result of %u x %u is larger than a message (%U bytes)",
-                           gemm->c.rows, gemm->c.cols, server->config->max_message_bytes);
-  uint64_t need = (uint64_t)tess_matrix_span_bytes(gemm->a) + tess_matrix_span_bytes(gemm->b) +
-                  tess_matrix_span_bytes(*c0) + 2 * (uint64_t)result;
+                           "the result of %u x %u is larger than a message (%U bytes)", c->rows,
+                           c->cols, server->config->max_message_bytes);
+  uint64_t need = operand_bytes(p) + 2 * (uint64_t)result;
   uint64_t limit = server->config->max_inflight_bytes;
   if (need > limit || server->inflight_bytes > limit - need) {
     server->refused++;
@@ -111,8 +160,12 @@ static tess_code admit(product *p, const tess_gemm *gemm, const tess_const_matri
                            "the product needs %U bytes; %U of %U are in use: try again later", need,
                            server->inflight_bytes, limit);
   }
-  p->c = gemm->c;
-  p->c.data = server->allocator->alloc(server->allocator->ctx, result > 0 ? result : 1);
+  /* Products come before blocks that nobody uses. */
+  const tess_allocator *allocator = server->allocator;
+  p->c = *c;
+  do {
+    p->c.data = allocator->alloc(allocator->ctx, result > 0 ? result : 1);
+  } while (p->c.data == NULL && tess_block_store_evict(server->blocks));
   if (p->c.data == NULL)
     return tess_reason_set(why, TESS_RESOURCE_EXHAUSTED, "no memory for the result of %U bytes",
                            (uint64_t)result);
@@ -120,7 +173,7 @@ static tess_code admit(product *p, const tess_gemm *gemm, const tess_const_matri
   server->inflight_bytes += need;
   if (server->inflight_bytes > server->peak_inflight_bytes)
     server->peak_inflight_bytes = server->inflight_bytes;
-  return gemm->beta != 0 ? tess_matrix_copy(p->c, *c0) : TESS_OK;
+  return TESS_OK;
 }
 
 /* ---- the reply ---- */
@@ -291,6 +344,8 @@ static void on_call_cancel(void *state, tess_call *call, tess_code why) {
   product *p = state;
   if (p->job != NULL) tess_controller_cancel(p->server->controller, p->job);
   p->job = NULL;
+  for (unsigned i = 0; i < OPERANDS; i++)
+    tess_operand_release(&p->operands[i]);
   /* Nobody reads it; it gives the call back. p is freed with the call. */
   tess_call_finish(call, why, NULL);
 }
@@ -309,18 +364,69 @@ static void on_call_end(void *state) {
 
 /* ---- handlers ---- */
 
+/* All operands can be believed. */
+static tess_code submit(product *p, tess_reason *why) {
+  tess_matmul_server *server = p->server;
+  const tess_operand *operands = p->operands;
+  p->gemm.a = operands[OPERAND_A].view;
+  p->gemm.b = operands[OPERAND_B].view;
+  p->gemm.c = p->c;
+  if (p->gemm.beta != 0) {
+    tess_code code = tess_matrix_copy(p->c, operands[OPERAND_C0].view);
+    if (code != TESS_OK) return tess_reason_set(why, code, "c could not be copied");
+  }
+  tess_reason name; /* for the log and the workers, where the caller gave none */
+  tess_reason_set(&name, TESS_OK, "product-%U", ++server->next_product);
+  int64_t deadline = tess_call_deadline_ms(p->call);
+  tess_job_params params = {
+      .gemm = p->gemm,
+      .a_block = operands[OPERAND_A].named,
+      .b_block = operands[OPERAND_B].named,
+      .deadline_ms = deadline != TESS_NEVER_MS ? (double)deadline : 0,
+      .product_id = p->product_id[0] != '\0' ? p->product_id : name.text,
+      .many_tiles = p->streams,
+      .whole_tiles = p->streams,
+      .check = p->check,
+      .on_tile = p->streams ? on_tile : NULL,
+      .done = on_job_done,
+      .ctx = p,
+  };
+  return tess_controller_submit(server->controller, &params, &p->job, why);
+}
+
+/* The intake of an operand ended. */
+static void on_taken(void *ctx, tess_intake *intake, tess_code code, const tess_reason *reason) {
+  product *p = ctx;
+  tess_reason why = *reason;
+  for (unsigned i = 0; i < OPERANDS; i++)
+    if (intake == &p->operands[i].intake) tess_operand_believe(&p->operands[i]);
+  p->awaited--;
+  if (code == TESS_OK && p->awaited > 0) return;
+  if (code == TESS_OK) code = submit(p, &why);
+  if (code == TESS_OK) return;
+  /* What else comes with it is not looked at any more. */
+  for (unsigned i = 0; i < OPERANDS; i++)
+    tess_operand_release(&p->operands[i]);
+  tess_call_finish(p->call, code, why.text);
+}
+
+static tess_code take_operands(product *p, tess_reason *why) {
+  for (unsigned i = 0; i < OPERANDS; i++) {
+    if (!p->operands[i].arrives) continue;
+    tess_code code = tess_operand_take(&p->operands[i], &p->server->intakes, on_taken, p, why);
+    if (code != TESS_OK) return code;
+    p->awaited++;
+  }
+  return TESS_OK;
+}
+
 static tess_code begin(tess_matmul_server *server, tess_call *call,
                        const tessera_matmul_v1_MatmulRequest *request, bool streams) {
   static const tess_call_events events = {
       .on_cancel = on_call_cancel, .on_writable = on_call_writable, .on_end = on_call_end};
-  tess_gemm gemm;
   tess_gemm_shape shape;
-  tess_const_matrix c0 = {0};
   tess_reason why;
   tess_reason_clear(&why);
-  tess_code code = read_request(request, tess_call_arena(call), &gemm, &c0, &shape, &why);
-  if (code != TESS_OK) return refuse(call, code, &why);
-
   product *p = server->allocator->alloc(server->allocator->ctx, sizeof *p);
   if (p == NULL) {
     tess_reason_set(&why, TESS_RESOURCE_EXHAUSTED, "out of memory");
@@ -330,28 +436,16 @@ static tess_code begin(tess_matmul_server *server, tess_call *call,
   p->server = server;
   p->call = call;
   p->streams = streams;
+  p->check = (tess_check)request->check;
   memcpy(p->product_id, request->product_id, sizeof p->product_id);
-  if (request->has_tile)
-    p->place = (tess_tile){request->tile.row, request->tile.col, shape.m, shape.n};
-  code = admit(p, &gemm, &c0, &why);
-  gemm.c = p->c;
-  if (code == TESS_OK) {
-    tess_reason name; /* for the log and the workers, where the caller gave none */
-    tess_reason_set(&name, TESS_OK, "product-%U", ++server->next_product);
-    int64_t deadline = tess_call_deadline_ms(call);
-    tess_job_params params = {
-        .gemm = gemm,
-        .deadline_ms = deadline != TESS_NEVER_MS ? (double)deadline : 0,
-        .product_id = p->product_id[0] != '\0' ? p->product_id : name.text,
-        .many_tiles = streams,
-        .whole_tiles = streams,
-        .check = (tess_check)request->check,
-        .on_tile = streams ? on_tile : NULL,
-        .done = on_job_done,
-        .ctx = p,
-    };
-    code = tess_controller_submit(server->controller, &params, &p->job, &why);
+  tess_code code = read_request(p, request, &shape, &why);
+  if (code == TESS_NOT_FOUND) { /* the status says it all */
+    product_free(p);
+    return code;
   }
+  if (code == TESS_OK) code = admit(p, &why);
+  if (code == TESS_OK) code = take_operands(p, &why);
+  if (code == TESS_OK && p->awaited == 0) code = submit(p, &why);
   if (code != TESS_OK) {
     product_free(p);
     return refuse(call, code, &why);
@@ -372,95 +466,12 @@ static tess_code multiply_tiles(void *ctx, tess_call *call,
   return begin(ctx, call, request, true);
 }
 
-static void describe_kernels(tessera_matmul_v1_DescribeResponse *response) {
-  static const tess_dtype dtypes[] = {TESS_DTYPE_FLOAT32, TESS_DTYPE_FLOAT64};
-  size_t room = sizeof response->kernels / sizeof response->kernels[0];
-  for (size_t i = 0; i < tess_kernel_table_size && response->kernels_count < room; i++) {
-    tessera_matmul_v1_KernelInfo *info = &response->kernels[response->kernels_count++];
-    TESS_WIRE_SET_TEXT(info->name, tess_kernel_table[i]->name);
-    for (size_t d = 0; d < sizeof dtypes / sizeof dtypes[0]; d++)
-      if (tess_kernel_takes(tess_kernel_table[i], dtypes[d]))
-        info->dtypes[info->dtypes_count++] = (tessera_matmul_v1_DType)dtypes[d];
-  }
-}
-
-static tess_code describe_workers(const tess_controller *controller, tess_call *call,
-                                  tessera_matmul_v1_DescribeResponse *response) {
-  uint32_t count = tess_controller_worker_count(controller);
-  if (count == 0) return TESS_OK;
-  response->workers = tess_arena_alloc(tess_call_arena(call), count * sizeof *response->workers);
-  if (response->workers == NULL)
-    return tess_status_set(tess_call_status(call), TESS_RESOURCE_EXHAUSTED, "out of memory");
-  memset(response->workers, 0, count * sizeof *response->workers);
-  response->workers_count = count;
-  for (uint32_t i = 0; i < count; i++) {
-    tess_controller_worker worker = tess_controller_worker_at(controller, i);
-    TESS_WIRE_SET_TEXT(response->workers[i].url, worker.name);
-    response->workers[i].available = worker.available;
-    response->workers[i].tiles = (uint32_t)worker.tiles;
-    response->workers[i].failures = (uint32_t)worker.failures;
-    response->workers[i].in_flight = worker.in_flight;
-    response->workers[i].quarantined = worker.quarantined;
-    response->workers[i].gflops = worker.gflops;
-    response->workers[i].megabytes_per_second = worker.megabytes_per_second;
-    response->workers[i].bytes_sent = worker.bytes_sent;
-    response->workers[i].bytes_received = worker.bytes_received;
-    response->workers[i].backups = worker.backups;
-    response->workers[i].rejected = worker.rejected;
-    response->workers[i].cache_bytes = worker.cache_bytes;
-    response->workers[i].compute_ms = worker.compute_ms;
-    response->workers[i].wait_ms = worker.wait_ms;
-  }
-  return TESS_OK;
-}
-
-static tess_code describe_products(const tess_controller *controller, tess_arena *arena,
-                                   tessera_matmul_v1_DescribeResponse *response) {
-  tess_controller_product one;
-  uint32_t count = 0;
-  while (count < MAX_DESCRIBED_PRODUCTS && tess_controller_product_at(controller, count, &one))
-    count++;
-  if (count == 0) return TESS_OK;
-  response->products = tess_arena_alloc(arena, count * sizeof *response->products);
-  if (response->products == NULL) return TESS_RESOURCE_EXHAUSTED;
-  memset(response->products, 0, count * sizeof *response->products);
-  for (uint32_t i = 0; i < count; i++) {
-    tess_controller_product_at(controller, i, &one);
-    tessera_matmul_v1_ProductInfo *info = &response->products[i];
-    TESS_WIRE_SET_TEXT(info->product_id, one.product_id);
-    info->m = one.shape.m;
-    info->n = one.shape.n;
-    info->k = one.shape.k;
-    info->tiles_done = one.tiles_done;
-    info->tiles = one.tiles;
-    info->elapsed_ms = one.elapsed_ms;
-  }
-  response->products_count = (pb_size_t)count;
-  return TESS_OK;
-}
-
-static tess_code describe(void *ctx, tess_call *call,
-                          const tessera_matmul_v1_DescribeRequest *request,
-                          tessera_matmul_v1_DescribeResponse *response) {
-  tess_matmul_server *server = ctx;
-  (void)request;
-  TESS_WIRE_SET_TEXT(response->name, "tessera-server");
-  TESS_WIRE_SET_TEXT(response->version, TESS_VERSION);
-  TESS_WIRE_SET_TEXT(response->engine, server->config->engine);
-  describe_kernels(response);
-  response->cores = 1;
-  response->max_concurrent_products = tess_controller_max_jobs(server->controller);
-  response->max_message_bytes = server->config->max_message_bytes;
-  response->memory_limit_bytes = server->config->max_inflight_bytes;
-  response->mode = (tessera_matmul_v1_Mode)tess_controller_mode(server->controller);
-  if (describe_products(server->controller, tess_call_arena(call), response) != TESS_OK)
-    return tess_status_set(tess_call_status(call), TESS_RESOURCE_EXHAUSTED, "out of memory");
-  return describe_workers(server->controller, call, response);
-}
-
 tess_code tess_matmul_server_register(tess_matmul_server *self, tess_server *server) {
   static const tessera_matmul_v1_matmul_service_handlers handlers = {
-      .multiply = multiply, .multiply_tiles = multiply_tiles, .describe = describe};
+      .multiply = multiply,
+      .multiply_tiles = multiply_tiles,
+      .describe = tess_matmul_server_describe};
   tess_code code = tessera_matmul_v1_matmul_service_register(server, &handlers, self);
+  if (code == TESS_OK) code = tess_block_service_register(self, server);
   return code == TESS_OK ? tess_control_services_register(self, server) : code;
 }

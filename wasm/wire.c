@@ -29,19 +29,26 @@ static tess_code read_values(const tessera_matmul_v1_Matrix *message, const char
   return TESS_OK;
 }
 
-tess_code tess_wire_read_matrix(const tessera_matmul_v1_Matrix *message, const char *name,
-                                tess_arena *arena, tess_const_matrix *matrix, tess_reason *reason) {
-  tess_dtype dtype = (tess_dtype)message->dtype;
-  *matrix = tess_const_matrix_packed(NULL, message->rows, message->cols, dtype);
+/* One that there is a kernel for. */
+static tess_code check_dtype(tess_dtype dtype, const char *name, tess_reason *reason) {
   const char *dtype_name = tess_dtype_name(dtype);
   if (dtype_name == NULL || dtype == TESS_DTYPE_UNSPECIFIED)
     return tess_reason_set(reason, TESS_INVALID_ARGUMENT, "%s has no known dtype", name);
   if (dtype != TESS_DTYPE_FLOAT32 && dtype != TESS_DTYPE_FLOAT64)
     return tess_reason_set(reason, TESS_UNIMPLEMENTED, "%s is %s, for which there is no kernel",
                            name, dtype_name);
+  return TESS_OK;
+}
+
+tess_code tess_wire_read_matrix(const tessera_matmul_v1_Matrix *message, const char *name,
+                                tess_arena *arena, tess_const_matrix *matrix, tess_reason *reason) {
+  tess_dtype dtype = (tess_dtype)message->dtype;
+  *matrix = tess_const_matrix_packed(NULL, message->rows, message->cols, dtype);
+  tess_code code = check_dtype(dtype, name, reason);
+  if (code != TESS_OK) return code;
   if (message->has_block)
-    return tess_reason_set(reason, TESS_UNIMPLEMENTED,
-                           "%s names a block; this server keeps no blocks, send the data", name);
+    return tess_reason_set(reason, TESS_INVALID_ARGUMENT,
+                           "%s names a block, where elements are needed", name);
   size_t bytes = 0;
   if (!tess_matrix_byte_count(message->rows, message->cols, dtype, &bytes))
     return tess_reason_set(reason, TESS_INVALID_ARGUMENT, "%s: %u x %u elements overflow", name,
@@ -59,10 +66,39 @@ tess_code tess_wire_read_matrix(const tessera_matmul_v1_Matrix *message, const c
     return read_values(message, name, bytes, arena, matrix, reason);
   }
   if (data_bytes != bytes)
-    return tess_reason_set(
-        reason, TESS_INVALID_ARGUMENT, "%s is %u x %u %s and has %U bytes of data instead of %U",
-        name, message->rows, message->cols, dtype_name, (uint64_t)data_bytes, (uint64_t)bytes);
+    return tess_reason_set(reason, TESS_INVALID_ARGUMENT,
+                           "%s is %u x %u %s and has %U bytes of data instead of %U", name,
+                           message->rows, message->cols, tess_dtype_name(dtype),
+                           (uint64_t)data_bytes, (uint64_t)bytes);
   matrix->data = message->data.data;
+  return TESS_OK;
+}
+
+tess_code tess_wire_read_block(const tessera_matmul_v1_Matrix *message, const char *name,
+                               tess_const_matrix *block, size_t *bytes, tess_reason *reason) {
+  static const uint8_t no_name[sizeof message->block.sha256];
+  const tessera_matmul_v1_BlockRef *ref = &message->block;
+  const tess_dtype dtype = (tess_dtype)message->dtype;
+  const bool is_all = ref->rows == 0 && ref->cols == 0;
+  const uint32_t rows = is_all ? message->rows : ref->rows;
+  const uint32_t cols = is_all ? message->cols : ref->cols;
+  tess_code code = check_dtype(dtype, name, reason);
+  if (code != TESS_OK) return code;
+  if (memcmp(ref->sha256, no_name, sizeof no_name) == 0)
+    return tess_reason_set(reason, TESS_INVALID_ARGUMENT,
+                           "%s refers to a block without its SHA-256", name);
+  if (message->values.count > 0)
+    return tess_reason_set(reason, TESS_INVALID_ARGUMENT,
+                           "%s has both values and a block; a block goes with data", name);
+  if (!tess_matrix_byte_count(rows, cols, dtype, bytes))
+    return tess_reason_set(reason, TESS_INVALID_ARGUMENT,
+                           "%s: a block of %u x %u elements is too large", name, rows, cols);
+  if ((uint64_t)ref->row + message->rows > rows || (uint64_t)ref->col + message->cols > cols)
+    return tess_reason_set(reason, TESS_INVALID_ARGUMENT,
+                           "%s: %u x %u elements from row %u, column %u are not inside a block of "
+                           "%u x %u",
+                           name, message->rows, message->cols, ref->row, ref->col, rows, cols);
+  *block = tess_const_matrix_packed(NULL, rows, cols, dtype);
   return TESS_OK;
 }
 

@@ -24,11 +24,17 @@
 #define TESS_WIRE_ALIGNMENT 64u
 
 /* Checks everything a sender can get wrong: dtype, length of the data, none or
- * several of data, values and block, rows x cols that overflow. `name` ("A")
- * stands in the reason. TESS_INVALID_ARGUMENT; TESS_UNIMPLEMENTED: a block, or a
- * dtype without a kernel; TESS_RESOURCE_EXHAUSTED: no memory for typed values. */
+ * both of data and values, a block, rows x cols that overflow. `name` ("A") stands
+ * in the reason. TESS_INVALID_ARGUMENT; TESS_UNIMPLEMENTED: a dtype without a
+ * kernel; TESS_RESOURCE_EXHAUSTED: no memory for typed values. */
 tess_code tess_wire_read_matrix(const tessera_matmul_v1_Matrix *message, const char *name,
                                 tess_arena *arena, tess_const_matrix *matrix, tess_reason *reason);
+
+/* A matrix that names a block: the shape of the whole block (without data) and its bytes,
+ * and that the matrix lies inside. TESS_INVALID_ARGUMENT; TESS_UNIMPLEMENTED: a dtype
+ * without a kernel. */
+tess_code tess_wire_read_block(const tessera_matmul_v1_Matrix *message, const char *name,
+                               tess_const_matrix *block, size_t *bytes, tess_reason *reason);
 
 /* Makes *message the matrix, borrowed row by row. */
 void tess_wire_write_matrix(tessera_matmul_v1_Matrix *message, tess_const_matrix matrix);

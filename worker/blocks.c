@@ -100,6 +100,13 @@ static tess_code copy_and_name(uint8_t *to, const uint8_t *from, size_t bytes, u
   return tess_sha256_finish(&hash, name);
 }
 
+static tess_block *pin_held(worker_blocks *blocks, const uint8_t *name) {
+  pthread_mutex_lock(&blocks->mutex);
+  tess_block *block = tess_block_store_pin(blocks->store, name);
+  pthread_mutex_unlock(&blocks->mutex);
+  return block;
+}
+
 tess_code worker_blocks_put(worker_blocks *blocks, tess_const_matrix elements,
                             const uint8_t *expected, tess_block **block, bool *known,
                             tess_status *status) {
@@ -107,6 +114,17 @@ tess_code worker_blocks_put(worker_blocks *blocks, tess_const_matrix elements,
   tess_reason reason;
   tess_block *room;
   *block = NULL;
+  if (expected != NULL && (room = pin_held(blocks, expected)) != NULL) {
+    /* It needs no room, and must not push itself out. */
+    tess_code right = worker_blocks_verify(elements, expected, status);
+    if (right != TESS_OK) {
+      worker_blocks_release(blocks, room);
+      return right;
+    }
+    *block = room;
+    if (known != NULL) *known = true;
+    return TESS_OK;
+  }
   pthread_mutex_lock(&blocks->mutex);
   tess_code code = tess_block_store_reserve(blocks->store, elements.rows, elements.cols,
                                             elements.dtype, &room, &reason);

@@ -157,6 +157,9 @@ static void request(host *h, tess_module *module, input *in) {
                                       "/tessera.matmul.v1.ControllerService/SetMode",
                                       "/tessera.matmul.v1.ControllerService/GetMode",
                                       "/grpc.health.v1.Health/Check"};
+  static const char *const block_paths[] = {"/tessera.matmul.v1.BlockService/PutBlock",
+                                            "/tessera.matmul.v1.BlockService/ListBlocks",
+                                            "/tessera.matmul.v1.BlockService/DropBlock"};
   static const char *const heads[] = {
       "content-type: application/proto\r\n", "content-type: application/connect+proto\r\n",
       "content-type: application/grpc-web+proto\r\n",
@@ -164,7 +167,7 @@ static void request(host *h, tess_module *module, input *in) {
   uint8_t kind = take_byte(in);
   int32_t id = 1 + kind % MAX_IDS;
   uint8_t choice = take_byte(in);
-  const char *path = paths[choice % 6];
+  const char *path = choice < 64 ? paths[choice % 6] : block_paths[choice / 64 - 1];
   size_t path_size = strlen(path);
   const char *head = heads[choice / 8 % 4];
   size_t head_size = strlen(head);
@@ -257,7 +260,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const char good[] =
       "mode=proxy\nworker=http://a:1\nworker=http://b:1\nmax_message_bytes=65536\n"
-      "max_inflight_bytes=1000000\ntile_timeout_ms=1000\n";
+      "max_inflight_bytes=1000000\ncache_bytes=3000\ntile_timeout_ms=1000\n";
   input in = {data, size};
   host h = {.now_ms = 1};
   const tess_module_host table = {on_post, on_cancel_post, on_reply,  on_reply_more,

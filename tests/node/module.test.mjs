@@ -5,6 +5,7 @@
  * thousand products in one instance.
  */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { makeMatrix } from '../../web/matrix.mjs';
@@ -288,4 +289,36 @@ test('a large product leaves the event loop free', async (t) => {
   assert.equal(c?.rows, 2048);
   // A module that computed without turns would hold the loop for all of it. A share, for busy machines.
   assert.ok(longest < took / 3, `the event loop stood still for ${longest} of ${took} ms`);
+});
+
+test('blocks: put once, named in products, dropped, bounded', async (t) => {
+  const { urls } = await twoWorkers(t);
+  const { client } = await here(t, { workers: urls, mode: 'serial', cacheBytes: 500_000 });
+  for (const dtype of /** @type {const} */ (['float32', 'float64'])) {
+    const a = make(90, 110, dtype);
+    const b = make(110, 70, dtype);
+    const named = await client.putBlock(b);
+    const { data } = b;
+    assert.deepEqual(Buffer.from(named.block), createHash('sha256').update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)).digest());
+    assert.equal(named.known, false);
+    assert.equal((await client.putBlock(b)).known, true);
+    for (const mode of /** @type {const} */ (['serial', 'proxy'])) {
+      await client.setMode(mode);
+      const { c } = await client.multiply({ a, b: named });
+      same(c?.data, expected({ a, b }), `${mode} ${dtype}`);
+      same((await byTiles(client, { a, b: named }, 90, 70)).data, expected({ a, b }), `${mode} ${dtype} by tiles`);
+    }
+    assert.equal(await client.dropBlock(named.block), true);
+    assert.equal(await client.dropBlock(named.block), false);
+    await assert.rejects(client.multiply({ a, b: named }), (error) => error instanceof TesseraError && error.code === 'not_found');
+  }
+  await assert.rejects(client.putBlock(make(400, 400)), (error) => error instanceof TesseraError && error.code === 'resource_exhausted');
+  const large = [make(200, 200), make(200, 200), make(200, 200), make(200, 200)];
+  for (const one of large) await client.putBlock(one);
+  const { blocks, usedBytes, capacityBytes } = await client.listBlocks();
+  assert.equal(blocks.length, 3); // 160,256 bytes each
+  assert.equal(usedBytes, 480_768);
+  assert.equal(capacityBytes, 500_000);
+  const a = make(10, 200);
+  same((await client.multiply({ a, b: await client.putBlock(large[3]) })).c?.data, expected({ a, b: large[3] }), 'the last one put');
 });

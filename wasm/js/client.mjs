@@ -12,10 +12,14 @@ import * as messages from './messages.mjs';
 import { TesseraError } from './status.mjs';
 
 const SERVICE = '/tessera.matmul.v1.MatmulService';
+const BLOCKS = '/tessera.matmul.v1.BlockService';
 const CONTROLLER = '/tessera.matmul.v1.ControllerService';
 const MULTIPLY = { path: `${SERVICE}/Multiply`, input: messages.MatmulRequest, output: messages.TileResult };
 const MULTIPLY_TILES = { path: `${SERVICE}/MultiplyTiles`, input: messages.MatmulRequest, output: messages.TileResult };
 const DESCRIBE = { path: `${SERVICE}/Describe`, input: messages.DescribeRequest, output: messages.DescribeResponse };
+const PUT_BLOCK = { path: `${BLOCKS}/PutBlock`, input: messages.PutBlockRequest, output: messages.PutBlockResponse };
+const LIST_BLOCKS = { path: `${BLOCKS}/ListBlocks`, input: messages.ListBlocksRequest, output: messages.ListBlocksResponse };
+const DROP_BLOCK = { path: `${BLOCKS}/DropBlock`, input: messages.DropBlockRequest, output: messages.DropBlockResponse };
 const GET_MODE = { path: `${CONTROLLER}/GetMode`, input: messages.GetModeRequest, output: messages.GetModeResponse };
 const SET_MODE = { path: `${CONTROLLER}/SetMode`, input: messages.SetModeRequest, output: messages.SetModeResponse };
 
@@ -28,9 +32,15 @@ const SET_MODE = { path: `${CONTROLLER}/SetMode`, input: messages.SetModeRequest
  * @property {'float32' | 'float64'} dtype
  * @property {Elements} data rows * cols elements
  *
+ * @typedef {object} NamedMatrix one that was put, by its name; of the same shape and type
+ * @property {number} rows
+ * @property {number} cols
+ * @property {'float32' | 'float64'} dtype
+ * @property {Uint8Array} block SHA-256 of its elements, as putBlock says
+ *
  * @typedef {object} Product C := alpha * op(A) * op(B) + beta * C
- * @property {DenseMatrix} a
- * @property {DenseMatrix} b
+ * @property {DenseMatrix | NamedMatrix} a
+ * @property {DenseMatrix | NamedMatrix} b
  * @property {DenseMatrix} [c] needed when beta is not 0
  * @property {number} [alpha] default 1
  * @property {number} [beta] default 0
@@ -90,11 +100,20 @@ function fromWire({ rows, cols, dtype, data, values }) {
   return { rows, cols, dtype: dtype === 'DTYPE_FLOAT64' ? 'float64' : 'float32', data: elements };
 }
 
+/** @param {DenseMatrix | NamedMatrix} matrix
+ * @param {string} name */
+function operandToWire(matrix, name) {
+  if (!('block' in matrix)) return toWire(matrix, name);
+  const { rows, cols, dtype, block } = matrix;
+  if (block.length !== 32) throw new TesseraError('invalid_argument', `the name of ${name} has ${block.length} bytes instead of 32`);
+  return { rows, cols, dtype: dtype === 'float64' ? 'DTYPE_FLOAT64' : 'DTYPE_FLOAT32', block: { sha256: block } };
+}
+
 /** @param {Product} product */
 function requestOf({ a, b, c, alpha = 1, beta = 0, transposeA = false, transposeB = false, productId = '' }) {
   return {
-    a: toWire(a, 'A'),
-    b: toWire(b, 'B'),
+    a: operandToWire(a, 'A'),
+    b: operandToWire(b, 'B'),
     ...(c !== undefined && beta !== 0 ? { c: toWire(c, 'C') } : {}),
     ...(alpha !== 1 || beta !== 0 ? { scaling: { alpha, beta } } : {}),
     transposeA,
@@ -146,6 +165,31 @@ export class MatmulClient {
    *   workers: {url: string, available: boolean, tiles: number, failures: number}[], engine: string}>} */
   describe(options) {
     return unary(this.#caller, DESCRIBE, {}, options);
+  }
+
+  /** Gives a matrix to whoever computes, to be named in products from then on. It is kept until
+   * others need its room; then a product that names it fails with not_found.
+   * @param {DenseMatrix} matrix
+   * @param {CallOptions} [options]
+   * @returns {Promise<NamedMatrix & {known: boolean}>} known: it was held already */
+  async putBlock(matrix, options) {
+    const { sha256, known } = await unary(this.#caller, PUT_BLOCK, { matrix: toWire(matrix, 'the matrix') }, options);
+    return { rows: matrix.rows, cols: matrix.cols, dtype: matrix.dtype, block: sha256.slice(), known };
+  }
+
+  /** What is held, last used first.
+   * @param {CallOptions} [options]
+   * @returns {Promise<{blocks: {sha256: Uint8Array, rows: number, cols: number, dtype: string, bytes: number}[],
+   *   usedBytes: number, capacityBytes: number}>} */
+  listBlocks(options) {
+    return unary(this.#caller, LIST_BLOCKS, {}, options);
+  }
+
+  /** @param {Uint8Array} sha256
+   * @param {CallOptions} [options]
+   * @returns {Promise<boolean>} whether it was held */
+  async dropBlock(sha256, options) {
+    return (await unary(this.#caller, DROP_BLOCK, { sha256 }, options)).dropped;
   }
 
   /** @param {CallOptions} [options]

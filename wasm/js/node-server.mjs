@@ -15,7 +15,8 @@ import { nodeHandler } from './node-handler.mjs';
 import { Tessera } from './tessera.mjs';
 
 const USAGE = `usage: node-server.mjs --listen HOST:PORT --module FILE [--worker URL]...
-         [--mode serial|proxy|adaptive] [--cors ORIGIN] [--max-message-bytes N]`;
+         [--mode serial|proxy|adaptive] [--cors ORIGIN] [--max-message-bytes N]
+         [--cache-bytes N]`;
 const GRACE_MS = 10_000;
 const MODES = ['serial', 'proxy', 'adaptive'];
 const OPTIONS = /** @type {const} */ ({
@@ -25,6 +26,7 @@ const OPTIONS = /** @type {const} */ ({
   mode: { type: 'string' },
   cors: { type: 'string' },
   'max-message-bytes': { type: 'string', default: String(256 * 1024 * 1024) },
+  'cache-bytes': { type: 'string' },
   help: { type: 'boolean', default: false },
 });
 
@@ -54,11 +56,14 @@ function settings() {
   if (values.mode !== undefined && !MODES.includes(values.mode)) return leave(2, `--mode wants one of ${MODES.join(', ')}, not ${values.mode}`);
   const maxBytes = Number(values['max-message-bytes']);
   if (!Number.isSafeInteger(maxBytes) || maxBytes <= 0) return leave(2, '--max-message-bytes wants a positive number');
+  const cacheBytes = values['cache-bytes'] === undefined ? undefined : Number(values['cache-bytes']);
+  if (cacheBytes !== undefined && (!Number.isSafeInteger(cacheBytes) || cacheBytes < 0)) return leave(2, '--cache-bytes wants a number of bytes');
   return {
     host: listen[1] ?? listen[2],
     port: Number(listen[3]),
     module: values.module,
     workers: values.worker,
+    cacheBytes,
     mode: /** @type {'serial' | 'proxy' | 'adaptive' | undefined} */ (values.mode),
     cors: values.cors,
     maxBytes,
@@ -71,6 +76,7 @@ const tessera = await Tessera.create({
   workers: wanted.workers,
   mode: wanted.mode,
   maxMessageBytes: wanted.maxBytes,
+  cacheBytes: wanted.cacheBytes,
   log: (level, text) => {
     if (level !== 'debug') process.stderr.write(`${level}: ${text}\n`);
   },

@@ -46,6 +46,7 @@ const MAX_HANDLE = 0x7fffffff;
  * @property {string} [engine] how Describe names this host; default: node or browser
  * @property {number} [maxMessageBytes] of a request, a reply and a worker's reply; default 256 MiB
  * @property {number} [maxInflightBytes] operands on their way to workers; default: the module's
+ * @property {number} [cacheBytes] blocks that the module keeps by name; default: the module's
  * @property {number} [thresholdMs] of the adaptive mode; default: the module's
  * @property {number} [tileTimeoutMs] default: the module's
  * @property {number} [maxRequests] in flight; more are refused with resource_exhausted; default 64
@@ -613,6 +614,7 @@ function configuration(options, maxMessageBytes) {
     ...workers.map((url) => /** @type {[string, string]} */ (['worker', url])),
     ['max_message_bytes', maxMessageBytes],
     ['max_inflight_bytes', options.maxInflightBytes],
+    ['cache_bytes', options.cacheBytes],
     ['threshold_ms', options.thresholdMs],
     ['tile_timeout_ms', options.tileTimeoutMs],
   ];

@@ -281,7 +281,9 @@ class BadInput(Server):
     def test_block_references(self):
         self.request.a.ClearField("data")
         self.request.a.block.sha256 = bytes(32)
-        self.refused("unimplemented", 501)
+        self.refused("invalid_argument", 400)  # no name
+        self.request.a.block.sha256 = bytes(range(32))
+        self.refused("not_found", 404)
 
     def test_beta_without_c(self):
         self.request.scaling.alpha, self.request.scaling.beta = 1, 1

@@ -332,7 +332,7 @@ class BadInput(Case):
     def test_block_reference(self):
         self.request.a.ClearField("data")
         self.request.a.block.sha256 = bytes(32)
-        self.refused("unimplemented", 501)
+        self.refused("not_found", 404)
 
     def test_beta_without_c_and_c_of_another_shape(self):
         self.request.scaling.alpha, self.request.scaling.beta = 1, 1

@@ -130,6 +130,26 @@ START_TEST(what_is_in_use_stays) {
 }
 END_TEST
 
+START_TEST(gives_way_to_others) {
+  tess_block_store *store = tess_block_store_new(100000, NULL);
+  for (unsigned i = 1; i <= 3; i++)
+    put(store, i, 10);
+  tess_block *used = tess_block_store_get(store, name_of(2));
+  put(store, 1, 10); /* used again: the newest */
+  ck_assert(tess_block_store_evict(store));
+  ck_assert(!held(store, 3) && held(store, 1) && held(store, 2));
+  ck_assert(tess_block_store_evict(store));
+  ck_assert(!held(store, 1));
+  ck_assert(!tess_block_store_evict(store)); /* the last one is in use */
+  ck_assert(held(store, 2));
+  ck_assert_uint_eq(tess_block_store_counts(store).evictions, 2);
+  tess_block_store_release(store, used);
+  ck_assert(tess_block_store_evict(store));
+  ck_assert_uint_eq(tess_block_store_counts(store).used_bytes, 0);
+  tess_block_store_free(store);
+}
+END_TEST
+
 START_TEST(what_cannot_fit_is_refused) {
   tess_block_store *store = tess_block_store_new(CHARGE(400) - 1, NULL);
   tess_block *block;
@@ -348,7 +368,7 @@ END_TEST
 
 int main(void) {
   return RUN_SUITE("block_store", names_are_of_the_elements, kept_found_and_counted,
-                   the_least_recently_used_goes_first, what_is_in_use_stays,
+                   the_least_recently_used_goes_first, what_is_in_use_stays, gives_way_to_others,
                    what_cannot_fit_is_refused, the_same_block_twice_is_one, dropped_while_in_use,
                    a_reserved_block_can_be_given_up, every_allocation_can_fail, many_random_steps);
 }

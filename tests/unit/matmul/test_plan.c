@@ -263,6 +263,36 @@ START_TEST(tiles_that_share_panels) {
 }
 END_TEST
 
+START_TEST(what_is_held_stays_whole) {
+  double weights[] = {5, 1, 2, 3, 3, 1, 1, 2};
+  for (uint32_t workers = 1; workers <= 8; ++workers) {
+    for (int which = 1; which < 4; ++which) {
+      tess_plan plan;
+      tess_plan_params p = {.m = 700,
+                            .n = 500,
+                            .k = 300,
+                            .dtype = TESS_DTYPE_FLOAT32,
+                            .worker_count = workers,
+                            .weights = workers > 4 ? weights : NULL,
+                            .shared_panels = true,
+                            .a_held = (which & 1) != 0,
+                            .b_held = (which & 2) != 0};
+      ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, NULL), TESS_OK);
+      check_parts(&plan, &p);
+      /* The other operand travels once. */
+      const uint64_t lines = which == 1 ? 500 : which == 2 ? 700 : 0;
+      ck_assert_uint_eq(plan.bytes_out_kept, lines * 300 * 4);
+      ck_assert_uint_eq(plan.tile_count, workers);
+      for (size_t i = 0; i < plan.tile_count; ++i) {
+        if (which == 1) ck_assert_uint_eq(plan.tiles[i].tile.rows, 700);
+        if (which == 2) ck_assert_uint_eq(plan.tiles[i].tile.cols, 500);
+      }
+      tess_plan_cleanup(&plan);
+    }
+  }
+}
+END_TEST
+
 START_TEST(splits_over_k) {
   tess_plan plan;
   /* A C that is small beside k: each worker gets a part of k and all of C. */
@@ -455,7 +485,7 @@ END_TEST
 
 int main(void) {
   return RUN_SUITE("plan", two_workers_move_the_least, every_shape_and_count,
-                   tiles_that_share_panels, limits, cannot_be_planned, splits_over_k, empty,
-                   a_thousand_nodes, any_worker_count_is_near_the_bound, unequal_workers,
-                   small_products_stay_whole, memory_runs_out);
+                   tiles_that_share_panels, what_is_held_stays_whole, limits, cannot_be_planned,
+                   splits_over_k, empty, a_thousand_nodes, any_worker_count_is_near_the_bound,
+                   unequal_workers, small_products_stay_whole, memory_runs_out);
 }

@@ -55,7 +55,7 @@ START_TEST(everything) {
   ck_assert_int_eq(
       parse("--listen 0.0.0.0:1 --worker http://a:1 --worker http://b:2/x/ --mode proxy "
             "--engine jsc --module m.wasm --max-message-bytes 64M "
-            "--max-inflight-bytes 2G --memory-limit 100K --threshold-ms 5 "
+            "--max-inflight-bytes 2G --memory-limit 100K --cache-bytes 50K --threshold-ms 5 "
             "--tile-timeout-ms 6 --watchdog-ms 70 --cors * --max-connections 8 "
             "--grace-ms 0"),
       SERVER_OPTIONS_RUN);
@@ -68,9 +68,25 @@ START_TEST(everything) {
   char *config = server_options_config(&options, "jsc");
   ck_assert_str_eq(config,
                    "engine=jsc\nmode=proxy\nworker=http://a:1\nworker=http://b:2/x/\n"
-                   "max_message_bytes=67108864\nmax_inflight_bytes=2147483648\nthreshold_ms=5\n"
-                   "tile_timeout_ms=6\n");
+                   "max_message_bytes=67108864\nmax_inflight_bytes=2147483648\n"
+                   "cache_bytes=51200\nthreshold_ms=5\ntile_timeout_ms=6\n");
   free(config);
+}
+END_TEST
+
+START_TEST(the_cache_fits_the_memory) {
+  static const struct {
+    const char *arguments;
+    int64_t cache_bytes;
+  } cases[] = {{"", -1},
+               {"--memory-limit 4G", -1},
+               {"--memory-limit 64M", 8388608},
+               {"--memory-limit 64M --cache-bytes 32M", 33554432},
+               {"--cache-bytes 0", 0}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    ck_assert_int_eq(parse(cases[i].arguments), SERVER_OPTIONS_RUN);
+    ck_assert_int_eq(options.cache_bytes, cases[i].cache_bytes);
+  }
 }
 END_TEST
 
@@ -91,6 +107,8 @@ START_TEST(wrong_usage) {
   expect_wrong("--max-message-bytes 4G", "takes bytes");
   expect_wrong("--memory-limit -1", "takes bytes");
   expect_wrong("--memory-limit 99999999999999999999", "takes bytes");
+  expect_wrong("--cache-bytes x", "takes bytes");
+  expect_wrong("--memory-limit 1M --cache-bytes 513K", "at most half of --memory-limit");
   expect_wrong("--threshold-ms 0", "takes milliseconds");
   expect_wrong("--threshold-ms 1.5", "takes milliseconds");
   expect_wrong("--watchdog-ms 1", "takes milliseconds");
@@ -135,4 +153,5 @@ START_TEST(help_and_version) {
 }
 END_TEST
 
-RUN_TESTS("options", defaults, everything, wrong_usage, tls, too_many_workers, help_and_version)
+RUN_TESTS("options", defaults, everything, the_cache_fits_the_memory, wrong_usage, tls,
+          too_many_workers, help_and_version)

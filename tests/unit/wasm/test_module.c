@@ -292,7 +292,7 @@ START_TEST(bad_requests_get_the_right_code) {
   block.sha256.len = 32;
   p->b.block = &block;
   p->b.data.len = 0;
-  expect_error(host, p, 501, "unimplemented", "block");
+  expect_error(host, p, 404, "not_found", "MissingBlocks");
   p = product_new(200, 200, 1, F32, false, false, 1, 0);
   expect_error(host, p, 429, "resource_exhausted", "larger than a message");
   p = product_new(140, 140, 30, F32, false, false, 1, 0);
@@ -586,6 +586,8 @@ START_TEST(configurations_are_strict) {
                                     "threshold_ms=0\n",
                                     "threshold_ms=abc\n",
                                     "tile_timeout_ms=99999999999999999999\n",
+                                    "cache_bytes=\n",
+                                    "cache_bytes=-1\n",
                                     "engine=\n",
                                     "engine=a b\n",
                                     "=1\n",
@@ -601,6 +603,7 @@ START_TEST(configurations_are_strict) {
   }
   fake_host_free(fake_host_new(3, "adaptive",
                                "max_message_bytes=1024\n\nmax_inflight_bytes=99999999999\n"
+                               "cache_bytes=0\n"
                                "threshold_ms=50\nengine=wasm2c\n"));
 }
 END_TEST

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/block_name.h"
+
+#include <string.h>
+
+static const char prefix[] = "sha256:";
+#define PREFIX (sizeof prefix - 1)
+
+bool cli_block_name_is(const char *text) {
+  return strncmp(text, prefix, PREFIX) == 0;
+}
+
+/* -1: none. */
+static int digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool cli_block_name_parse(const char *text, uint8_t name[TESS_SHA256_BYTES]) {
+  if (!cli_block_name_is(text) || strlen(text) != CLI_BLOCK_NAME_TEXT - 1) return false;
+  for (unsigned i = 0; i < TESS_SHA256_BYTES; i++) {
+    int high = digit(text[PREFIX + 2 * i]), low = digit(text[PREFIX + 2 * i + 1]);
+    if (high < 0 || low < 0) return false;
+    name[i] = (uint8_t)(high << 4 | low);
+  }
+  return true;
+}
+
+void cli_block_name_format(char text[CLI_BLOCK_NAME_TEXT], const uint8_t name[TESS_SHA256_BYTES]) {
+  static const char digits[] = "0123456789abcdef";
+  memcpy(text, prefix, PREFIX);
+  for (unsigned i = 0; i < TESS_SHA256_BYTES; i++) {
+    text[PREFIX + 2 * i] = digits[name[i] >> 4];
+    text[PREFIX + 2 * i + 1] = digits[name[i] & 15];
+  }
+  text[CLI_BLOCK_NAME_TEXT - 1] = '\0';
+}
