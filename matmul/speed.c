@@ -9,6 +9,10 @@ static void blend(double *mean, double sample, uint32_t samples) {
   *mean = *mean > 0.0 ? *mean + weight * (sample - *mean) : sample;
 }
 
+tess_speed tess_speed_told(double gflops) {
+  return (tess_speed){.ms_per_flop = gflops > 0.0 ? 1e-6 / gflops : 0.0};
+}
+
 void tess_speed_observe(tess_speed *speed, uint64_t flops, uint64_t bytes, double service_ms,
                         double compute_ms) {
   if (flops == 0 || !(service_ms > 0.0)) return;

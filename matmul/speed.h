@@ -19,6 +19,10 @@ typedef struct tess_speed {
 
 #define TESS_SPEED_UNKNOWN (-1.0)
 
+/* Of an executor that says itself how fast it computes, before anything was seen; 0:
+ * it does not. */
+tess_speed tess_speed_told(double gflops);
+
 /* A tile took service_ms from when the executor could begin with it to its
  * answer, compute_ms of them in its kernel (0: it does not tell, and all of the
  * time counts as arithmetic). */

@@ -6,11 +6,11 @@
 
 #include <string.h>
 
+#include "matmul/plan_choice.h"
 #include "wasm/abi.h"
 #include "wasm/job.h"
 
 #define DEFAULT_TILE_TIMEOUT_MS 60000.0
-#define DEFAULT_MIN_TILE_FLOPS 32000000u
 #define DEFAULT_MAX_JOBS 64u
 #define DEFAULT_STEP_MS 4.0
 
@@ -149,7 +149,7 @@ tess_controller *tess_controller_new(const tess_controller_options *options, tes
       .tile_timeout_ms =
           options->tile_timeout_ms > 0 ? options->tile_timeout_ms : DEFAULT_TILE_TIMEOUT_MS,
       .min_tile_flops =
-          options->min_tile_flops > 0 ? options->min_tile_flops : DEFAULT_MIN_TILE_FLOPS,
+          options->min_tile_flops > 0 ? options->min_tile_flops : TESS_PLAN_MIN_TILE_FLOPS,
       .max_jobs = options->max_jobs > 0 ? options->max_jobs : DEFAULT_MAX_JOBS,
       .step_ms = options->step_ms > 0 ? options->step_ms : DEFAULT_STEP_MS,
       .check = options->check != TESS_CHECK_UNSPECIFIED ? options->check : TESS_CHECK_NEVER,

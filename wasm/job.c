@@ -7,16 +7,9 @@
 
 #include <string.h>
 
-#include "matmul/cost.h"
+#include "matmul/plan_choice.h"
 #include "wasm/abi.h"
 
-/* Local tiles are cut to about this much work, so that a change of mode finds
- * tiles that have not started. */
-#define LOCAL_TILE_FLOPS 2000000000u
-#define LOCAL_MAX_PIECES 64u
-/* Where somebody watches the tiles. */
-#define WATCHED_PIECES 16u
-#define WATCHED_TILES_PER_WORKER 4u
 /* Workers that may join while a product runs. */
 #define ROOM_TO_JOIN 16u
 
@@ -92,79 +85,63 @@ static uint64_t message_limit(const tess_controller *c) {
   return limit;
 }
 
-static uint32_t local_pieces(const tess_job *job) {
-  uint64_t pieces = job->flops / LOCAL_TILE_FLOPS;
-  if (job->params.many_tiles && pieces < WATCHED_PIECES) pieces = WATCHED_PIECES;
-  if (pieces > LOCAL_MAX_PIECES) pieces = LOCAL_MAX_PIECES;
-  return pieces == 0 ? 1 : (uint32_t)pieces;
-}
-
-/* How much of the product each worker that is ready should get, in the order in
- * which they join; NULL: nothing is known about one of them. */
-static const double *ready_weights(const tess_job *job, const tess_plan_params *params,
-                                   double now_ms, double *weights) {
+/* What is known of the speed of each worker that is ready, in the order in which they
+ * join; `told` holds what they say themselves, until there is better. */
+static uint32_t ready_speeds(const tess_job *job, double now_ms, const tess_speed **speeds,
+                             tess_speed *told) {
   const tess_controller *c = job->controller;
-  const tess_speed *speeds[TESS_CONTROLLER_MAX_WORKERS];
-  tess_speed told[TESS_CONTROLLER_MAX_WORKERS];
   uint32_t count = 0;
   for (uint32_t i = 0; i < c->worker_count; i++) {
     const tess__worker *worker = &c->workers[i];
     if (!tess__worker_ready(worker, now_ms)) continue;
     speeds[count] = &worker->speed;
     if (worker->speed.samples == 0) {
-      double gflops = worker->executor->gflops; /* its own word, until there is better */
-      told[count] = (tess_speed){.ms_per_flop = gflops > 0 ? 1e-6 / gflops : 0};
+      told[count] = tess_speed_told(worker->executor->gflops);
       speeds[count] = &told[count];
     }
     count++;
   }
-  return tess_cost_weights(params, speeds, weights) >= 0 ? weights : NULL;
-}
-
-/* One tile each moves the fewest bytes; with many workers some will be lost, and
- * what is lost with one should be small. */
-static uint32_t tiles_per_worker(const tess_job *job, uint32_t workers) {
-  if (job->params.many_tiles) return WATCHED_TILES_PER_WORKER;
-  return workers <= 4 ? 1 : workers <= 16 ? 4 : 8;
+  return count;
 }
 
 static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reason *reason) {
   tess_controller *c = job->controller;
-  uint32_t ready = tess__controller_ready_workers(c, now_ms);
-  tess_plan_params params = {
+  const tess_speed *speeds[TESS_CONTROLLER_MAX_WORKERS];
+  tess_speed told[TESS_CONTROLLER_MAX_WORKERS];
+  double weights[TESS_CONTROLLER_MAX_WORKERS];
+  tess_plan_choice choice = {
       .m = job->shape.m,
       .n = job->shape.n,
       .k = job->shape.k,
       .dtype = job->params.gemm.c.dtype,
-      .split_k = !job->params.whole_tiles,
       .sends_c = job->params.gemm.beta != 0,
-      .min_tile_flops = c->min_tile_flops,
+      .many_tiles = job->params.many_tiles,
+      .whole_tiles = job->params.whole_tiles,
       .max_message_bytes = message_limit(c),
+      .min_tile_flops = c->min_tile_flops,
+      .worker_count = remote ? ready_speeds(job, now_ms, speeds, told) : 0,
+      .speeds = speeds,
+      .weights = weights,
   };
-  double weights[TESS_CONTROLLER_MAX_WORKERS];
+  tess_plan_params held = {.m = choice.m,
+                           .n = choice.n,
+                           .k = choice.k,
+                           .dtype = choice.dtype,
+                           .sends_c = choice.sends_c,
+                           .worker_count = choice.worker_count};
   uint64_t first_bytes[TESS_CONTROLLER_MAX_WORKERS];
-  if (remote && ready > 0) {
-    params.worker_count = ready;
-    tess__job_tell_held(job, now_ms, &params, first_bytes);
-    params.weights = ready_weights(job, &params, now_ms, weights);
-    params.tiles_per_worker = tiles_per_worker(job, ready);
-    params.shared_panels = true;
-  } else {
-    params.worker_count = 1;
-    params.tiles_per_worker = local_pieces(job);
-  }
-  tess_code code = tess_plan_make(&job->plan, &params, c->allocator, reason);
-  if (code != TESS_RESOURCE_EXHAUSTED || params.max_message_bytes == 0 || job->workers_only)
-    return code;
-  /* Too long for any message: then it stays here. */
-  params.max_message_bytes = 0;
-  params.worker_count = 1;
-  params.tiles_per_worker = local_pieces(job);
-  code = tess_plan_make(&job->plan, &params, c->allocator, reason);
-  if (code == TESS_OK) {
-    job->local_only = true;
-    if (remote) note_text(job, "no tile fits into a message to a worker: computed locally");
-  }
+  if (choice.worker_count > 0) tess__job_tell_held(job, now_ms, &held, first_bytes);
+  choice.a_held = held.a_held;
+  choice.b_held = held.b_held;
+  choice.first_bytes = held.first_bytes;
+  choice.workers_only = job->workers_only;
+  tess_plan_params params;
+  bool local_only = false;
+  tess_code code =
+      tess_plan_make_chosen(&job->plan, &choice, &params, &local_only, c->allocator, reason);
+  if (!local_only) return code;
+  job->local_only = true;
+  if (remote) note_text(job, "no tile fits into a message to a worker: computed locally");
   return code;
 }
 

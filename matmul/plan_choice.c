@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "matmul/plan_choice.h"
+
+#include "matmul/cost.h"
+#include "matmul/gemm.h"
+
+/* Local tiles are cut to about this much work, so that a change of mode finds
+ * tiles that have not started. */
+#define LOCAL_TILE_FLOPS 2000000000u
+#define LOCAL_MAX_PIECES 64u
+/* Where somebody watches the tiles. */
+#define WATCHED_PIECES 16u
+#define WATCHED_TILES_PER_WORKER 4u
+
+static uint32_t local_pieces(const tess_plan_choice *choice) {
+  uint64_t pieces = tess_gemm_flops(choice->m, choice->n, choice->k) / LOCAL_TILE_FLOPS;
+  if (choice->many_tiles && pieces < WATCHED_PIECES) pieces = WATCHED_PIECES;
+  if (pieces > LOCAL_MAX_PIECES) pieces = LOCAL_MAX_PIECES;
+  return pieces == 0 ? 1 : (uint32_t)pieces;
+}
+
+/* One tile each moves the fewest bytes; with many workers some will be lost, and
+ * what is lost with one should be small. */
+static uint32_t tiles_per_worker(const tess_plan_choice *choice) {
+  if (choice->many_tiles) return WATCHED_TILES_PER_WORKER;
+  return choice->worker_count <= 4 ? 1 : choice->worker_count <= 16 ? 4 : 8;
+}
+
+static void choose_local(const tess_plan_choice *choice, tess_plan_params *params) {
+  params->worker_count = 1;
+  params->weights = NULL;
+  params->a_held = params->b_held = false;
+  params->first_bytes = NULL;
+  params->shared_panels = false;
+  params->tiles_per_worker = local_pieces(choice);
+}
+
+static void choose(const tess_plan_choice *choice, tess_plan_params *params) {
+  *params = (tess_plan_params){
+      .m = choice->m,
+      .n = choice->n,
+      .k = choice->k,
+      .dtype = choice->dtype,
+      .split_k = !choice->whole_tiles,
+      .sends_c = choice->sends_c,
+      .min_tile_flops = choice->min_tile_flops,
+      .max_message_bytes = choice->max_message_bytes,
+  };
+  if (choice->worker_count == 0) {
+    choose_local(choice, params);
+    return;
+  }
+  params->worker_count = choice->worker_count;
+  params->a_held = choice->a_held;
+  params->b_held = choice->b_held;
+  params->first_bytes = choice->first_bytes;
+  params->tiles_per_worker = tiles_per_worker(choice);
+  params->shared_panels = true;
+  /* Shares by equal time, where something is known of every one of them. */
+  if (tess_cost_weights(params, choice->speeds, choice->weights) >= 0)
+    params->weights = choice->weights;
+}
+
+tess_code tess_plan_make_chosen(tess_plan *plan, const tess_plan_choice *choice,
+                                tess_plan_params *params, bool *local_only,
+                                const tess_allocator *allocator, tess_reason *reason) {
+  *local_only = false;
+  choose(choice, params);
+  tess_code code = tess_plan_make(plan, params, allocator, reason);
+  if (code != TESS_RESOURCE_EXHAUSTED || params->max_message_bytes == 0 || choice->workers_only)
+    return code;
+  /* Too long for any message: then it stays here. */
+  params->max_message_bytes = 0;
+  choose_local(choice, params);
+  code = tess_plan_make(plan, params, allocator, reason);
+  *local_only = code == TESS_OK;
+  return code;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <check.h>
+
+#include "matmul/plan_choice.h"
+#include "tests/unit/matmul/run_suite.h"
+
+static const tess_speed unknown;
+static const tess_speed slow = {.ms_per_flop = 2e-7};
+static const tess_speed fast = {.ms_per_flop = 1e-7};
+
+static tess_plan plan;
+static tess_plan_params params;
+static bool local_only;
+
+static tess_code make(const tess_plan_choice *choice) {
+  return tess_plan_make_chosen(&plan, choice, &params, &local_only, NULL, NULL);
+}
+
+static tess_plan_choice square(uint32_t side, uint32_t workers, const tess_speed *const *speeds,
+                               double *weights) {
+  return (tess_plan_choice){.m = side,
+                            .n = side,
+                            .k = side,
+                            .dtype = TESS_DTYPE_FLOAT32,
+                            .min_tile_flops = TESS_PLAN_MIN_TILE_FLOPS,
+                            .worker_count = workers,
+                            .speeds = speeds,
+                            .weights = weights};
+}
+
+START_TEST(shares_follow_what_workers_say) {
+  const tess_speed *speeds[] = {&slow, &fast};
+  double weights[2];
+  const tess_plan_choice choice = square(3000, 2, speeds, weights);
+  ck_assert_int_eq(make(&choice), TESS_OK);
+  ck_assert(!local_only);
+  ck_assert_ptr_eq(params.weights, weights);
+  ck_assert_uint_eq(plan.tile_count, 2);
+  for (size_t i = 0; i < 2; ++i) /* a third and two thirds */
+    ck_assert_uint_eq(plan.tiles[i].tile.rows, plan.tiles[i].owner == 0 ? 1000 : 2000);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+START_TEST(equal_shares_where_one_says_nothing) {
+  const tess_speed *speeds[] = {&unknown, &fast};
+  double weights[2];
+  const tess_plan_choice choice = square(3000, 2, speeds, weights);
+  ck_assert_int_eq(make(&choice), TESS_OK);
+  ck_assert_ptr_null(params.weights);
+  ck_assert_uint_eq(plan.tiles[0].tile.rows, 1500);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+START_TEST(more_tiles_for_more_workers_and_for_eyes) {
+  const tess_speed *speeds[20];
+  double weights[20];
+  for (size_t i = 0; i < 20; ++i)
+    speeds[i] = &fast;
+  static const struct {
+    uint32_t workers;
+    bool watched;
+    uint32_t tiles;
+  } cases[] = {{4, false, 4}, {5, false, 20}, {16, false, 64}, {17, false, 136}, {2, true, 8}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+    tess_plan_choice choice = square(8000, cases[i].workers, speeds, weights);
+    choice.many_tiles = cases[i].watched;
+    ck_assert_int_eq(make(&choice), TESS_OK);
+    ck_assert_uint_eq(plan.tile_count, cases[i].tiles);
+    tess_plan_cleanup(&plan);
+  }
+}
+END_TEST
+
+START_TEST(without_workers_it_stays_here) {
+  tess_plan_choice choice = square(2000, 0, NULL, NULL); /* 16 Gflop: 8 pieces of 2 */
+  ck_assert_int_eq(make(&choice), TESS_OK);
+  ck_assert_uint_eq(plan.tile_count, 8);
+  ck_assert_uint_eq(params.worker_count, 1);
+  ck_assert(!local_only);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+START_TEST(what_no_message_holds_stays_here) {
+  const tess_speed *speeds[] = {&slow, &fast};
+  double weights[2];
+  tess_plan_choice choice = square(2000, 2, speeds, weights);
+  choice.m = choice.n = 100;
+  choice.whole_tiles = true;
+  choice.max_message_bytes = 10000; /* a row and a column take 16000 */
+  ck_assert_int_eq(make(&choice), TESS_OK);
+  ck_assert(local_only);
+  ck_assert_uint_eq(params.worker_count, 1);
+  ck_assert_ptr_null(params.weights);
+  ck_assert_uint_eq(plan.tile_count, 1);
+  tess_plan_cleanup(&plan);
+  choice.whole_tiles = false; /* split over k it goes */
+  ck_assert_int_eq(make(&choice), TESS_OK);
+  ck_assert(!local_only);
+  ck_assert_uint_le(plan.largest_request_bytes, 10000);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+START_TEST(what_cannot_be_planned_is_refused) {
+  tess_plan_choice choice = square(10, 0, NULL, NULL);
+  choice.dtype = TESS_DTYPE_UNSPECIFIED;
+  ck_assert_int_eq(make(&choice), TESS_INVALID_ARGUMENT);
+  ck_assert(!local_only);
+}
+END_TEST
+
+int main(void) {
+  return RUN_SUITE("plan_choice", shares_follow_what_workers_say,
+                   equal_shares_where_one_says_nothing, more_tiles_for_more_workers_and_for_eyes,
+                   without_workers_it_stays_here, what_no_message_holds_stays_here,
+                   what_cannot_be_planned_is_refused);
+}
