@@ -12,5 +12,7 @@ int cli_mode(int argc, char **argv);
 int cli_put(int argc, char **argv);
 int cli_blocks(int argc, char **argv);
 int cli_call(int argc, char **argv);
+int cli_plan(int argc, char **argv);
+int cli_top(int argc, char **argv);
 
 #endif

@@ -18,6 +18,8 @@ static const char help_text[] =
     "  put FILE... (--server URL | --worker URL ...)\n"
     "                       gives matrices to who multiplies; prints names to call them by\n"
     "  blocks URL           tells which matrices a server or worker holds by name\n"
+    "  plan M N K --worker URL ...\n"
+    "                       tells how a product would be spread: tiles, bytes, memory, time\n"
     "  describe URL         tells what runs at a URL: kernels, limits, workers\n"
     "  mode URL [MODE]      tells or sets where a server computes: serial, proxy, adaptive\n"
     "  call URL/package.Service/Method [JSON]\n"
@@ -45,6 +47,7 @@ static const struct {
     {"put", cli_put},           {"blocks", cli_blocks},       {"call", cli_call},
     {"version", print_version}, {"--version", print_version}, {"help", print_help},
     {"--help", print_help},     {"-h", print_help},
+    {"plan", cli_plan},
 };
 
 static int run_command(int argc, char **argv) {

@@ -11,8 +11,9 @@
 
 #include "matmul/matrix.h"
 #include "program/tls.h"
+#include "program/worker_list.h"
 
-#define CLI_MAX_WORKERS 256
+#define CLI_MAX_WORKERS PROGRAM_MAX_WORKERS
 
 typedef enum cli_place {
   CLI_PLACE_NONE,

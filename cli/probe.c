@@ -2,6 +2,7 @@
 #include "cli/probe.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ typedef struct probe {
   Tessera__Matmul__V1__DescribeRequest request;
   Tessera__Matmul__V1__DescribeResponse reply;
   atomic_int code; /* of the call, once it has ended */
+  char problem[160];
   bool started;
   atomic_size_t *ended; /* how many have */
 } probe;
@@ -33,6 +35,11 @@ typedef struct progress_of_all {
 
 static void on_done(void *ctx, const tess_status *status) {
   probe *p = ctx;
+  const char *name = tess_code_name(status->code);
+  snprintf(p->problem, sizeof p->problem, "%s",
+           status->message != NULL ? status->message
+           : name != NULL          ? name
+                                   : "unknown");
   atomic_store(&p->code, status->code);
   atomic_fetch_add(p->ended, 1);
 }
@@ -87,7 +94,12 @@ tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t c
     probe *p = &probes[i];
     const tess_code answer = (tess_code)atomic_load(&p->code);
     if (p->started && answer == TESS_OK)
-      results[i] = (cli_probe_result){true, p->reply.max_message_bytes};
+      results[i] = (cli_probe_result){.answered = true,
+                                      .max_message_bytes = p->reply.max_message_bytes,
+                                      .gflops = p->reply.gflops,
+                                      .block_bytes = p->reply.block_capacity_bytes};
+    else if (p->started)
+      memcpy(results[i].problem, p->problem, sizeof results[i].problem);
     /* Describe takes no arguments: only the URL can be wrong. */
     if (p->started && answer == TESS_INVALID_ARGUMENT && code == TESS_OK)
       code = not_a_url(urls[i], status);

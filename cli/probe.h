@@ -18,6 +18,9 @@
 typedef struct cli_probe_result {
   bool answered;
   uint64_t max_message_bytes; /* 0: not told */
+  double gflops;              /* as it measured itself; 0: not told */
+  uint64_t block_bytes;       /* of operands that it keeps by content, at most */
+  char problem[160];          /* why it did not answer; "" */
 } cli_probe_result;
 
 /* results has `count` entries. Returns early when interrupted. invalid_argument:

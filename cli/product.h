@@ -19,6 +19,9 @@
 #include "cli/multiply_options.h"
 #include "matmul/gemm.h"
 
+/* Tiles on their way to one worker: it computes one while it receives the next. */
+#define CLI_TILES_IN_FLIGHT 2
+
 typedef struct cli_product {
   tess_gemm gemm; /* c.data is NULL: a place brings the result's memory */
   tess_gemm_shape shape;

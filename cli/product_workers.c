@@ -26,8 +26,6 @@
 #define LOOK_MS 100.0
 /* Kernel work between two looks, when tiles come home. */
 #define STEP_MS 100.0
-/* Tiles on their way to one worker: it computes one while it receives the next. */
-#define TILES_IN_FLIGHT 2
 
 typedef struct spread {
   const cli_product *product;
@@ -108,7 +106,7 @@ static void on_done(void *ctx, tess_job *job, const tess_job_report *report) {
 
 static tess_code make_controller(spread *s, tess_transport *transport) {
   const cli_multiply_options *options = s->product->options;
-  cli_probe_result probes[CLI_MAX_WORKERS];
+  static cli_probe_result probes[CLI_MAX_WORKERS]; /* too much for a stack */
   tess_tile_executor *workers[CLI_MAX_WORKERS];
   tess_code code = cli_probe(transport, options->workers, options->worker_count, probes, s->status);
   if (code != TESS_OK) return code;
@@ -120,8 +118,9 @@ static tess_code make_controller(spread *s, tess_transport *transport) {
     const tess_executor_proxy_options proxy_options = {
         .transport = transport,
         .url = options->workers[count],
-        .capacity = TILES_IN_FLIGHT,
+        .capacity = CLI_TILES_IN_FLIGHT,
         .max_message_bytes = probes[count].max_message_bytes,
+        .gflops = probes[count].gflops,
         .sync = {lock_hook, unlock_hook, wake_hook, s}};
     workers[count] = tess_executor_proxy_new(&proxy_options, s->status);
     if (workers[count] == NULL) code = s->status->code;
@@ -142,7 +141,11 @@ static tess_code make_controller(spread *s, tess_transport *transport) {
                                                       .worker_count = count,
                                                       .step_ms = STEP_MS};
   s->controller = tess_controller_new(&controller_options, s->status);
-  return s->controller != NULL ? TESS_OK : s->status->code;
+  if (s->controller == NULL) return s->status->code;
+  /* The plan is made for those that are there; the others may join later. */
+  for (uint32_t i = 0; i < count; i++)
+    if (!probes[i].answered) tess_controller_suspect_worker(s->controller, workers[i]->name);
+  return TESS_OK;
 }
 
 static tess_operand_block block_of(const cli_held_operand *held) {

@@ -11,8 +11,9 @@
 #include <stdio.h>
 
 #include "program/tls.h"
+#include "program/worker_list.h"
 
-#define SERVER_MAX_WORKERS 256
+#define SERVER_MAX_WORKERS PROGRAM_MAX_WORKERS
 
 typedef struct server_options {
   const char *listen;                      /* "HOST:PORT" */

@@ -397,6 +397,13 @@ tess_code tess_controller_remove_worker(tess_controller *c, const char *name) {
   return TESS_OK;
 }
 
+tess_code tess_controller_suspect_worker(tess_controller *c, const char *name) {
+  tess__worker *worker = find_worker(c, name);
+  if (worker == NULL) return TESS_NOT_FOUND;
+  tess_health_failed(&worker->health, c->host.now_ms(c->host.ctx));
+  return TESS_OK;
+}
+
 /* ---- products ---- */
 
 bool tess_controller_product_at(const tess_controller *c, uint32_t index,

@@ -207,6 +207,10 @@ uint32_t tess_controller_max_jobs(const tess_controller *controller);
 tess_code tess_controller_add_worker(tess_controller *controller, tess_tile_executor *worker);
 tess_code tess_controller_remove_worker(tess_controller *controller, const char *name);
 
+/* It is known from elsewhere that this worker does not answer: it backs off at once,
+ * and is tried again, as after a failure. TESS_NOT_FOUND. */
+tess_code tess_controller_suspect_worker(tess_controller *controller, const char *name);
+
 uint32_t tess_controller_worker_count(const tess_controller *controller);
 tess_controller_worker tess_controller_worker_at(const tess_controller *controller, uint32_t index);
 

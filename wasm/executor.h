@@ -100,6 +100,9 @@ typedef struct tess_executor_local_options {
 } tess_executor_local_options;
 tess_tile_executor *tess_executor_local_new(const tess_executor_local_options *options);
 
+/* Largest message to and from a worker that does not tell its own limit. */
+#define TESS_PROXY_MESSAGE_BYTES ((uint64_t)512 << 20)
+
 struct tess_transport;
 
 /* For a transport that calls back on a thread of its own, and only there. All

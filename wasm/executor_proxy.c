@@ -23,7 +23,6 @@
 #include "wasm/wire.h"
 
 #define DEFAULT_CAPACITY 2u
-#define DEFAULT_MAX_MESSAGE_BYTES ((uint64_t)512 << 20)
 /* Times that a worker may lack blocks it was given for one tile; then it gets
  * elements. */
 #define MAX_MISSES 3u
@@ -564,7 +563,7 @@ tess_tile_executor *tess_executor_proxy_new(const tess_executor_proxy_options *o
   self->transport = options->transport;
   self->sync = options->sync;
   self->max_message_bytes =
-      options->max_message_bytes > 0 ? options->max_message_bytes : DEFAULT_MAX_MESSAGE_BYTES;
+      options->max_message_bytes > 0 ? options->max_message_bytes : TESS_PROXY_MESSAGE_BYTES;
   tess_wire_set_text(self->url, sizeof self->url, options->url);
   self->base = (tess_tile_executor){
       .ops = &ops,

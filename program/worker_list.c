@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "program/worker_list.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define MAX_FILE_BYTES ((size_t)1 << 20)
+
+static bool starts_with(const char *text, const char *prefix) {
+  return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool program_worker_url_is_plain(const char *url) {
+  if (strlen(url) > PROGRAM_MAX_WORKER_URL) return false;
+  if (starts_with(url, "dns+")) url += 4;
+  const char *host = NULL;
+  if (starts_with(url, "http://")) host = url + 7;
+  if (starts_with(url, "https://")) host = url + 8;
+  if (host == NULL || *host == '\0' || *host == '/' || *host == ':') return false;
+  for (const char *c = url; *c != '\0'; c++)
+    if (*c <= ' ' || *c > '~' || strchr("@?#%\\\"", *c) != NULL) return false;
+  return true;
+}
+
+bool program_worker_list_has(const program_worker_list *list, const char *url) {
+  for (size_t i = 0; i < list->count; i++)
+    if (strcmp(list->urls[i], url) == 0) return true;
+  return false;
+}
+
+/* Cuts what does not belong to the URL; "" where there is none. */
+static char *trim_line(char *line) {
+  line[strcspn(line, "#")] = '\0';
+  while (*line == ' ' || *line == '\t')
+    line++;
+  size_t size = strlen(line);
+  while (size > 0 && strchr(" \t\r", line[size - 1]) != NULL)
+    size--;
+  while (size > 0 && line[size - 1] == '/')
+    size--;
+  line[size] = '\0';
+  return line;
+}
+
+static const char *take_line(program_worker_list *list, const char *url) {
+  if (*url == '\0') return NULL;
+  if (!program_worker_url_is_plain(url)) return "no URL like http://HOST:PORT";
+  if (program_worker_list_has(list, url)) return "the URL is there twice";
+  if (list->count == PROGRAM_MAX_WORKERS) return "more than 1024 workers";
+  list->urls[list->count++] = url;
+  return NULL;
+}
+
+bool program_worker_list_parse(program_worker_list *list, const char *text, size_t size, char *why,
+                               size_t why_size) {
+  *list = (program_worker_list){0};
+  const void *nul = size > 0 ? memchr(text, '\0', size) : NULL;
+  if (nul != NULL) {
+    snprintf(why, why_size, "it holds bytes that are no text");
+    return false;
+  }
+  list->text = malloc(size + 1);
+  list->urls = malloc(PROGRAM_MAX_WORKERS * sizeof *list->urls);
+  if (list->text == NULL || list->urls == NULL) {
+    program_worker_list_cleanup(list);
+    snprintf(why, why_size, "no memory");
+    return false;
+  }
+  if (size > 0) memcpy(list->text, text, size);
+  list->text[size] = '\0';
+  unsigned number = 1;
+  for (char *line = list->text, *next; line != NULL; line = next, number++) {
+    next = strchr(line, '\n');
+    if (next != NULL) *next++ = '\0';
+    const char *wrong = take_line(list, trim_line(line));
+    if (wrong == NULL) continue;
+    snprintf(why, why_size, "line %u: %s", number, wrong);
+    program_worker_list_cleanup(list);
+    return false;
+  }
+  return true;
+}
+
+/* NULL: errno, or 0 where it is too large. Free it. */
+static char *read_file(const char *path, size_t *size) {
+  FILE *file = fopen(path, "rb");
+  if (file == NULL) return NULL;
+  char *text = malloc(MAX_FILE_BYTES + 1);
+  *size = text != NULL ? fread(text, 1, MAX_FILE_BYTES + 1, file) : 0;
+  int error = text == NULL ? ENOMEM : ferror(file) != 0 ? EIO : 0;
+  fclose(file);
+  errno = error;
+  if (error == 0 && *size <= MAX_FILE_BYTES) return text;
+  free(text);
+  return NULL;
+}
+
+bool program_worker_list_read(program_worker_list *list, const char *path, char *why,
+                              size_t why_size) {
+  *list = (program_worker_list){0};
+  size_t size = 0;
+  char *text = read_file(path, &size);
+  if (text == NULL) {
+    snprintf(why, why_size, "%s: %s", path, errno != 0 ? strerror(errno) : "larger than 1 MiB");
+    return false;
+  }
+  char what[128];
+  bool good = program_worker_list_parse(list, text, size, what, sizeof what);
+  if (!good) snprintf(why, why_size, "%s: %s", path, what);
+  free(text);
+  return good;
+}
+
+void program_worker_list_cleanup(program_worker_list *list) {
+  free(list->urls);
+  free(list->text);
+  *list = (program_worker_list){0};
+}
+
+bool program_file_changed(program_file_mark *mark, const char *path) {
+  struct stat now;
+  program_file_mark looks = {0};
+  if (stat(path, &now) == 0)
+    looks = (program_file_mark){(uint64_t)now.st_dev, (uint64_t)now.st_ino, (uint64_t)now.st_size,
+                                now.st_mtim.tv_sec, now.st_mtim.tv_nsec};
+  bool changed = looks.device != mark->device || looks.inode != mark->inode ||
+                 looks.size != mark->size || looks.changed_s != mark->changed_s ||
+                 looks.changed_ns != mark->changed_ns;
+  *mark = looks;
+  return changed;
+}

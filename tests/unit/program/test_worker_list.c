@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "program/worker_list.h"
+
+static program_worker_list list;
+static char why[256];
+
+static bool parse(const char *text) {
+  why[0] = '\0';
+  return program_worker_list_parse(&list, text, strlen(text), why, sizeof why);
+}
+
+START_TEST(lines) {
+  ck_assert(
+      parse("# the rack\n\n http://a:1/ \t# left\r\nhttps://b.example:8443/x\n"
+            "dns+http://c:2\nhttp://[::1]:9"));
+  ck_assert_uint_eq(list.count, 4);
+  ck_assert_str_eq(list.urls[0], "http://a:1");
+  ck_assert_str_eq(list.urls[1], "https://b.example:8443/x");
+  ck_assert_str_eq(list.urls[2], "dns+http://c:2");
+  ck_assert_str_eq(list.urls[3], "http://[::1]:9");
+  ck_assert(program_worker_list_has(&list, "http://a:1"));
+  ck_assert(!program_worker_list_has(&list, "http://a:1/"));
+  program_worker_list_cleanup(&list);
+  ck_assert(parse(""));
+  ck_assert_uint_eq(list.count, 0);
+  program_worker_list_cleanup(&list);
+}
+END_TEST
+
+START_TEST(one_wrong_line_is_no_list) {
+  static const char *const wrong[][2] = {
+      {"http://a:1\nftp://b:2\n", "line 2: no URL like http://HOST:PORT"},
+      {"http://a:1\nhttp://b:2 http://c:3\n", "line 2: no URL like http://HOST:PORT"},
+      {"http://\n", "line 1: no URL like http://HOST:PORT"},
+      {"http://:80\n", "line 1: no URL like http://HOST:PORT"},
+      {"http://me@a:1\n", "line 1: no URL like http://HOST:PORT"},
+      {"dns+ftp://a:1\n", "line 1: no URL like http://HOST:PORT"},
+      {"http://a:1\n\nhttp://a:1/\n", "line 3: the URL is there twice"},
+  };
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    ck_assert(!parse(wrong[i][0]));
+    ck_assert_str_eq(why, wrong[i][1]);
+    ck_assert_uint_eq(list.count, 0);
+  }
+  ck_assert(!program_worker_list_parse(&list, "http://a:1\0", 11, why, sizeof why));
+  ck_assert_str_eq(why, "it holds bytes that are no text");
+}
+END_TEST
+
+START_TEST(the_most) {
+  static char text[1025 * 16];
+  size_t size = 0;
+  for (unsigned i = 0; i < 1025; i++)
+    size += (size_t)snprintf(text + size, sizeof text - size, "http://a:%u\n", 10000 + i);
+  ck_assert(!program_worker_list_parse(&list, text, size, why, sizeof why));
+  ck_assert_str_eq(why, "line 1025: more than 1024 workers");
+  ck_assert(program_worker_list_parse(&list, text, size / 1025 * 1024, why, sizeof why));
+  ck_assert_uint_eq(list.count, 1024);
+  program_worker_list_cleanup(&list);
+  char url[300];
+  memset(url, 'a', sizeof url);
+  memcpy(url, "http://", 7);
+  url[255] = '\0';
+  ck_assert(program_worker_url_is_plain(url));
+  url[255] = 'a';
+  url[256] = '\0';
+  ck_assert(!program_worker_url_is_plain(url));
+}
+END_TEST
+
+static void write_file(const char *path, const char *text) {
+  FILE *file = fopen(path, "w");
+  ck_assert_ptr_nonnull(file);
+  fputs(text, file);
+  fclose(file);
+}
+
+START_TEST(files) {
+  char path[] = "/tmp/tessera-list-XXXXXX";
+  int fd = mkstemp(path);
+  ck_assert_int_ge(fd, 0);
+  close(fd);
+  program_file_mark mark = {0};
+  ck_assert(program_file_changed(&mark, path));
+  ck_assert(!program_file_changed(&mark, path));
+  write_file(path, "http://a:1\n");
+  ck_assert(program_file_changed(&mark, path));
+  ck_assert(program_worker_list_read(&list, path, why, sizeof why));
+  ck_assert_uint_eq(list.count, 1);
+  program_worker_list_cleanup(&list);
+  write_file(path, "what\n");
+  ck_assert(!program_worker_list_read(&list, path, why, sizeof why));
+  ck_assert_ptr_nonnull(strstr(why, path));
+  ck_assert_ptr_nonnull(strstr(why, ": line 1: no URL"));
+  unlink(path);
+  ck_assert(program_file_changed(&mark, path));
+  ck_assert(!program_file_changed(&mark, path));
+  ck_assert(!program_worker_list_read(&list, path, why, sizeof why));
+  ck_assert_ptr_nonnull(strstr(why, "No such file"));
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("worker_list");
+  TCase *tcase = tcase_create("worker_list");
+  tcase_add_test(tcase, lines);
+  tcase_add_test(tcase, one_wrong_line_is_no_list);
+  tcase_add_test(tcase, the_most);
+  tcase_add_test(tcase, files);
+  suite_add_tcase(suite, tcase);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? 0 : 1;
+}
