@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/output_file.h"
+#include "cli/terminal.h"
 
 static volatile sig_atomic_t came;
 
@@ -15,6 +16,7 @@ static void on_signal(int number) {
     return;
   }
   cli_output_remove_temporary();
+  cli_terminal_restore();
   signal(number, SIG_DFL);
   raise(number); /* delivered when this handler returns */
 }

@@ -21,6 +21,7 @@ static const char help_text[] =
     "  plan M N K --worker URL ...\n"
     "                       tells how a product would be spread: tiles, bytes, memory, time\n"
     "  describe URL         tells what runs at a URL: kernels, limits, workers\n"
+    "  top URL              shows live what a server or a worker does\n"
     "  mode URL [MODE]      tells or sets where a server computes: serial, proxy, adaptive\n"
     "  call URL/package.Service/Method [JSON]\n"
     "                       calls any unary method, JSON in and out\n"
@@ -47,7 +48,7 @@ static const struct {
     {"put", cli_put},           {"blocks", cli_blocks},       {"call", cli_call},
     {"version", print_version}, {"--version", print_version}, {"help", print_help},
     {"--help", print_help},     {"-h", print_help},
-    {"plan", cli_plan},
+    {"plan", cli_plan}, {"top", cli_top},
 };
 
 static int run_command(int argc, char **argv) {

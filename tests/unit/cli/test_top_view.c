@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cli/top_view.c against whole frames, written out.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/top_view.h"
+
+static cli_top_look now, before;
+static cli_top_frame frame;
+static char text[1 << 18];
+
+static const char url[] = "http://127.0.0.1:8080";
+
+/* A server with two workers, one of them in quarantine, and a product in its midst. */
+static void set_up(void) {
+  now = (cli_top_look){.at_ms = 6000,
+                       .is_controller = true,
+                       .what = "tessera-server 0.1.0 (jsc)",
+                       .mode = "proxy",
+                       .memory = 1600000000,
+                       .product_count = 1,
+                       .worker_count = 2};
+  now.totals = (cli_top_totals){.products_ok = 12,
+                                .products_failed = 1,
+                                .products_cancelled = 2,
+                                .products_refused = 3,
+                                .local_tiles = 4,
+                                .worker_tiles = 50,
+                                .retries = 5,
+                                .backups = 6,
+                                .checked = 40,
+                                .rejected = 7,
+                                .held_bytes = 300000000};
+  now.products[0] = (cli_top_product){.name = "product-13",
+                                      .m = 4096,
+                                      .n = 2048,
+                                      .k = 1024,
+                                      .tiles_done = 6,
+                                      .tiles = 8,
+                                      .elapsed_ms = 1500};
+  now.workers[0] = (cli_top_worker){.name = "10.0.0.2:8081",
+                                    .available = true,
+                                    .tiles = 40,
+                                    .in_flight = 2,
+                                    .failures = 3,
+                                    .backups = 1,
+                                    .gflops = 80,
+                                    .bytes_sent = 900000000,
+                                    .bytes_received = 200000000,
+                                    .cache_bytes = 50000000,
+                                    .compute_ms = 10000,
+                                    .wait_ms = 2500};
+  now.workers[1] = (cli_top_worker){.name = "a-worker-with-a-long-name.example.org:8081",
+                                    .quarantined = true,
+                                    .tiles = 10,
+                                    .failures = 8,
+                                    .rejected = 7,
+                                    .wait_ms = 730};
+  before = now;
+  before.at_ms = 1000; /* five seconds */
+  before.workers[0].compute_ms = 7500;
+  before.workers[0].bytes_sent = 800000000;
+  before.workers[0].bytes_received = 198000000;
+  before.worker_count = 1; /* the other came later */
+}
+
+static const char *draw(const cli_top_look *old, uint32_t width, uint32_t height,
+                        const char *problem) {
+  const cli_top_screen screen = {
+      .width = width, .height = height, .url = url, .problem = problem, .interval_ms = 1000};
+  cli_top_draw(&frame, &now, old, &screen);
+  size_t size = 0;
+  for (uint32_t i = 0; i < frame.count; i++) {
+    ck_assert_uint_le(frame.lines[i].columns, width);
+    ck_assert_uint_eq(frame.lines[i].columns, strlen(frame.lines[i].text));
+    size += (size_t)snprintf(text + size, sizeof text - size, "%s\n", frame.lines[i].text);
+  }
+  if (height > 0) ck_assert_uint_eq(frame.count, height);
+  return text;
+}
+
+START_TEST(eighty_columns) {
+  set_up();
+  ck_assert_str_eq(
+      draw(&before, 80, 14, NULL),
+      "tessera-server 0.1.0 (jsc)  proxy  http://127.0.0.1:8080\n"
+      "products  1 under way, 12 done, 1 failed, 2 cancelled, 3 refused\n"
+      "tiles     50 on workers, 4 here; retries 5, backups 6, checked 40, wrong 7\n"
+      "workers   40 GFLOP/s, 20 MB/s; memory 300 MB of 1.6 GB\n"
+      "\n"
+      "PRODUCT        M x N x K                                    TILES  DONE     TIME\n"
+      "product-13     4096x2048x1024   ################.....         6/8  75 %    1.5 s\n"
+      "\n"
+      "WORKER                 STATE        TILES FLY GFLOP/S   MB/S FAILED BACKUP WRONG\n"
+      "10.0.0.2:8081          available       40   2      40     20      3      1     0\n"
+      "a-worker-with-a-long-~ quarantined     10   0       -      -      8      0     7\n"
+      "\n"
+      "\n"
+      "q quits; a look every 1 s; rates over the last seconds                          \n");
+}
+END_TEST
+
+START_TEST(a_hundred_and_twenty_columns) {
+  set_up();
+  ck_assert_str_eq(
+      draw(&before, 120, 12, NULL),
+      "tessera-server 0.1.0 (jsc)  proxy  http://127.0.0.1:8080\n"
+      "products  1 under way, 12 done, 1 failed, 2 cancelled, 3 refused\n"
+      "tiles     50 on workers, 4 here; retries 5, backups 6, checked 40, wrong 7\n"
+      "workers   40 GFLOP/s, 20 MB/s; memory 300 MB of 1.6 GB\n"
+      "\n"
+      "PRODUCT        M x N x K                                                                    "
+      "        TILES  DONE     TIME\n"
+      "product-13     4096x2048x1024         "
+      "#########################################..............         6/8  75 %    1.5 s\n"
+      "\n"
+      "WORKER                       STATE        TILES FLY GFLOP/S   MB/S    SENT RECEIVED  CACHED "
+      "NET WAIT FAILED BACKUP WRONG\n"
+      "10.0.0.2:8081                available       40   2      40     20  900 MB   200 MB   50 MB "
+      "   2.5 s      3      1     0\n"
+      "a-worker-with-a-long-name.e~ quarantined     10   0       -      -     0 B      0 B     0 B "
+      "  730 ms      8      0     7\n"
+      "q quits; a look every 1 s; rates over the last seconds                                      "
+      "                            \n");
+}
+END_TEST
+
+START_TEST(no_rates_at_the_first_look) {
+  set_up();
+  now.worker_count = 1;
+  now.product_count = 0;
+  ck_assert_str_eq(
+      draw(NULL, 80, 11, NULL),
+      "tessera-server 0.1.0 (jsc)  proxy  http://127.0.0.1:8080\n"
+      "products  0 under way, 12 done, 1 failed, 2 cancelled, 3 refused\n"
+      "tiles     50 on workers, 4 here; retries 5, backups 6, checked 40, wrong 7\n"
+      "workers   - GFLOP/s, - MB/s; memory 300 MB of 1.6 GB\n"
+      "\n"
+      "no product under way\n"
+      "\n"
+      "WORKER                 STATE        TILES FLY GFLOP/S   MB/S FAILED BACKUP WRONG\n"
+      "10.0.0.2:8081          available       40   2       -      -      3      1     0\n"
+      "\n"
+      "q quits; a look every 1 s; rates over the last seconds                          \n");
+}
+END_TEST
+
+START_TEST(it_went_away) {
+  set_up();
+  now.product_count = 0;
+  now.worker_count = 0;
+  ck_assert_str_eq(
+      draw(&before, 80, 8, "unavailable: connection refused"),
+      "tessera-server 0.1.0 (jsc)  proxy  http://127.0.0.1:8080\n"
+      "it does not answer and is tried again: unavailable: connection refused\n"
+      "products  0 under way, 12 done, 1 failed, 2 cancelled, 3 refused\n"
+      "tiles     50 on workers, 4 here; retries 5, backups 6, checked 40, wrong 7\n"
+      "workers   - GFLOP/s, - MB/s; memory 300 MB of 1.6 GB\n"
+      "\n"
+      "no product under way\n"
+      "q quits; a look every 1 s; rates over the last seconds                          \n");
+  ck_assert_int_eq(frame.lines[1].style, CLI_TOP_ALARM);
+}
+END_TEST
+
+START_TEST(a_worker_itself) {
+  set_up();
+  now = (cli_top_look){.at_ms = 6000,
+                       .what = "tessera-worker 0.1.0 (native)",
+                       .gflops = 86,
+                       .notes = {"OPENBLAS_CORETYPE halves the speed"},
+                       .note_count = 1};
+  now.totals = (cli_top_totals){.products_ok = 33,
+                                .computing = 1,
+                                .waiting = 2,
+                                .abandoned = 3,
+                                .queue_refused = 4,
+                                .flops = 500e9,
+                                .compute_s = 7,
+                                .bytes_in = 357e6,
+                                .bytes_out = 156e6,
+                                .block_bytes = 3.2e9,
+                                .block_capacity = 6.3e9,
+                                .block_hit_bytes = -1};
+  before = now;
+  before.at_ms = 1000;
+  before.totals.flops = 100e9;
+  before.totals.compute_s = 2;
+  before.totals.bytes_in = 257e6;
+  before.totals.bytes_out = 154e6;
+  ck_assert_str_eq(
+      draw(&before, 80, 8, NULL),
+      "tessera-worker 0.1.0 (native)  http://127.0.0.1:8080\n"
+      "products  1 computing, 2 waiting, 33 done, 3 abandoned, 4 refused\n"
+      "speed     80 GFLOP/s (86 measured at start); computing 100 % of the time\n"
+      "network   357 MB in, 156 MB out; 20 MB/s in, 0.4 MB/s out\n"
+      "blocks    3.2 GB of 6.3 GB kept; ? found, not sent again\n"
+      "note: OPENBLAS_CORETYPE halves the speed\n"
+      "\n"
+      "q quits; a look every 1 s; rates over the last seconds                          \n");
+}
+END_TEST
+
+START_TEST(nothing_seen_yet) {
+  const cli_top_screen screen = {.width = 60, .height = 3, .url = url, .problem = "no route"};
+  cli_top_draw(&frame, NULL, NULL, &screen);
+  ck_assert_uint_eq(frame.count, 3);
+  ck_assert_str_eq(frame.lines[0].text, url);
+  ck_assert_str_eq(frame.lines[1].text, "it does not answer and is tried again: no route");
+}
+END_TEST
+
+START_TEST(more_than_there_is_room_for) {
+  set_up();
+  now.worker_count = 1000;
+  now.product_count = 64;
+  for (uint32_t i = 0; i < 1000; i++) {
+    now.workers[i] = now.workers[0];
+    snprintf(now.workers[i].name, sizeof now.workers[i].name, "w%u", i);
+  }
+  for (uint32_t i = 0; i < 64; i++)
+    now.products[i] = now.products[0];
+  draw(NULL, 80, 24, NULL);
+  ck_assert_ptr_nonnull(strstr(text, "\n... 57 more\n"));
+  ck_assert_ptr_nonnull(strstr(text, "\nw5 "));
+  ck_assert_ptr_nonnull(strstr(text, "\n... 994 more\nq quits"));
+  /* Without a height everything is shown. */
+  draw(NULL, 80, 0, NULL);
+  ck_assert_uint_eq(frame.count, 4 + 2 + 64 + 2 + 1000);
+}
+END_TEST
+
+START_TEST(every_size_holds) {
+  set_up();
+  for (uint32_t width = 1; width <= 260; width++)
+    for (uint32_t height = 1; height <= 30; height++)
+      draw(&before, width < CLI_TOP_MAX_WIDTH ? width : CLI_TOP_MAX_WIDTH, height, "gone");
+}
+END_TEST
+
+START_TEST(bars_of_blocks) {
+  set_up();
+  const cli_top_screen screen = {.width = 80, .height = 14, .utf8 = true, .url = url};
+  cli_top_draw(&frame, &now, NULL, &screen);
+  ck_assert_ptr_nonnull(strstr(frame.lines[6].text, " ████████████████░░░░░ "));
+  ck_assert_uint_eq(frame.lines[6].columns, 80);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("top_view");
+  TCase *tcase = tcase_create("top_view");
+  tcase_add_test(tcase, eighty_columns);
+  tcase_add_test(tcase, a_hundred_and_twenty_columns);
+  tcase_add_test(tcase, no_rates_at_the_first_look);
+  tcase_add_test(tcase, it_went_away);
+  tcase_add_test(tcase, a_worker_itself);
+  tcase_add_test(tcase, nothing_seen_yet);
+  tcase_add_test(tcase, more_than_there_is_room_for);
+  tcase_add_test(tcase, every_size_holds);
+  tcase_add_test(tcase, bars_of_blocks);
+  suite_add_tcase(suite, tcase);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? 0 : 1;
+}
