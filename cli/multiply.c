@@ -3,6 +3,7 @@
  * tessera multiply: files in, product somewhere, file out. Everything that can
  * be refused is refused before the work begins.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "cli/product.h"
 #include "cli/progress.h"
 #include "cli/report.h"
+#include "cli/stats.h"
 
 /* Everything of one run; zero means empty. */
 typedef struct run {
@@ -25,6 +27,7 @@ typedef struct run {
   cli_product product;
   cli_answer answer;
   double elapsed_ms;
+  FILE *stats; /* of --stats */
 } run;
 
 /* The type to compute in: asked for, that of both files, or float64. */
@@ -166,12 +169,29 @@ static tess_code compute(run *r, tess_status *status) {
 static void print_summary(const run *r) {
   const tess_gemm_shape shape = r->product.shape;
   const double flops = 2.0 * shape.m * shape.n * shape.k;
-  printf("%s: %u x %u %s in %.3f s (%.1f GFLOP/s; %s)\n", r->options.c_path, shape.m, shape.n,
+  printf("%s: %u x %u %s in %.3f s (%.1f GFLOP/s; %s%s)\n", r->options.c_path, shape.m, shape.n,
          tess_dtype_name(r->answer.c.dtype), r->elapsed_ms / 1e3,
-         flops / (r->elapsed_ms > 0.0 ? r->elapsed_ms : 1e-3) / 1e6, r->answer.how);
+         flops / (r->elapsed_ms > 0.0 ? r->elapsed_ms : 1e-3) / 1e6, r->answer.how, r->answer.told);
+}
+
+static tess_code open_stats(run *r, tess_status *status) {
+  const char *path = r->options.stats_path;
+  if (path == NULL) return TESS_OK;
+  r->stats = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+  if (r->stats != NULL) return TESS_OK;
+  return tess_status_set(status, TESS_PERMISSION_DENIED, "%s: %s", path, strerror(errno));
+}
+
+/* The result is in place: figures that are missing are no reason to fail. */
+static void write_stats(run *r) {
+  tess_status status = TESS_STATUS_INIT;
+  if (cli_stats_write(&r->answer, r->stats, &status) != TESS_OK)
+    cli_note(false, "note: --stats %s: %s", r->options.stats_path, cli_status_text(&status));
+  tess_status_cleanup(&status);
 }
 
 static void cleanup(run *r) {
+  if (r->stats != NULL && r->stats != stdout) fclose(r->stats);
   cli_answer_cleanup(&r->answer);
   cli_operand_cleanup(&r->a);
   cli_operand_cleanup(&r->b);
@@ -194,12 +214,14 @@ int cli_multiply(int argc, char **argv) {
 
   tess_status status = TESS_STATUS_INIT;
   tess_code code = load(&r, &status);
+  if (code == TESS_OK) code = open_stats(&r, &status);
   if (code == TESS_OK) code = describe_product(&r, &status);
   if (code == TESS_OK) code = compute(&r, &status);
   if (code == TESS_OK) code = cli_output_write(&r.output, r.answer.c, &status);
   if (code == TESS_OK && cli_interrupted()) code = TESS_CANCELED;
   if (code == TESS_OK) code = cli_output_commit(&r.output, &status);
   if (code == TESS_OK && !r.options.quiet) print_summary(&r);
+  if (code == TESS_OK && r.stats != NULL) write_stats(&r);
   cleanup(&r);
 
   exit_code = code == TESS_OK ? CLI_DONE : CLI_FAILED;

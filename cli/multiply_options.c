@@ -11,6 +11,7 @@
 #include "cli/block_name.h"
 #include "cli/matrix_file.h"
 #include "cli/report.h"
+#include "cli/wire.h"
 #include "program/number.h"
 
 static const char help_text[] =
@@ -21,6 +22,8 @@ static const char help_text[] =
     "Where:\n"
     "  --server URL         a tessera-server, which spreads the work over its workers\n"
     "  --worker URL         a tessera-worker; repeat it to spread tiles over several\n"
+    "  --workers-file FILE  workers, one URL a line; read again every few seconds and on SIGHUP:\n"
+    "                       who joins or leaves the list joins or leaves the product\n"
     "  --local              this machine, without any network\n"
     "What:\n"
     "  -o, --output C       the result; what was there is replaced when the work is done\n"
@@ -32,6 +35,11 @@ static const char help_text[] =
     "  --dtype TYPE         float32 or float64. Without it: the type of the .npy files; if they\n"
     "                       differ, or one is .mtx, float64\n"
     "How:\n"
+    "  --check MODE         of what workers return: never, always, or adaptive: all at first, "
+    "then\n"
+    "                       fewer (--server: as the server is configured; --worker: never)\n"
+    "  --stats FILE         write figures of the product there, as JSON: per worker tiles, bytes,\n"
+    "                       speed, failures, backups, cache, checks, waiting\n"
     "  --threads N          threads of --local (all processors)\n"
     "  --timeout MS         give up after so many milliseconds\n"
     "  --tls-ca FILE        https: who signs the other side's certificate (the system's signers)\n"
@@ -53,7 +61,10 @@ enum {
   OPTION_ADD,
   OPTION_DTYPE,
   OPTION_THREADS,
-  OPTION_TIMEOUT
+  OPTION_TIMEOUT,
+  OPTION_CHECK,
+  OPTION_STATS,
+  OPTION_WORKERS_FILE
 };
 
 static const struct option long_options[] = {
@@ -69,6 +80,9 @@ static const struct option long_options[] = {
     {"dtype", required_argument, NULL, OPTION_DTYPE},
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"check", required_argument, NULL, OPTION_CHECK},
+    {"stats", required_argument, NULL, OPTION_STATS},
+    {"workers-file", required_argument, NULL, OPTION_WORKERS_FILE},
     PROGRAM_TLS_CLIENT_OPTIONS,
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
@@ -146,6 +160,17 @@ static int take_option(cli_multiply_options *options, int option, char *value, b
                                value);
       options->timeout_ms = (int64_t)number;
       return -1;
+    case OPTION_CHECK:
+      options->check = (int)cli_check_from_name(value);
+      if (options->check != 0) return -1;
+      return cli_wrong_usage("--check is never, always or adaptive, not '%s'", value);
+    case OPTION_STATS:
+      options->stats_path = value;
+      return -1;
+    case OPTION_WORKERS_FILE:
+      if (options->workers_file != NULL) return cli_wrong_usage("--workers-file is given twice");
+      options->workers_file = value;
+      return set_place(options, CLI_PLACE_WORKERS);
     default:
       if (program_tls_take(&options->tls, option, value)) return -1;
       return cli_wrong_usage("unknown option; see tessera multiply --help");
@@ -178,6 +203,8 @@ static int check(const cli_multiply_options *options, bool beta_given) {
     return cli_wrong_usage("--beta scales a matrix that is added: give it with --add C0");
   if (options->threads != 0 && options->place != CLI_PLACE_LOCAL)
     return cli_wrong_usage("--threads goes with --local");
+  if (options->place == CLI_PLACE_LOCAL && (options->check != 0 || options->stats_path != NULL))
+    return cli_wrong_usage("--check and --stats go with --server or --worker");
   const char *wrong = program_tls_check(&options->tls);
   if (wrong != NULL) return cli_wrong_usage("%s", wrong);
   const char *const paths[] = {options->a_path, options->b_path, options->c_path,

@@ -37,6 +37,8 @@ typedef struct cli_product {
 typedef struct cli_answer {
   tess_const_matrix c;
   char how[160];      /* "2 workers, 8 tiles": for the summary */
+  char told[120];     /* "; 8 checked, 0 wrong": the same; may be "" */
+  tess_slice stats;   /* a ProductStats, encoded, in the arena; empty: there is none */
   void *owned;        /* private: memory of this machine */
   size_t owned_bytes; /* private */
   tess_arena arena;   /* private: holds a reply; empty otherwise */

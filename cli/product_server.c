@@ -13,6 +13,7 @@
 #include "cli/progress.h"
 #include "cli/remote.h"
 #include "cli/report.h"
+#include "cli/stats.h"
 #include "cli/tiles.h"
 #include "cli/wire.h"
 #include "tessera/matmul/v1/matmul.pb-c.h"
@@ -61,6 +62,7 @@ static void fill_request(wire_request *request, const cli_product *product) {
     request->scaling.beta = gemm->beta;
     request->message.scaling = &request->scaling;
   }
+  request->message.check = (Tessera__Matmul__V1__Check)product->options->check;
   if (gemm->beta != 0.0) {
     cli_wire_fill_matrix(&request->c, product->c0);
     request->message.c = &request->c;
@@ -111,6 +113,7 @@ static tess_code multiply(cli_remote *remote, const cli_product *product,
   code = check_reply(&reply, product, &answer->c, status);
   if (code != TESS_OK) return cli_remote_explain(remote->url, status);
   tell_how(&reply, answer);
+  if (reply.stats != NULL) cli_stats_keep(answer, reply.stats);
   for (size_t i = 0; reply.stats != NULL && i < reply.stats->n_notes; i++)
     cli_note(product->options->quiet, "note: %s", reply.stats->notes[i]);
   return TESS_OK;
@@ -144,7 +147,10 @@ static bool on_tile(void *ctx, const void *message) {
   const Tessera__Matmul__V1__TileResult *result = message;
   if (cli_tiles_put(&s->tiles, result) != TESS_OK) return false;
   if (result->stats != NULL || s->answer->how[0] == '\0') tell_how(result, s->answer);
-  if (result->stats != NULL) keep_notes(s, result->stats);
+  if (result->stats != NULL) {
+    keep_notes(s, result->stats);
+    cli_stats_keep(s->answer, result->stats);
+  }
   return true;
 }
 

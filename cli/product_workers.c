@@ -20,6 +20,7 @@
 #include "cli/product.h"
 #include "cli/progress.h"
 #include "cli/report.h"
+#include "cli/stats.h"
 #include "wasm/controller.h"
 
 /* Longest sleep: between two looks at Ctrl-C, and two drawings. */
@@ -100,6 +101,7 @@ static void on_done(void *ctx, tess_job *job, const tess_job_report *report) {
   snprintf(s->answer->how, sizeof s->answer->how, "%u %s: %u on %u %s, %u here", report->tiles,
            report->tiles == 1 ? "tile" : "tiles", report->proxied_tiles, workers,
            workers == 1 ? "worker" : "workers", report->local_tiles);
+  cli_stats_keep_report(s->answer, report);
 }
 
 /* ---- the parts ---- */
@@ -159,7 +161,9 @@ static tess_code submit(spread *s, double deadline_ms) {
                             .b_block = block_of(s->product->b_held),
                             .deadline_ms = deadline_ms,
                             .many_tiles = cli_progress_is_shown(),
-                            .on_tile = on_tile,
+                            /* What nobody sees can be taken back, so that adaptive checks pay. */
+                            .on_tile = cli_progress_is_shown() ? on_tile : NULL,
+                            .check = (tess_check)s->product->options->check,
                             .done = on_done,
                             .ctx = s};
   tess_code code = cli_answer_take_memory(s->answer, s->product, &params.gemm, s->status);

@@ -27,6 +27,10 @@ static const char help_text[] =
     "                            until that is too slow (adaptive, or serial without a worker)\n"
     "  --threshold-ms N          adaptive: what is too slow (200)\n"
     "  --tile-timeout-ms N       time for a worker to answer with a tile (60000)\n"
+    "  --check MODE              of what workers return: never, always, or adaptive: all at "
+    "first,\n"
+    "                            then fewer, all again after a wrong one (adaptive); a product\n"
+    "                            may ask for another\n"
     "  --engine NAME             what runs the module: jsc (JavaScriptCore), wasm2c (compiled\n"
     "                            ahead of time, without SIMD), native (no sandbox)\n"
     "  --module FILE             another module than the one installed; for jsc\n"
@@ -61,6 +65,7 @@ enum {
   OPTION_MODE,
   OPTION_THRESHOLD_MS,
   OPTION_TILE_TIMEOUT_MS,
+  OPTION_CHECK,
   OPTION_ENGINE,
   OPTION_MODULE,
   OPTION_MEMORY_LIMIT,
@@ -83,6 +88,7 @@ static const struct option long_options[] = {
     {"mode", required_argument, NULL, OPTION_MODE},
     {"threshold-ms", required_argument, NULL, OPTION_THRESHOLD_MS},
     {"tile-timeout-ms", required_argument, NULL, OPTION_TILE_TIMEOUT_MS},
+    {"check", required_argument, NULL, OPTION_CHECK},
     {"engine", required_argument, NULL, OPTION_ENGINE},
     {"module", required_argument, NULL, OPTION_MODULE},
     {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
@@ -181,6 +187,7 @@ static bool take_worker(server_options *options, FILE *err) {
 static bool take_option(server_options *options, const char *const *engines, int option,
                         FILE *err) {
   static const char *const modes[] = {"serial", "proxy", "adaptive", NULL};
+  static const char *const checks[] = {"never", "always", "adaptive", NULL};
   uint64_t number = 0;
   switch (option) {
     case OPTION_LISTEN:
@@ -194,6 +201,8 @@ static bool take_option(server_options *options, const char *const *engines, int
       return take_ms("threshold-ms", 1, &options->threshold_ms, err);
     case OPTION_TILE_TIMEOUT_MS:
       return take_ms("tile-timeout-ms", 1, &options->tile_timeout_ms, err);
+    case OPTION_CHECK:
+      return take_name("check", checks, &options->check, err);
     case OPTION_ENGINE:
       return take_name("engine", engines, &options->engine, err);
     case OPTION_MODULE:
@@ -313,6 +322,7 @@ char *server_options_config(const server_options *options, const char *engine) {
   if (to == NULL) return NULL;
   fprintf(to, "engine=%s\n", engine);
   if (options->mode != NULL) fprintf(to, "mode=%s\n", options->mode);
+  if (options->check != NULL) fprintf(to, "check=%s\n", options->check);
   for (size_t i = 0; i < options->worker_count; i++) {
     fprintf(to, "worker=%s\n", options->workers[i]);
   }

@@ -20,6 +20,7 @@ typedef struct server_options {
   const char *workers[SERVER_MAX_WORKERS]; /* checked: tess_worker_url_check */
   size_t worker_count;
   const char *mode;        /* "serial", "proxy", "adaptive", or NULL: the module's default */
+  const char *check;       /* "never", "always", "adaptive", or NULL: the module's default */
   const char *engine;      /* a name, or NULL: the first that this build has */
   const char *module_file; /* or NULL: beside the program, or in the install's lib folder */
   size_t max_message_bytes;

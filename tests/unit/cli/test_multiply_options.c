@@ -59,6 +59,21 @@ START_TEST(everything) {
 }
 END_TEST
 
+START_TEST(checks_and_figures) {
+  ck_assert_int_eq(PARSE("A.npy", "B.npy", "-o", "C.npy", "--server", "http://a:1", "--check",
+                         "adaptive", "--stats", "-"),
+                   -1);
+  ck_assert_int_eq(options.check, 3);
+  ck_assert_str_eq(options.stats_path, "-");
+  ck_assert_int_eq(PARSE("A.npy", "B.npy", "-o", "C.npy", "--workers-file", "list", "--worker",
+                         "http://a:1", "--check", "never"),
+                   -1);
+  ck_assert_int_eq(options.check, 1);
+  ck_assert_int_eq(options.place, CLI_PLACE_WORKERS);
+  ck_assert_str_eq(options.workers_file, "list");
+}
+END_TEST
+
 START_TEST(what_is_added_counts_once) {
   ck_assert_int_eq(PARSE("A.npy", "B.npy", "-oC.npy", "--local", "--add", "D.npy"), -1);
   ck_assert_double_eq(options.beta, 1.0);
@@ -66,6 +81,10 @@ START_TEST(what_is_added_counts_once) {
 END_TEST
 
 static const char *const wrong[][12] = {
+    {"A.npy", "B.npy", "-o", "C.npy", "--local", "--check", "always"},
+    {"A.npy", "B.npy", "-o", "C.npy", "--local", "--stats", "-"},
+    {"A.npy", "B.npy", "-o", "C.npy", "--server", "http://a:1", "--check", "sometimes"},
+    {"A.npy", "B.npy", "-o", "C.npy", "--server", "http://a:1", "--workers-file", "f"},
     {"-o", "C.npy", "--local"},
     {"A.npy", "-o", "C.npy", "--local"},
     {"A.npy", "B.npy", "X.npy", "-o", "C.npy", "--local"},

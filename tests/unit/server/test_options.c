@@ -54,7 +54,7 @@ END_TEST
 START_TEST(everything) {
   ck_assert_int_eq(
       parse("--listen 0.0.0.0:1 --worker http://a:1 --worker http://b:2/x/ --mode proxy "
-            "--engine jsc --module m.wasm --max-message-bytes 64M "
+            "--check always --engine jsc --module m.wasm --max-message-bytes 64M "
             "--max-inflight-bytes 2G --memory-limit 100K --cache-bytes 50K --threshold-ms 5 "
             "--tile-timeout-ms 6 --watchdog-ms 70 --cors * --max-connections 8 "
             "--grace-ms 0"),
@@ -67,7 +67,7 @@ START_TEST(everything) {
   ck_assert_str_eq(options.module_file, "m.wasm");
   char *config = server_options_config(&options, "jsc");
   ck_assert_str_eq(config,
-                   "engine=jsc\nmode=proxy\nworker=http://a:1\nworker=http://b:2/x/\n"
+                   "engine=jsc\nmode=proxy\ncheck=always\nworker=http://a:1\nworker=http://b:2/x/\n"
                    "max_message_bytes=67108864\nmax_inflight_bytes=2147483648\n"
                    "cache_bytes=51200\nthreshold_ms=5\ntile_timeout_ms=6\n");
   free(config);
@@ -93,6 +93,7 @@ END_TEST
 START_TEST(wrong_usage) {
   expect_wrong("--lost", "unknown option '--lost'");
   expect_wrong("-x", "unknown option");
+  expect_wrong("--check maybe", "no check 'maybe'; there is never, always, adaptive");
   expect_wrong("extra", "unexpected argument 'extra'");
   expect_wrong("--listen", "--listen needs a value");
   expect_wrong("--worker 10.0.0.1:8081", "write http://HOST:PORT");
@@ -137,11 +138,11 @@ START_TEST(tls) {
 END_TEST
 
 START_TEST(too_many_workers) {
-  static char words[8192];
+  static char words[32 * (SERVER_MAX_WORKERS + 1)];
   for (int i = 0; i < SERVER_MAX_WORKERS + 1; i++) {
     snprintf(words + strlen(words), 32, "--worker http://w:%d ", i + 1);
   }
-  expect_wrong(words, "more than 256 workers");
+  expect_wrong(words, "more than 1024 workers");
 }
 END_TEST
 
