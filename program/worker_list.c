@@ -15,10 +15,11 @@ static bool starts_with(const char *text, const char *prefix) {
 
 bool program_worker_url_is_plain(const char *url) {
   if (strlen(url) > PROGRAM_MAX_WORKER_URL) return false;
-  if (starts_with(url, "dns+")) url += 4;
+  const bool name = starts_with(url, "dns+");
+  if (name) url += 4;
   const char *host = NULL;
   if (starts_with(url, "http://")) host = url + 7;
-  if (starts_with(url, "https://")) host = url + 8;
+  if (starts_with(url, "https://") && !name) host = url + 8;
   if (host == NULL || *host == '\0' || *host == '/' || *host == ':') return false;
   for (const char *c = url; *c != '\0'; c++)
     if (*c <= ' ' || *c > '~' || strchr("@?#%\\\"", *c) != NULL) return false;

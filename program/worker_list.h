@@ -27,8 +27,8 @@ typedef struct program_worker_list {
   char *text; /* private */
 } program_worker_list;
 
-/* Could this be a worker? "http://HOST[:PORT][/PREFIX]" or https, with "dns+" before it
- * where the name stands for all its addresses. The peer's own parser decides the rest. */
+/* Could this be a worker? "http://HOST[:PORT][/PREFIX]" or https; or "dns+http://...", where
+ * the name stands for all its addresses. The client's own parser decides the rest. */
 bool program_worker_url_is_plain(const char *url);
 
 /* False: why says which line is wrong ("line 3: ..."); the list is empty then. */

@@ -272,15 +272,27 @@ bool tess__cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t 
 
 /* ---- figures ---- */
 
+/* Of the module's figures: without workers, and for each of them (13 lines with a URL). */
+#define TESS__STATS_BYTES ((size_t)64 << 10)
+#define TESS__STATS_WORKER_BYTES ((size_t)4608)
+
 typedef struct tess__stats_wait {
   tess__event event;
   bool done, abandoned; /* host->lock */
   size_t size;
   uint64_t memory_bytes; /* of the module */
-  char text[32768];
+  size_t room;
+  char text[]; /* room, and a NUL */
 } tess__stats_wait;
 
 /* ---- the host ---- */
+
+/* What tess_module_host_set_workers brought: one block of memory. */
+typedef struct tess__reach {
+  const char *config;
+  size_t worker_count;
+  const char *workers[];
+} tess__reach;
 
 struct tess_module_host {
   tess_module_host_options options;
@@ -305,11 +317,18 @@ struct tess_module_host {
   size_t inflight_bytes;
   tess_warm *warm; /* bodies in host memory */
   tess_module_host_counts counts;
+  tess__reach *reach;     /* under the lock; NULL: as in options */
   int64_t *restart_times; /* ring of max_restarts_per_minute */
   uint32_t restart_next;
 
   tess__watchdog watchdog;
 };
+
+/* May the module send something there? Any thread. */
+bool tess__host_reaches(tess_module_host *host, tess_slice url);
+uint32_t tess__worker_count(tess_module_host *host);
+/* The configuration for a new instance (free() it); NULL: no memory. */
+char *tess__host_config(tess_module_host *host);
 
 int64_t tess__now_ms(void);
 void tess__log(tess_module_host *host, int level, const char *format, ...)

@@ -57,8 +57,11 @@ static void print_counts(const printer *to, const tess_module_host_counts *c) {
 
 /* Asks the module thread, and waits for a moment. NULL: no answer. */
 static tess__stats_wait *ask(tess_module_host *host) {
-  tess__stats_wait *wait = calloc(1, sizeof *wait);
+  const size_t room =
+      TESS__STATS_BYTES + tess__worker_count(host) * (size_t)TESS__STATS_WORKER_BYTES;
+  tess__stats_wait *wait = calloc(1, sizeof *wait + room + 1);
   if (wait == NULL) return NULL;
+  wait->room = room;
   wait->event.kind = TESS__EVENT_STATS;
   int64_t until = tess__now_ms() + STATS_WAIT_MS;
   pthread_mutex_lock(&host->lock);

@@ -101,10 +101,16 @@ tess_code tess__instance_start(tess_module_host *host, tess_status *status) {
   host->instance = instance;
   host->has_blocks = instance->engine->ops->has_blocks(instance->engine);
   pthread_mutex_unlock(&host->lock);
+  char *config = tess__host_config(host);
+  if (config == NULL) {
+    tess__instance_retire(host);
+    return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no memory");
+  }
   tess__watchdog_enter(host, instance->engine);
-  tess_engine_outcome outcome = instance->engine->ops->configure(
-      instance->engine, (tess_slice){host->options.config, strlen(host->options.config)});
+  tess_engine_outcome outcome =
+      instance->engine->ops->configure(instance->engine, (tess_slice){config, strlen(config)});
   tess__watchdog_leave(host);
+  free(config);
   if (outcome == TESS_ENGINE_DONE) return TESS_OK;
   if (outcome == TESS_ENGINE_TRAPPED) {
     tess_status_set(status, TESS_INTERNAL, "the module trapped when it was configured: %s",

@@ -19,6 +19,7 @@
 #include "server/module_file.h"
 #include "server/module_host.h"
 #include "server/options.h"
+#include "server/workers.h"
 #include "wasm/abi.h"
 #include "web/assets.h"
 
@@ -31,7 +32,7 @@
 typedef struct server {
   server_options options;
   const server_engine *engine;
-  char *config;
+  server_workers *workers;
   uint8_t *module;
   size_t module_size;
   tess_transport *transport;
@@ -53,6 +54,12 @@ static void log_line(server *s, const char *line) {
 
 static void log_host(void *ctx, int level, const char *line) {
   if (level >= TESS_ABI_LOG_INFO) log_line(ctx, line);
+}
+
+/* What is wrong with a list that can still be used is worth a line before the start, too. */
+static void log_workers(void *ctx, const char *line) {
+  (void)ctx;
+  fprintf(stderr, "tessera-server: %s\n", line);
 }
 
 static void log_http(void *ctx, const char *line) {
@@ -80,8 +87,10 @@ static tess_code start_host(server *s, tess_status *status) {
                                              &s->module, &s->module_size, status);
     if (code != TESS_OK) return code;
   }
-  s->config = server_options_config(options, s->engine->name);
-  if (s->config == NULL) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no memory");
+  s->workers = server_workers_new(options, s->engine->name, log_workers, s, status);
+  if (s->workers == NULL) return status->code;
+  size_t worker_count = 0;
+  const char *const *workers = server_workers_urls(s->workers, &worker_count);
   const tess_tls_options tls = program_tls_client(&options->worker_tls);
   const tess_transport_curl_options transport_options = {.tls = &tls};
   s->transport = tess_transport_curl_new(&transport_options, status);
@@ -89,10 +98,10 @@ static tess_code start_host(server *s, tess_status *status) {
   const tess_module_host_options host_options = {.engine = s->engine->ops,
                                                  .module = {s->module, s->module_size},
                                                  .image = s->engine->image,
-                                                 .config = s->config,
+                                                 .config = server_workers_config(s->workers),
                                                  .transport = s->transport,
-                                                 .workers = options->workers,
-                                                 .worker_count = options->worker_count,
+                                                 .workers = workers,
+                                                 .worker_count = worker_count,
                                                  .max_message_bytes = options->max_message_bytes,
                                                  .max_inflight_bytes = options->max_inflight_bytes,
                                                  .memory_limit = options->memory_limit,
@@ -101,7 +110,8 @@ static tess_code start_host(server *s, tess_status *status) {
                                                  .on_stuck = on_stuck,
                                                  .ctx = s};
   s->host = tess_module_host_new(&host_options, status);
-  return s->host != NULL ? TESS_OK : TESS_INTERNAL;
+  if (s->host == NULL) return TESS_INTERNAL;
+  return server_workers_start(s->workers, s->host, status);
 }
 
 static bool start_parts(server *s, tess_status *status) {
@@ -133,9 +143,10 @@ static bool start_parts(server *s, tess_status *status) {
 static void end_parts(server *s) {
   tess_http_server_free(s->http);
   server_health_free(s->health);
+  server_workers_stop(s->workers); /* it calls the host, which was made with its texts */
   tess_module_host_free(s->host);
+  server_workers_free(s->workers);
   if (s->transport != NULL) s->transport->ops->free(s->transport);
-  free(s->config);
   free(s->module);
 }
 
@@ -148,8 +159,10 @@ static void explain(const server *s, const tess_status *status) {
           own_words ? ": " : "", own_words ? s->first_problem : "");
 }
 
-/* SIGHUP: the certificates were renewed. */
+/* SIGHUP: the certificates were renewed, or the list of workers. */
 static void reload(server *s) {
+  server_workers_hurry(s->workers);
+  if (!program_tls_listens(&s->options.tls)) return;
   char line[512];
   tess_status status = TESS_STATUS_INIT;
   bool done = tess_http_server_reload_tls(s->http, NULL, &status) == TESS_OK;
@@ -182,7 +195,8 @@ int main(int argc, char **argv) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
-  if (program_tls_listens(&s.options.tls)) sigaddset(&signals, SIGHUP);
+  if (program_tls_listens(&s.options.tls) || server_options_workers_change(&s.options))
+    sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, NULL);
   signal(SIGPIPE, SIG_IGN);
 

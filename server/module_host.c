@@ -226,7 +226,7 @@ static tess_engine_outcome stats_wanted(tess_module_host *host, tess__stats_wait
   if (host->instance != NULL) {
     tess_engine *engine = host->instance->engine;
     tess__watchdog_enter(host, engine);
-    outcome = engine->ops->stats(engine, wait->text, sizeof wait->text - 1, &size);
+    outcome = engine->ops->stats(engine, wait->text, wait->room, &size);
     tess__watchdog_leave(host);
     if (outcome != TESS_ENGINE_TRAPPED) wait->memory_bytes = engine->ops->memory_bytes(engine);
   }
@@ -426,6 +426,7 @@ static void host_free(tess_module_host *host) {
   pthread_mutex_destroy(&host->watchdog.lock);
   tess_warm_free(host->warm);
   free(host->restart_times);
+  free(host->reach);
   free(host);
 }
 

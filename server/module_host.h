@@ -71,6 +71,13 @@ tess_module_host *tess_module_host_new(const tess_module_host_options *options,
  * waits until every exchange is freed. */
 void tess_module_host_free(tess_module_host *host);
 
+/* From now on the module may reach these workers and nothing else, and an instance that
+ * is made anew gets this configuration; both are copied. What is on its way goes on. The
+ * present instance learns of it by ControllerService.SetWorkers alone.
+ * TESS_RESOURCE_EXHAUSTED: no memory; nothing has changed. */
+tess_code tess_module_host_set_workers(tess_module_host *host, const char *const *workers,
+                                       size_t worker_count, const char *config);
+
 tess_http_handler tess_module_host_handler(tess_module_host *host);
 /* For /readyz: an instance runs. */
 bool tess_module_host_ready(void *host);

@@ -22,7 +22,11 @@ static const char help_text[] =
     "itself or spreading their tiles over workers.\n"
     "\n"
     "  --listen HOST:PORT        where to listen; port 0 picks a free one (127.0.0.1:8080)\n"
-    "  --worker URL              http(s)://HOST:PORT of a tessera-worker; once for each\n"
+    "  --worker URL              http(s)://HOST:PORT of a tessera-worker; once for each.\n"
+    "                            dns+http://NAME:PORT: every address of the name, looked up\n"
+    "                            again every 10 s and when a worker does not answer\n"
+    "  --workers-file FILE       more workers, one URL a line, # begins a comment; read again\n"
+    "                            when it changed and on SIGHUP: workers join and leave\n"
     "  --mode MODE               serial: compute here; proxy: on the workers; adaptive: here\n"
     "                            until that is too slow (adaptive, or serial without a worker)\n"
     "  --threshold-ms N          adaptive: what is too slow (200)\n"
@@ -62,6 +66,7 @@ static const char help_text[] =
 enum {
   OPTION_LISTEN = 256,
   OPTION_WORKER,
+  OPTION_WORKERS_FILE,
   OPTION_MODE,
   OPTION_THRESHOLD_MS,
   OPTION_TILE_TIMEOUT_MS,
@@ -85,6 +90,7 @@ enum {
 static const struct option long_options[] = {
     {"listen", required_argument, NULL, OPTION_LISTEN},
     {"worker", required_argument, NULL, OPTION_WORKER},
+    {"workers-file", required_argument, NULL, OPTION_WORKERS_FILE},
     {"mode", required_argument, NULL, OPTION_MODE},
     {"threshold-ms", required_argument, NULL, OPTION_THRESHOLD_MS},
     {"tile-timeout-ms", required_argument, NULL, OPTION_TILE_TIMEOUT_MS},
@@ -168,7 +174,14 @@ static bool is_given(const server_options *options, const char *url) {
 
 static bool take_worker(server_options *options, FILE *err) {
   tess_status status = TESS_STATUS_INIT;
-  bool good = tess_worker_url_check(optarg, &status) == TESS_OK;
+  const bool name = strncmp(optarg, "dns+", 4) == 0;
+  bool good = tess_worker_url_check(name ? optarg + 4 : optarg, &status) == TESS_OK;
+  if (good && name && !program_worker_url_is_plain(optarg)) {
+    tess_status_set(&status, TESS_INVALID_ARGUMENT,
+                    "'%s' is no worker: a name that stands for addresses is dns+http://NAME:PORT",
+                    optarg);
+    good = false;
+  }
   if (!good) {
     fprintf(err, "tessera-server: --worker: %s\n", status.message != NULL ? status.message : "?");
   } else if (options->worker_count == SERVER_MAX_WORKERS) {
@@ -195,6 +208,9 @@ static bool take_option(server_options *options, const char *const *engines, int
       return true;
     case OPTION_WORKER:
       return take_worker(options, err);
+    case OPTION_WORKERS_FILE:
+      options->workers_file = optarg;
+      return true;
     case OPTION_MODE:
       return take_name("mode", modes, &options->mode, err);
     case OPTION_THRESHOLD_MS:
@@ -253,8 +269,9 @@ static void print_version(const char *const *engines, FILE *out) {
 /* What does not fit together. */
 static bool check_together(const server_options *options, FILE *err) {
   const char *wrong = NULL;
-  if (options->mode != NULL && strcmp(options->mode, "proxy") == 0 && options->worker_count == 0) {
-    wrong = "--mode proxy needs a --worker URL";
+  if (options->mode != NULL && strcmp(options->mode, "proxy") == 0 && options->worker_count == 0 &&
+      options->workers_file == NULL) {
+    wrong = "--mode proxy needs a --worker URL or a --workers-file";
   } else if (options->module_file != NULL && strcmp(options->engine, "jsc") != 0) {
     wrong = "--module is for the engine jsc; the others carry the module in the program";
   }
@@ -315,16 +332,29 @@ server_options_result server_options_parse(server_options *options, const char *
   return check_together(options, err) ? SERVER_OPTIONS_RUN : SERVER_OPTIONS_WRONG;
 }
 
-char *server_options_config(const server_options *options, const char *engine) {
+bool server_options_workers_change(const server_options *options) {
+  if (options->workers_file != NULL) return true;
+  for (size_t i = 0; i < options->worker_count; i++)
+    if (strncmp(options->workers[i], "dns+", 4) == 0) return true;
+  return false;
+}
+
+char *server_options_config(const server_options *options, const char *engine,
+                            const char *const *workers, size_t worker_count,
+                            const char *control_key) {
   char *text = NULL;
   size_t size = 0;
   FILE *to = open_memstream(&text, &size);
   if (to == NULL) return NULL;
   fprintf(to, "engine=%s\n", engine);
-  if (options->mode != NULL) fprintf(to, "mode=%s\n", options->mode);
+  if (options->mode != NULL)
+    fprintf(to, "mode=%s\n", options->mode);
+  else if (server_options_workers_change(options)) /* there may be none at first */
+    fprintf(to, "mode=adaptive\n");
   if (options->check != NULL) fprintf(to, "check=%s\n", options->check);
-  for (size_t i = 0; i < options->worker_count; i++) {
-    fprintf(to, "worker=%s\n", options->workers[i]);
+  if (control_key[0] != '\0') fprintf(to, "control_key=%s\n", control_key);
+  for (size_t i = 0; i < worker_count; i++) {
+    fprintf(to, "worker=%s\n", workers[i]);
   }
   fprintf(to, "max_message_bytes=%zu\n", options->max_message_bytes);
   if (options->max_inflight_bytes != 0) {

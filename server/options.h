@@ -6,6 +6,7 @@
 #ifndef TESSERA_SERVER_OPTIONS_H
 #define TESSERA_SERVER_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,12 +18,13 @@
 
 typedef struct server_options {
   const char *listen;                      /* "HOST:PORT" */
-  const char *workers[SERVER_MAX_WORKERS]; /* checked: tess_worker_url_check */
+  const char *workers[SERVER_MAX_WORKERS]; /* checked; "dns+http://...": a name */
   size_t worker_count;
-  const char *mode;        /* "serial", "proxy", "adaptive", or NULL: the module's default */
-  const char *check;       /* "never", "always", "adaptive", or NULL: the module's default */
-  const char *engine;      /* a name, or NULL: the first that this build has */
-  const char *module_file; /* or NULL: beside the program, or in the install's lib folder */
+  const char *workers_file; /* more of them, read again and again; or NULL */
+  const char *mode;         /* "serial", "proxy", "adaptive", or NULL: the module's default */
+  const char *check;        /* "never", "always", "adaptive", or NULL: the module's default */
+  const char *engine;       /* a name, or NULL: the first that this build has */
+  const char *module_file;  /* or NULL: beside the program, or in the install's lib folder */
   size_t max_message_bytes;
   size_t max_inflight_bytes; /* 0: the host's and the module's defaults */
   int64_t cache_bytes;       /* of blocks that the module keeps; -1: the module's default */
@@ -48,7 +50,12 @@ typedef enum server_options_result {
 server_options_result server_options_parse(server_options *options, const char *const *engines,
                                            int argc, char **argv, FILE *out, FILE *err);
 
-/* The text of the ABI's configure() (free() it); NULL: no memory. */
-char *server_options_config(const server_options *options, const char *engine);
+/* The text of the ABI's configure() with these workers (free() it); NULL: no memory.
+ * control_key: "" for none. */
+char *server_options_config(const server_options *options, const char *engine,
+                            const char *const *workers, size_t worker_count,
+                            const char *control_key);
+/* May the list of workers change while the server runs? */
+bool server_options_workers_change(const server_options *options);
 
 #endif

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/allow_list.h"
 #include "server/host_headers.h"
 #include "server/host_internal.h"
 
@@ -238,7 +237,7 @@ static int32_t refused(tess_module_host *host, const char *why, tess_slice url) 
 int32_t tess__post_start(tess_module_host *host, tess_slice url, tess_slice headers,
                          const tess_slice *pieces, size_t piece_count, double timeout_ms,
                          bool keep) {
-  if (!tess_url_is_allowed(url, host->options.workers, host->options.worker_count)) {
+  if (!tess__host_reaches(host, url)) {
     return refused(host, "no configured worker", url);
   }
   tess__post *post = post_new(host, url, headers, pieces, piece_count, timeout_ms, keep);

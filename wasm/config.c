@@ -72,13 +72,22 @@ static bool set_check(parser *p, const char *value, size_t size) {
   return p->config->check != TESS_CHECK_UNSPECIFIED;
 }
 
-static bool set_engine(parser *p, const char *value, size_t size) {
-  if (size == 0 || size >= sizeof p->config->engine) return false;
+/* A word without spaces. */
+static bool set_word(char *word, size_t room, const char *value, size_t size) {
+  if (size == 0 || size >= room) return false;
   for (size_t i = 0; i < size; i++)
     if (value[i] <= ' ' || value[i] > '~') return false;
-  memcpy(p->config->engine, value, size);
-  p->config->engine[size] = '\0';
+  memcpy(word, value, size);
+  word[size] = '\0';
   return true;
+}
+
+static bool set_engine(parser *p, const char *value, size_t size) {
+  return set_word(p->config->engine, sizeof p->config->engine, value, size);
+}
+
+static bool set_control_key(parser *p, const char *value, size_t size) {
+  return set_word(p->config->control_key, sizeof p->config->control_key, value, size);
 }
 
 static bool starts_with(const char *value, size_t size, const char *prefix) {
@@ -86,14 +95,20 @@ static bool starts_with(const char *value, size_t size, const char *prefix) {
   return size > length && memcmp(value, prefix, length) == 0;
 }
 
+bool tess_config_is_worker(const char *url, size_t *size) {
+  if (*size > TESS_CONFIG_MAX_URL) return false;
+  if (!starts_with(url, *size, "http://") && !starts_with(url, *size, "https://")) return false;
+  for (size_t i = 0; i < *size; i++)
+    if (url[i] <= ' ' || url[i] > '~') return false;
+  while (*size > 0 && url[*size - 1] == '/')
+    --*size;
+  return true;
+}
+
 static bool add_worker(parser *p, const char *value, size_t size) {
   tess_config *c = p->config;
-  if (size > TESS_CONFIG_MAX_URL || c->worker_count == TESS_CONTROLLER_MAX_WORKERS) return false;
-  if (!starts_with(value, size, "http://") && !starts_with(value, size, "https://")) return false;
-  for (size_t i = 0; i < size; i++)
-    if (value[i] <= ' ' || value[i] > '~') return false;
-  while (size > 0 && value[size - 1] == '/')
-    size--;
+  if (c->worker_count == TESS_CONTROLLER_MAX_WORKERS) return false;
+  if (!tess_config_is_worker(value, &size)) return false;
   for (uint32_t i = 0; i < c->worker_count; i++)
     if (strlen(c->workers[i]) == size && memcmp(c->workers[i], value, size) == 0) return false;
   if (c->worker_count == p->worker_capacity) {
@@ -125,6 +140,7 @@ static const struct {
     {"tile_timeout_ms", false, set_tile_timeout, "a number from 1 to 86400000"},
     {"check", false, set_check, "never, always or adaptive"},
     {"engine", false, set_engine, "a word of at most 31 characters"},
+    {"control_key", false, set_control_key, "a word of at most 63 characters"},
 };
 #define KEY_COUNT (sizeof keys / sizeof keys[0])
 

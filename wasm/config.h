@@ -7,6 +7,7 @@
 #ifndef TESSERA_WASM_CONFIG_H
 #define TESSERA_WASM_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,7 +29,13 @@ typedef struct tess_config {
   double tile_timeout_ms;      /* default 60000 */
   tess_check check;            /* of workers' tiles; default adaptive */
   char engine[32];             /* what runs the module, for Describe; default "native" */
+  /* Requests that carry it are the host's own: they may name workers that were not
+   * configured. "": nobody has it. */
+  char control_key[64];
 } tess_config;
+
+/* Is it the URL of a worker, without the slashes at its end (*size shrinks)? */
+bool tess_config_is_worker(const char *url, size_t *size);
 
 /* TESS_INVALID_ARGUMENT: the message names the line. What *config points to
  * lives in the arena. */

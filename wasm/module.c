@@ -106,7 +106,8 @@ static tess_code make_server(tess_module *module, tess_status *status) {
   module->service = (tess_matmul_server){.allocator = module->allocator,
                                          .config = &module->config,
                                          .controller = module->controller,
-                                         .blocks = module->blocks};
+                                         .blocks = module->blocks,
+                                         .transport = module->transport};
   tess_code code = tess_matmul_server_register(&module->service, module->server);
   if (code != TESS_OK) return tess_status_set(status, code, "the services do not register");
   tess_module_parts parts = {module->server, module->transport, module->allocator};
@@ -402,6 +403,7 @@ void tess_module_free(tess_module *module) {
   tess_reflection_free(module->reflection);
   tess_health_server_free(module->health);
   tess_controller_free(module->controller);
+  if (module->service.allocator != NULL) tess_matmul_server_cleanup(&module->service);
   tess_block_store_free(module->blocks);
   if (module->transport != NULL) module->transport->ops->free(module->transport);
   tess_arena_cleanup(&module->arena);

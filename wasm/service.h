@@ -23,20 +23,30 @@
 #include "wasm/controller.h"
 #include "wasm/intake.h"
 
+struct tess_transport;
+
+/* Header of the host's own requests: the control_key of the configuration. */
+#define TESS_CONTROL_KEY_HEADER "tessera-control-key"
+
 typedef struct tess_matmul_server {
   const tess_allocator *allocator;
   const tess_config *config;
   tess_controller *controller;
   tess_block_store *blocks;
-  tess_intakes intakes;    /* blocks that are being verified */
-  uint64_t inflight_bytes; /* admitted now */
+  tess_intakes intakes;             /* blocks that are being verified */
+  struct tess_transport *transport; /* to workers that join */
+  uint64_t inflight_bytes;          /* admitted now */
   uint64_t peak_inflight_bytes;
   uint64_t refused; /* products over the budget */
   uint64_t next_product;
+  /* Workers that SetWorkers may name: the host's latest list. NULL: the configured ones. */
+  char **allowed;
+  uint32_t allowed_count;
 } tess_matmul_server;
 
 /* All fields above `intakes` are set, the others zero; everything outlives the server. */
 tess_code tess_matmul_server_register(tess_matmul_server *self, tess_server *server);
+void tess_matmul_server_cleanup(tess_matmul_server *self);
 /* BlockService and ControllerService, called by the above. */
 tess_code tess_block_service_register(tess_matmul_server *self, tess_server *server);
 tess_code tess_control_services_register(tess_matmul_server *self, tess_server *server);

@@ -30,6 +30,8 @@ export { FetchCaller, MatmulClient } from './client.mjs';
 
 /** Turns of loop() that ask to go on at once share a task for this long. */
 const SLICE_MS = 4;
+/** Most of the text that stats() gives. */
+const MAX_STATS_BYTES = 8 * 1024 * 1024;
 /** A guest that traps within this time of its start is restarted ever more slowly, */
 const HEALTHY_MS = 1000;
 /** up to this. */
@@ -209,10 +211,11 @@ export class Tessera {
         const ptr = guest.call('alloc', size) >>> 0;
         if (ptr === 0) return '';
         const length = guest.call('stats', ptr, size) >>> 0;
-        const text = length <= size ? guest.text(ptr, length) : undefined;
+        // What fills it was cut.
+        const text = length < size || size >= MAX_STATS_BYTES ? guest.text(ptr, length) : undefined;
         guest.call('free', ptr);
         if (text !== undefined) return text;
-        size = length;
+        size *= 4;
       }
     }) ?? '';
   }

@@ -122,6 +122,7 @@ int main(void) {
   TCase *cases = tcase_create("multiply_options");
   tcase_add_test(cases, the_least);
   tcase_add_test(cases, everything);
+  tcase_add_test(cases, checks_and_figures);
   tcase_add_test(cases, what_is_added_counts_once);
   tcase_add_loop_test(cases, wrong_usage, 0, (int)(sizeof wrong / sizeof wrong[0]));
   tcase_add_test(cases, help);

@@ -40,6 +40,7 @@ START_TEST(one_wrong_line_is_no_list) {
       {"http://\n", "line 1: no URL like http://HOST:PORT"},
       {"http://:80\n", "line 1: no URL like http://HOST:PORT"},
       {"http://me@a:1\n", "line 1: no URL like http://HOST:PORT"},
+      {"dns+https://a:1\n", "line 1: no URL like http://HOST:PORT"},
       {"dns+ftp://a:1\n", "line 1: no URL like http://HOST:PORT"},
       {"http://a:1\n\nhttp://a:1/\n", "line 3: the URL is there twice"},
   };

@@ -45,7 +45,7 @@ START_TEST(defaults) {
   ck_assert_str_eq(options.engine, "jsc");
   ck_assert_uint_eq(options.worker_count, 0);
   ck_assert_ptr_null(options.mode);
-  char *config = server_options_config(&options, options.engine);
+  char *config = server_options_config(&options, options.engine, NULL, 0, "");
   ck_assert_str_eq(config, "engine=jsc\nmax_message_bytes=1073741824\n");
   free(config);
 }
@@ -65,9 +65,11 @@ START_TEST(everything) {
   ck_assert_uint_eq(options.max_connections, 8);
   ck_assert_str_eq(options.cors_origin, "*");
   ck_assert_str_eq(options.module_file, "m.wasm");
-  char *config = server_options_config(&options, "jsc");
+  char *config =
+      server_options_config(&options, "jsc", options.workers, options.worker_count, "secret");
   ck_assert_str_eq(config,
-                   "engine=jsc\nmode=proxy\ncheck=always\nworker=http://a:1\nworker=http://b:2/x/\n"
+                   "engine=jsc\nmode=proxy\ncheck=always\ncontrol_key=secret\nworker=http://"
+                   "a:1\nworker=http://b:2/x/\n"
                    "max_message_bytes=67108864\nmax_inflight_bytes=2147483648\n"
                    "cache_bytes=51200\nthreshold_ms=5\ntile_timeout_ms=6\n");
   free(config);
