@@ -9,6 +9,7 @@
 #include "cli/terminal.h"
 
 static volatile sig_atomic_t came;
+static volatile sig_atomic_t hung_up;
 
 static void on_signal(int number) {
   if (came == 0) {
@@ -19,6 +20,11 @@ static void on_signal(int number) {
   cli_terminal_restore();
   signal(number, SIG_DFL);
   raise(number); /* delivered when this handler returns */
+}
+
+static void on_hangup(int number) {
+  (void)number;
+  hung_up = 1;
 }
 
 static void on_bus_error(int number) {
@@ -45,6 +51,20 @@ void cli_interrupt_install(void) {
 
 bool cli_interrupted(void) {
   return came != 0;
+}
+
+void cli_interrupt_keep_hangups(void) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  sigemptyset(&action.sa_mask);
+  action.sa_handler = on_hangup;
+  sigaction(SIGHUP, &action, NULL);
+}
+
+bool cli_hung_up(void) {
+  const bool did = hung_up != 0;
+  hung_up = 0;
+  return did;
 }
 
 void cli_interrupt_die(void) {

@@ -12,6 +12,10 @@
 
 void cli_interrupt_install(void);
 bool cli_interrupted(void);
+/* From now on SIGHUP is no reason to stop, but a question: did one come since the last
+ * time that this was asked? */
+void cli_interrupt_keep_hangups(void);
+bool cli_hung_up(void);
 /* After cleaning up: ends the program by the signal that came, so that a shell's
  * loop ends too. */
 void cli_interrupt_die(void);

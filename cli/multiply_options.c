@@ -21,7 +21,8 @@ static const char help_text[] =
     "\n"
     "Where:\n"
     "  --server URL         a tessera-server, which spreads the work over its workers\n"
-    "  --worker URL         a tessera-worker; repeat it to spread tiles over several\n"
+    "  --worker URL         a tessera-worker; repeat it to spread tiles over several.\n"
+    "                       dns+http://NAME:PORT: every address of the name, looked up again\n"
     "  --workers-file FILE  workers, one URL a line; read again every few seconds and on SIGHUP:\n"
     "                       who joins or leaves the list joins or leaves the product\n"
     "  --local              this machine, without any network\n"
@@ -125,6 +126,11 @@ static int take_option(cli_multiply_options *options, int option, char *value, b
     case OPTION_WORKER:
       if (options->worker_count == CLI_MAX_WORKERS)
         return cli_wrong_usage("at most %d workers", CLI_MAX_WORKERS);
+      if (strncmp(value, "dns+", 4) == 0 && !program_worker_url_is_plain(value))
+        return cli_wrong_usage(
+            "--worker %s: a name that stands for addresses is dns+http://NAME"
+            ":PORT",
+            value);
       options->workers[options->worker_count++] = value;
       return set_place(options, CLI_PLACE_WORKERS);
     case OPTION_TRANSPOSE_A:

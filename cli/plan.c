@@ -20,6 +20,7 @@
 #include "cli/report.h"
 #include "matmul/plan_choice.h"
 #include "program/number.h"
+#include "program/worker_set.h"
 #include "wasm/executor.h"
 
 #define MAX_SIDE 2147483647u
@@ -73,9 +74,12 @@ static const struct option long_options[] = {
 
 /* One run; zero means empty. */
 typedef struct planning {
-  const char *urls[CLI_MAX_WORKERS];
+  const char *given[CLI_MAX_WORKERS]; /* --worker */
+  uint32_t given_count;
+  const char *file;        /* --workers-file; NULL: none */
+  program_worker_set *set; /* of both */
+  const char *const *urls; /* its list */
   uint32_t url_count;
-  program_worker_list file; /* of --workers-file */
   uint32_t m, n, k;
   tess_dtype dtype;
   bool add, watched, all_tiles, json;
@@ -93,23 +97,30 @@ typedef struct planning {
 /* ---- the command line ---- */
 
 static int add_worker(planning *p, const char *url) {
-  if (p->url_count == CLI_MAX_WORKERS)
+  if (p->given_count == CLI_MAX_WORKERS)
     return cli_wrong_usage("at most %d workers", CLI_MAX_WORKERS);
   if (!program_worker_url_is_plain(url))
     return cli_wrong_usage("--worker %s: not a URL like http://HOST:PORT", url);
-  p->urls[p->url_count++] = url;
+  p->given[p->given_count++] = url;
   return -1;
 }
 
-static int add_file(planning *p, const char *path) {
+static void on_tell(void *ctx, const char *line) {
+  (void)ctx;
+  cli_note(false, "note: %s", line);
+}
+
+/* The list as it is now. */
+static int read_list(planning *p) {
   char why[512];
-  if (p->file.text != NULL) return cli_wrong_usage("--workers-file is given twice");
-  if (!program_worker_list_read(&p->file, path, why, sizeof why))
-    return cli_wrong_usage("--workers-file %s", why);
-  int code = -1;
-  for (size_t i = 0; i < p->file.count && code < 0; i++)
-    code = add_worker(p, p->file.urls[i]);
-  return code;
+  const program_worker_set_options options = {
+      .urls = p->given, .url_count = p->given_count, .file = p->file, .tell = on_tell};
+  p->set = program_worker_set_new(&options, why, sizeof why);
+  if (p->set == NULL) return cli_wrong_usage("--workers-file %s", why);
+  program_worker_set_look(p->set, (int64_t)cli_now_ms(), 0);
+  p->urls = p->set->urls;
+  p->url_count = (uint32_t)p->set->count;
+  return -1;
 }
 
 static int take_option(planning *p, int option, char *value) {
@@ -118,7 +129,9 @@ static int take_option(planning *p, int option, char *value) {
     case OPTION_WORKER:
       return add_worker(p, value);
     case OPTION_WORKERS_FILE:
-      return add_file(p, value);
+      if (p->file != NULL) return cli_wrong_usage("--workers-file is given twice");
+      p->file = value;
+      return -1;
     case OPTION_DTYPE:
       p->dtype = strcmp(value, "float64") == 0 ? TESS_DTYPE_FLOAT64 : TESS_DTYPE_FLOAT32;
       if (strcmp(value, tess_dtype_name(p->dtype)) == 0) return -1;
@@ -193,9 +206,9 @@ static int parse(planning *p, int argc, char **argv) {
   if (code >= 0) return code;
   const char *wrong = program_tls_check(&p->tls);
   if (wrong != NULL) return cli_wrong_usage("%s", wrong);
-  if (p->url_count == 0)
+  if (p->given_count == 0 && p->file == NULL)
     return cli_wrong_usage("say who would compute: --worker URL or --workers-file FILE");
-  return -1;
+  return read_list(p);
 }
 
 /* ---- what is known of the workers ---- */
@@ -376,6 +389,6 @@ int cli_plan(int argc, char **argv) {
     exit_code = code == TESS_OK ? CLI_DONE : cli_failed("%s", cli_status_text(&status));
     tess_status_cleanup(&status);
   }
-  program_worker_list_cleanup(&p.file);
+  program_worker_set_free(p.set);
   return exit_code;
 }

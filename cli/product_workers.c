@@ -21,6 +21,7 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/stats.h"
+#include "cli/worker_changes.h"
 #include "wasm/controller.h"
 
 /* Longest sleep: between two looks at Ctrl-C, and two drawings. */
@@ -37,6 +38,9 @@ typedef struct spread {
   tess_code code;
   cli_progress_state progress;
   double flops;
+  tess_transport *transport;
+  cli_worker_changes changes;
+  double checked_ms; /* when it was last looked who does not answer */
   /* Between the transport's thread and this one. */
   pthread_mutex_t mutex;
   pthread_cond_t changed;
@@ -106,35 +110,33 @@ static void on_done(void *ctx, tess_job *job, const tess_job_report *report) {
 
 /* ---- the parts ---- */
 
-static tess_code make_controller(spread *s, tess_transport *transport) {
-  const cli_multiply_options *options = s->product->options;
+static tess_tile_executor *new_worker(spread *s, const char *url, const cli_probe_result *probe) {
+  const tess_executor_proxy_options options = {.transport = s->transport,
+                                               .url = url,
+                                               .capacity = CLI_TILES_IN_FLIGHT,
+                                               .max_message_bytes = probe->max_message_bytes,
+                                               .gflops = probe->gflops,
+                                               .sync = {lock_hook, unlock_hook, wake_hook, s}};
+  return tess_executor_proxy_new(&options, s->status);
+}
+
+static tess_code make_controller(spread *s) {
   static cli_probe_result probes[CLI_MAX_WORKERS]; /* too much for a stack */
   tess_tile_executor *workers[CLI_MAX_WORKERS];
-  tess_code code = cli_probe(transport, options->workers, options->worker_count, probes, s->status);
+  const program_worker_set *set = s->changes.set;
+  tess_code code = cli_probe(s->transport, set->urls, set->count, probes, s->status);
   if (code != TESS_OK) return code;
   const tess_executor_local_options local_options = {.now_ms = now_hook};
   tess_tile_executor *local = tess_executor_local_new(&local_options);
   if (local == NULL) return tess_status_set(s->status, TESS_RESOURCE_EXHAUSTED, "out of memory");
   uint32_t count = 0;
-  for (; count < options->worker_count && code == TESS_OK; count++) {
-    const tess_executor_proxy_options proxy_options = {
-        .transport = transport,
-        .url = options->workers[count],
-        .capacity = CLI_TILES_IN_FLIGHT,
-        .max_message_bytes = probes[count].max_message_bytes,
-        .gflops = probes[count].gflops,
-        .sync = {lock_hook, unlock_hook, wake_hook, s}};
-    workers[count] = tess_executor_proxy_new(&proxy_options, s->status);
-    if (workers[count] == NULL) code = s->status->code;
-    if (code != TESS_OK) break;
-  }
-  if (code != TESS_OK) {
-    while (count > 0) {
-      count--;
+  for (; count < set->count; count++) {
+    workers[count] = new_worker(s, set->urls[count], &probes[count]);
+    if (workers[count] != NULL) continue;
+    while (count-- > 0)
       workers[count]->ops->free(workers[count]);
-    }
     local->ops->free(local);
-    return code;
+    return s->status->code;
   }
   const tess_controller_options controller_options = {.host = {.now_ms = now_hook, .ctx = s},
                                                       .mode = TESS_MODE_PROXY,
@@ -153,6 +155,57 @@ static tess_code make_controller(spread *s, tess_transport *transport) {
 static tess_operand_block block_of(const cli_held_operand *held) {
   if (held == NULL) return (tess_operand_block){0};
   return (tess_operand_block){.name = held->block.name, .block = held->view, .elsewhere = true};
+}
+
+/* ---- workers that come and go ---- */
+
+static bool is_on_list(const cli_worker_changes *changes, const char *url) {
+  for (size_t i = 0; i < changes->count; i++)
+    if (strcmp(changes->urls[i], url) == 0) return true;
+  return false;
+}
+
+static bool works_here(const spread *s, const char *url) {
+  for (uint32_t i = 0; i < tess_controller_worker_count(s->controller); i++)
+    if (strcmp(tess_controller_worker_at(s->controller, i).name, url) == 0) return true;
+  return false;
+}
+
+/* A worker that cannot join is left out: the product goes on without it. */
+static void join(spread *s, const char *url) {
+  static const cli_probe_result unknown;
+  const bool quiet = s->product->options->quiet;
+  tess_tile_executor *worker = new_worker(s, url, &unknown);
+  if (worker != NULL && tess_controller_add_worker(s->controller, worker) == TESS_OK) {
+    cli_note(quiet, "note: %s joins", url);
+  } else {
+    cli_note(quiet, "note: %s cannot join", url);
+  }
+  tess_status_reset(s->status);
+}
+
+static void follow_list(spread *s) {
+  const cli_worker_changes *changes = &s->changes;
+  for (uint32_t i = 0; i < tess_controller_worker_count(s->controller);) {
+    const char *name = tess_controller_worker_at(s->controller, i).name;
+    if (is_on_list(changes, name)) {
+      i++;
+      continue;
+    }
+    cli_note(s->product->options->quiet, "note: %s leaves", name);
+    tess_controller_remove_worker(s->controller, name);
+  }
+  for (size_t i = 0; i < changes->count; i++)
+    if (!works_here(s, changes->urls[i])) join(s, changes->urls[i]);
+}
+
+/* So that names are looked up again. */
+static void look_for_trouble(spread *s) {
+  if (s->changes.watch == NULL || cli_now_ms() - s->checked_ms < 1000.0) return;
+  s->checked_ms = cli_now_ms();
+  for (uint32_t i = 0; i < tess_controller_worker_count(s->controller); i++)
+    if (!tess_controller_worker_at(s->controller, i).available)
+      atomic_store(&s->changes.troubled, true);
 }
 
 static tess_code submit(spread *s, double deadline_ms) {
@@ -195,6 +248,8 @@ static tess_code run(spread *s) {
       s->job = NULL;
       return TESS_CANCELED;
     }
+    if (cli_worker_changes_take(&s->changes)) follow_list(s);
+    look_for_trouble(s);
     double wait_ms = tess_controller_step(s->controller);
     cli_progress_show(&s->progress);
     if (s->job == NULL || wait_ms == 0.0) continue;
@@ -226,15 +281,20 @@ tess_code cli_product_workers(const cli_product *product, cli_answer *answer, te
               .flops = (double)tess_gemm_flops(shape.m, shape.n, shape.k)};
   if (!init_sync(&s)) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
   tess_code code = TESS_OK;
+  code = cli_worker_changes_start(&s.changes, product->options, wake_hook, &s, status);
   const tess_tls_options tls = program_tls_client(&product->options->tls);
   const tess_transport_curl_options transport_options = {.tls = &tls};
-  tess_transport *transport = tess_transport_curl_new(&transport_options, status);
-  if (transport == NULL) code = status->code;
-  if (code == TESS_OK) code = make_controller(&s, transport);
+  if (code == TESS_OK) {
+    s.transport = tess_transport_curl_new(&transport_options, status);
+    if (s.transport == NULL) code = status->code;
+  }
+  if (code == TESS_OK) code = make_controller(&s);
+  if (code == TESS_OK) code = cli_worker_changes_watch(&s.changes, product->options, status);
   if (code == TESS_OK) code = submit(&s, timeout_ms > 0 ? cli_now_ms() + (double)timeout_ms : 0.0);
   if (code == TESS_OK) code = run(&s);
+  cli_worker_changes_end(&s.changes);
   tess_controller_free(s.controller);
-  if (transport != NULL) transport->ops->free(transport);
+  if (s.transport != NULL) s.transport->ops->free(s.transport);
   pthread_cond_destroy(&s.changed);
   pthread_mutex_destroy(&s.mutex);
   return code;

@@ -46,7 +46,9 @@ static void tell(const struct program_worker_set_inside *s, const char *what, co
 
 /* The parts of "http://HOST[:PORT][/PREFIX]": where the host stands, and what follows it. */
 static bool split_url(const char *url, char host[256], const char **rest) {
-  const char *at = url + strlen("http://");
+  static const char scheme[] = "http://";
+  if (strncmp(url, scheme, sizeof scheme - 1) != 0) return false;
+  const char *at = url + sizeof scheme - 1;
   size_t size = strcspn(at, ":/");
   if (size == 0 || size > 255) return false;
   memcpy(host, at, size);
@@ -145,17 +147,16 @@ typedef struct building {
 } building;
 
 static void add_url(building *b, const char *url) {
+  size_t size = strlen(url);
+  while (size > 0 && url[size - 1] == '/')
+    size--;
   for (size_t i = 0; i < b->count; i++)
-    if (strcmp(b->urls[i], url) == 0) return;
-  char *copy = b->count < PROGRAM_MAX_WORKERS ? strdup(url) : NULL;
-  if (copy == NULL) {
+    if (strlen(b->urls[i]) == size && memcmp(b->urls[i], url, size) == 0) return;
+  char *copy = b->count < PROGRAM_MAX_WORKERS ? strndup(url, size) : NULL;
+  if (copy == NULL)
     b->too_many = true;
-    return;
-  }
-  size_t size = strlen(copy);
-  while (size > 0 && copy[size - 1] == '/')
-    copy[--size] = '\0';
-  b->urls[b->count++] = copy;
+  else
+    b->urls[b->count++] = copy;
 }
 
 static void add_name(building *b, const char *url) {

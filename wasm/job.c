@@ -372,7 +372,7 @@ void tess__job_report(tess_job *job, double now_ms) {
       .elapsed_ms = now_ms - job->started_ms,
       .compute_ms = job->compute_ms,
       .kernel = job->kernel,
-      .executor = job->mixed || job->executor == NULL ? "" : job->executor,
+      .executor = job->mixed ? "" : job->executor,
       .executors = executors,
       .executor_count = count,
       .notes = notes,

@@ -107,8 +107,8 @@ struct tess_job {
   uint32_t rejected;
   double compute_ms;
   char kernel[64];
-  const char *executor; /* of every tile so far */
-  bool mixed;           /* several executors took part */
+  char executor[256]; /* of every tile so far, copied: it may leave */
+  bool mixed;         /* several executors took part */
   tess_reason notes[TESS__JOB_MAX_NOTES];
   uint32_t note_count;
 };

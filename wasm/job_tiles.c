@@ -188,8 +188,11 @@ static void tile_complete(tess_job *job, const tess__attempt *attempt,
   job->tiles[attempt->token.tile].checked = checked;
   job->compute_ms += outcome->compute_ms;
   memcpy(job->kernel, outcome->kernel, sizeof job->kernel);
-  if (job->executor != NULL && job->executor != name) job->mixed = true;
-  job->executor = name;
+  const size_t name_size = strnlen(name, sizeof job->executor - 1);
+  if (job->executor[0] != '\0' && strncmp(job->executor, name, sizeof job->executor - 1) != 0)
+    job->mixed = true;
+  memcpy(job->executor, name, name_size);
+  job->executor[name_size] = '\0';
   const tess_tile *tile = &attempt->work.tile;
   if (attempt->worker == NULL) {
     c->counts.local_tiles++;

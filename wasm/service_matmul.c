@@ -22,7 +22,7 @@
 /* A tile of a stream that is computed and not sent yet. */
 typedef struct finished_tile {
   tess_tile tile;
-  const char *executor;
+  char executor[256]; /* copied: the worker may leave before the client reads */
   double compute_ms;
   char kernel[64];
 } finished_tile;
@@ -303,7 +303,7 @@ static void on_tile(void *ctx, tess_job *job, const tess_job_tile *event) {
   if (p->broken != TESS_OK) return;
   finished_tile *tile = &p->tiles[p->tile_count++];
   tile->tile = event->tile;
-  tile->executor = event->executor;
+  TESS_WIRE_SET_TEXT(tile->executor, event->executor);
   tile->compute_ms = event->compute_ms;
   TESS_WIRE_SET_TEXT(tile->kernel, event->kernel);
   stream_flush(p);

@@ -125,7 +125,7 @@ START_TEST(a_file_that_is_wrong_at_the_start) {
 END_TEST
 
 START_TEST(a_name_with_several_addresses) {
-  static const char *const urls[] = {"dns+http://rack.example:8081/x", "http://10.0.0.2:8081/x"};
+  static const char *const urls[] = {"dns+http://rack.example:8081/x", "http://10.0.0.2:8081/x/"};
   open_set(urls, 2, NULL);
   dns.addresses[0] = "10.0.0.2";
   dns.addresses[1] = "10.0.0.1";

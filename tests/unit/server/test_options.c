@@ -12,15 +12,15 @@ static char *out_text, *err_text;
 
 /* Words are separated by blanks. */
 static server_options_result parse(const char *words) {
-  static char line[8192];
+  static char line[48000];
   static char program[] = "tessera-server";
-  char *argv[600] = {program};
+  char *argv[2200] = {program};
   int argc = 1;
   size_t size;
   free(out_text);
   free(err_text);
   snprintf(line, sizeof line, "%s", words);
-  for (char *word = strtok(line, " "); word != NULL && argc < 599; word = strtok(NULL, " ")) {
+  for (char *word = strtok(line, " "); word != NULL && argc < 2199; word = strtok(NULL, " ")) {
     argv[argc++] = word;
   }
   FILE *out = open_memstream(&out_text, &size), *err = open_memstream(&err_text, &size);
@@ -139,12 +139,31 @@ START_TEST(tls) {
 }
 END_TEST
 
+START_TEST(lists_and_names) {
+  ck_assert_int_eq(parse("--worker dns+http://rack:8081 --workers-file list --mode proxy"),
+                   SERVER_OPTIONS_RUN);
+  ck_assert_str_eq(options.workers_file, "list");
+  ck_assert(server_options_workers_change(&options));
+  ck_assert_int_eq(parse("--workers-file list --mode proxy"), SERVER_OPTIONS_RUN);
+  /* There may be workers later. */
+  ck_assert_int_eq(parse("--workers-file list"), SERVER_OPTIONS_RUN);
+  char *config = server_options_config(&options, "jsc", NULL, 0, "");
+  ck_assert_str_eq(config, "engine=jsc\nmode=adaptive\nmax_message_bytes=1073741824\n");
+  free(config);
+  ck_assert_int_eq(parse("--worker http://a:1"), SERVER_OPTIONS_RUN);
+  ck_assert(!server_options_workers_change(&options));
+  expect_wrong("--worker dns+https://rack:8081", "dns+http://NAME:PORT");
+  expect_wrong("--worker dns+rack:8081", "no worker");
+}
+END_TEST
+
 START_TEST(too_many_workers) {
   static char words[32 * (SERVER_MAX_WORKERS + 1)];
   for (int i = 0; i < SERVER_MAX_WORKERS + 1; i++) {
     snprintf(words + strlen(words), 32, "--worker http://w:%d ", i + 1);
   }
-  expect_wrong(words, "more than 1024 workers");
+  ck_assert_int_eq(parse(words), SERVER_OPTIONS_WRONG);
+  ck_assert_str_eq(err_text, "tessera-server: more than 1024 workers\n");
 }
 END_TEST
 
@@ -157,4 +176,4 @@ START_TEST(help_and_version) {
 END_TEST
 
 RUN_TESTS("options", defaults, everything, the_cache_fits_the_memory, wrong_usage, tls,
-          too_many_workers, help_and_version)
+          lists_and_names, too_many_workers, help_and_version)
