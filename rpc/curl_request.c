@@ -184,6 +184,8 @@ request *tess__curl_request_new(const tess_transport_curl_options *options,
   SET(CURLOPT_KEEP_SENDING_ON_ERROR, 1L);
   SET(CURLOPT_TCP_NODELAY, 1L);
   SET(CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+  /* A new connection follows a name whose address changed after 10 s (curl: 60). */
+  SET(CURLOPT_DNS_CACHE_TIMEOUT, 10L);
 #undef SET
   if (rc == CURLE_OK) rc = set_tls(e, tls);
   *result = rc;

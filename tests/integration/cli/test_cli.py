@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tessera command: files in and out, where it computes, what it says, how it
 ends. Files are written and read by NumPy and by hand, never by the command."""
+import json
 import os
 import pty
 import re
@@ -8,6 +9,7 @@ import select
 import signal
 import subprocess
 import tempfile
+import termios
 import time
 
 import numpy as np
@@ -340,6 +342,136 @@ class Remote(Files):
         self.assertRegex(result.stdout, rf"^tessera-worker \S+ at {self.workers[0].url}\n")
         self.assertRegex(result.stdout, r"(?m)^kernels +\w+ \(float32, float64\)$")
         self.assertRegex(result.stdout, r"(?m)^largest call +1.1 GB$")
+
+    def plan(self, *arguments):
+        result = run_tessera("plan", *arguments, "--json", "--link", "1000")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return json.loads(result.stdout), result.stderr
+
+    def test_a_plan_covers_the_product_and_counts_its_bytes(self):
+        urls = [worker.url for worker in self.workers]
+        where = [word for url in urls for word in ("--worker", url)]
+        for m, n, k, options in [(4096, 4096, 4096, []), (5000, 300, 700, ["--watched"]),
+                                 (300, 300, 200000, []), (1, 1, 1, []),
+                                 (900, 800, 700, ["--dtype", "float64", "--add", "--watched"])]:
+            plan, _ = self.plan(str(m), str(n), str(k), *where, *options)
+            size = 8 if "float64" in options else 4
+            cells = np.zeros((m, n), dtype=np.int64)
+            out = back = 0
+            for tile in plan["tiles"]:
+                rows = slice(tile["row"], tile["row"] + tile["rows"])
+                cols = slice(tile["col"], tile["col"] + tile["cols"])
+                cells[rows, cols] += tile["depth"]
+                out += (tile["rows"] + tile["cols"]) * tile["depth"] * size
+                back += tile["rows"] * tile["cols"] * size
+                self.assertIn(tile["worker"], urls)
+            self.assertTrue((cells == k).all())
+            if "--add" in options:
+                out += back
+            self.assertEqual((plan["bytesOutUnkept"], plan["bytesIn"]), (out, back))
+            self.assertLessEqual(plan["bytesOut"], out)
+            matrices = (m * k + k * n + m * n * (2 if "--add" in options else 1)) * size
+            self.assertEqual(plan["matricesBytes"], matrices)
+            self.assertGreater(plan["peakBytes"], matrices)
+            self.assertGreater(plan["ms"], 0)
+            self.assertEqual(sum(w["flops"] for w in plan["workers"]), 2 * m * n * k)
+
+    def test_the_plan_is_what_is_done(self):
+        a, b = integers(self.rng, 1200, 900), integers(self.rng, 900, 1100)
+        where = ["--worker", self.workers[0].url, "--worker", self.workers[1].url]
+        plan, _ = self.plan("1200", "1100", "900", *where)
+        result = self.done(self.save("A.npy", a), self.save("B.npy", b), "-o", self.c, *where,
+                           "--stats", self.path("stats.json"))
+        with open(self.path("stats.json"), encoding="utf-8") as file:
+            stats = json.load(file)
+        self.assertIn(f"{len(plan['tiles'])} tiles", result.stdout)
+        self.assertEqual(stats["tiles"], len(plan["tiles"]))
+        if stats.get("retries", 0) == stats.get("backups", 0) == 0:  # nothing was moved twice
+            self.assertEqual(int(stats["bytesSent"]), plan["bytesOut"])
+            self.assertEqual(int(stats["bytesReceived"]), plan["bytesIn"])
+
+    def test_a_plan_without_some_workers_or_any(self):
+        gone = f"http://127.0.0.1:{harness.free_port()}"
+        plan, errors = self.plan("500", "500", "500", "--worker", gone, "--worker",
+                                 self.workers[0].url)
+        self.assertIn(f"note: {gone} does not answer", errors)
+        self.assertEqual({tile["worker"] for tile in plan["tiles"]}, {self.workers[0].url})
+        result = run_tessera("plan", "5", "5", "5", "--worker", gone)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("no worker answers", result.stderr)
+
+    def test_a_plan_of_a_file_and_its_links(self):
+        listed = self.write("workers", f"# two\n{self.workers[0].url}\n{self.workers[1].url}\n")
+        result = run_tessera("plan", "2000", "2000", "2000", "--workers-file", listed)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertRegex(result.stdout, r"\A2000 x 2000 x 2000 float32, 16 Gflop: 2 tiles on 2 workers\n")
+        self.assertRegex(result.stdout, r"(?m)^bytes out +\d+ MB, \d\.\d\d times the least")
+        self.assertRegex(result.stdout, r"(?m)^time .*by the links as measured just now$")
+
+    def test_wrong_plans(self):
+        worker = ["--worker", self.workers[0].url]
+        for arguments in (["0", "1", "1", *worker], ["1", "1", *worker], ["1", "1", "x", *worker],
+                          ["2147483648", "1", "1", *worker], ["1", "1", "1"],
+                          [*["2147483647"] * 3, *worker], ["1", "1", "1", "--worker", "ftp://a"],
+                          ["1", "1", "1", "--workers-file", self.path("none")],
+                          ["1", "1", "1", *worker, "--dtype", "int8"]):
+            self.not_done(2, "", "plan", *arguments)
+
+    def test_checks_and_figures(self):
+        a, b = integers(self.rng, 300, 200), integers(self.rng, 200, 400)
+        self.save("A.npy", a), self.save("B.npy", b)
+        command = [self.path("A.npy"), self.path("B.npy"), "-o", self.c]
+        where = ["--worker", self.workers[0].url]
+        result = self.done(*command, *where, "--check", "always", "--stats", self.path("s.json"))
+        self.assertIn("; 1 checked, 0 wrong)", result.stdout)
+        with open(self.path("s.json"), encoding="utf-8") as file:
+            stats = json.load(file)
+        self.assertEqual((stats["checked"], stats["workers"][0]["checked"]), (1, 1))
+        self.assertEqual(int(stats["bytesSent"]), (300 * 200 + 200 * 400) * 4)
+        self.assertEqual(stats["workers"][0]["worker"], self.workers[0].url)
+        self.assertNotIn("checked", self.done(*command, *where, "--check", "never").stdout)
+        self.not_done(1, "none/s.json", "multiply", *command, *where, "--stats",
+                      self.path("none/s.json"))
+
+    def test_top_as_text(self):
+        result = run_tessera("top", self.workers[0].url, "--once")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertRegex(result.stdout, rf"\Atessera-worker \S+ \(native\)  {self.workers[0].url}\n")
+        self.assertRegex(result.stdout, r"(?m)^products  0 computing, 0 waiting, \d+ done, ")
+        gone = f"http://127.0.0.1:{harness.free_port()}"
+        self.not_done(1, gone, "top", gone, "--once")
+
+    def test_top_on_a_terminal(self):
+        for ending in (b"q", signal.SIGINT, signal.SIGTERM):
+            with self.subTest(ending=ending):
+                primary, secondary = pty.openpty()
+                before = termios.tcgetattr(secondary)
+                command = subprocess.Popen(
+                    [harness.TESSERA, "top", self.workers[0].url, "--interval", "100"],
+                    stdin=secondary, stdout=secondary, stderr=secondary)
+                self.addCleanup(command.kill)
+                screen = b""
+                until = time.monotonic() + 20
+                while screen.count(b"tessera-worker") < 3:
+                    self.assertLess(time.monotonic(), until, screen)
+                    if select.select([primary], [], [], 0.2)[0]:
+                        screen += os.read(primary, 65536)
+                if ending == b"q":
+                    os.write(primary, ending)
+                else:
+                    command.send_signal(ending)
+                until = time.monotonic() + 20
+                while command.poll() is None and time.monotonic() < until:
+                    if select.select([primary], [], [], 0.1)[0]:
+                        screen += os.read(primary, 65536)
+                while select.select([primary], [], [], 0.1)[0]:
+                    screen += os.read(primary, 65536)
+                self.assertEqual(command.returncode, 0 if ending == b"q" else -ending)
+                self.assertTrue(screen.startswith(b"\x1b[?1049h"), screen[:80])
+                self.assertTrue(screen.endswith(b"\x1b[?1049l"), screen[-80:])
+                self.assertEqual(termios.tcgetattr(secondary), before)
+                os.close(primary)
+                os.close(secondary)
 
     def test_a_worker_has_no_mode(self):
         self.not_done(1, "unimplemented", "mode", self.workers[0].url)

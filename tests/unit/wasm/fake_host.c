@@ -443,8 +443,8 @@ void fake_host_free(fake_host *host) {
   free(host);
 }
 
-static int32_t send_with(fake_host *host, int32_t id, const char *path, const char *headers,
-                         const void *data, size_t size) {
+int32_t fake_host_send_with(fake_host *host, int32_t id, const char *path, const char *headers,
+                            const void *data, size_t size) {
   tess_chunk body = {.size = size};
   if (size > 0) {
     body.data = malloc(size);
@@ -458,7 +458,7 @@ static int32_t send_with(fake_host *host, int32_t id, const char *path, const ch
 
 int32_t fake_host_send(fake_host *host, int32_t id, const char *path, const void *data,
                        size_t size) {
-  return send_with(host, id, path, "content-type: application/proto\r\n", data, size);
+  return fake_host_send_with(host, id, path, "content-type: application/proto\r\n", data, size);
 }
 
 int32_t fake_host_send_request(fake_host *host, int32_t id, const char *path,
@@ -468,7 +468,7 @@ int32_t fake_host_send_request(fake_host *host, int32_t id, const char *path,
   tessera__matmul__v1__matmul_request__pack(request, packed);
   char headers[512];
   snprintf(headers, sizeof headers, "content-type: application/proto\r\n%s", more_headers);
-  int32_t result = send_with(host, id, path, headers, packed, size);
+  int32_t result = fake_host_send_with(host, id, path, headers, packed, size);
   free(packed);
   return result;
 }

@@ -103,6 +103,9 @@ void fake_host_free(fake_host *host);
 /* POSTs a body, copied, as a Connect unary request. */
 int32_t fake_host_send(fake_host *host, int32_t id, const char *path, const void *body,
                        size_t size);
+/* The same with all headers given, each line ended by CRLF. */
+int32_t fake_host_send_with(fake_host *host, int32_t id, const char *path, const char *headers,
+                            const void *body, size_t size);
 int32_t fake_host_send_request(fake_host *host, int32_t id, const char *path,
                                const pb_request *request, const char *more_headers);
 /* Loops and lets workers answer until the reply of `id` is complete or until_ms

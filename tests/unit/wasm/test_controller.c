@@ -525,6 +525,26 @@ START_TEST(workers_come_and_go) {
 }
 END_TEST
 
+START_TEST(a_suspect_is_not_planned_for) {
+  rig r = rig_make(TESS_MODE_PROXY, 2, GOOD, 5);
+  ck_assert_int_eq(tess_controller_suspect_worker(r.controller, "http://nobody"), TESS_NOT_FOUND);
+  ck_assert_int_eq(tess_controller_suspect_worker(r.controller, r.workers[0]->name), TESS_OK);
+  ck_assert(!tess_controller_worker_at(r.controller, 0).available);
+  ck_assert(tess_controller_worker_at(r.controller, 1).available);
+  product p = product_make(80, 80, 20, TESS_DTYPE_FLOAT32, false, false, 1, 0);
+  ck_assert_int_eq(submit(&r, &p, false, 0), TESS_OK);
+  run(&r, &p.done, 1, 1e9);
+  ck_assert_int_eq(p.code, TESS_OK);
+  check_exact(&p);
+  ck_assert_uint_eq(r.workers[0]->started, 0); /* the only tile went to the other */
+  ck_assert_uint_eq(r.workers[1]->started, 1);
+  clock_ms += 101; /* it is tried again after a while */
+  ck_assert(tess_controller_worker_at(r.controller, 0).available);
+  product_free(&p);
+  rig_free(&r);
+}
+END_TEST
+
 START_TEST(bad_workers_cost_only_time) {
   random_state = 21;
   behaviour how = (behaviour)(FAILS + _i % 4);
@@ -872,6 +892,7 @@ int main(void) {
   tcase_add_loop_test(tc, a_trusted_worker_that_turns, 0, 5);
   tcase_add_test(tc, never_means_never);
   tcase_add_loop_test(tc, workers_come_and_go, 0, 2);
+  tcase_add_test(tc, a_suspect_is_not_planned_for);
   tcase_add_test(tc, a_worker_that_recovers_is_used_again);
   tcase_add_loop_test(tc, modes_switch_under_load, 0, 20);
   tcase_add_test(tc, a_switch_moves_tiles_that_have_not_started);

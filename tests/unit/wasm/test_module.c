@@ -521,6 +521,57 @@ START_TEST(modes_are_read_and_set) {
 }
 END_TEST
 
+/* SetWorkers with one URL of at most 127 bytes, or none. */
+static void send_workers(fake_host *host, int32_t id, const char *headers, const char *url) {
+  uint8_t body[130] = {0x0a, (uint8_t)strlen(url)};
+  memcpy(body + 2, url, strlen(url));
+  ck_assert_int_eq(fake_host_send_with(host, id, "/tessera.matmul.v1.ControllerService/SetWorkers",
+                                       headers, body, url[0] != '\0' ? 2 + strlen(url) : 0),
+                   0);
+}
+
+static void expect_workers(fake_host *host, int32_t id, const void *bytes, size_t size) {
+  replied *reply = fake_host_wait(host, id, LONG);
+  ck_assert_ptr_nonnull(reply);
+  ck_assert_int_eq(reply->status, 200);
+  ck_assert_uint_eq(reply->size, size);
+  ck_assert_mem_eq(reply->body, bytes, size);
+  fake_host_forget(host, id);
+}
+
+START_TEST(workers_are_set) {
+  static const char plain[] = "content-type: application/proto\r\n";
+  static const char keyed[] = "content-type: application/proto\r\ntessera-control-key: s3cret\r\n";
+  static const char guessed[] = "content-type: application/proto\r\ntessera-control-key: s3cre\r\n";
+  fake_host *host = fake_host_new(2, "proxy", "control_key=s3cret\n");
+  send_workers(host, 1, plain, "http://worker1:1/"); /* worker0 leaves */
+  expect_workers(host, 1, "\x10\x01\x18\x01", 4);
+  send_workers(host, 2, plain, "");
+  expect_workers(host, 2, "\x10\x01", 2);
+  send_workers(host, 3, plain, "http://worker0:1"); /* and comes back */
+  expect_workers(host, 3, "\x08\x01\x18\x01", 4);
+  send_workers(host, 4, plain, "http://elsewhere:1");
+  expect_status(host, 4, 403);
+  send_workers(host, 5, guessed, "http://elsewhere:1");
+  expect_status(host, 5, 403);
+  send_workers(host, 6, keyed, "ftp://elsewhere:1");
+  expect_status(host, 6, 400);
+  send_workers(host, 7, keyed, "http://elsewhere:1"); /* the host may */
+  expect_workers(host, 7, "\x08\x01\x10\x01\x18\x01", 6);
+  send_workers(host, 8, plain, "http://elsewhere:1"); /* its list counts from now on */
+  expect_workers(host, 8, "\x18\x01", 2);
+  send_workers(host, 9, plain, "http://worker0:1");
+  expect_status(host, 9, 403);
+  fake_host_free(host);
+  /* Nobody has a key that is not configured. */
+  host = fake_host_new(1, "proxy", "");
+  send_workers(host, 1, "content-type: application/proto\r\ntessera-control-key: \r\n",
+               "http://elsewhere:1");
+  expect_status(host, 1, 403);
+  fake_host_free(host);
+}
+END_TEST
+
 START_TEST(it_describes_itself_and_its_health) {
   fake_host *host = fake_host_new(2, "proxy", "engine=jsc\nmax_message_bytes=4096\n");
   size_t size = 0;
@@ -628,6 +679,7 @@ int main(void) {
   tcase_add_loop_test(tc, tiles_stream_as_they_finish, 0, 2);
   tcase_add_test(tc, a_slow_client_of_a_stream_gets_all);
   tcase_add_test(tc, modes_are_read_and_set);
+  tcase_add_test(tc, workers_are_set);
   tcase_add_test(tc, it_describes_itself_and_its_health);
   tcase_add_test(tc, a_thousand_products_leave_nothing);
   tcase_add_test(tc, configurations_are_strict);
