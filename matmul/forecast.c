@@ -89,7 +89,10 @@ void tess_forecast_make(tess_forecast *forecast, tess_forecast_share *shares,
   const uint32_t count = params->plan_params->worker_count;
   uint32_t in_flight = params->in_flight > 0 ? params->in_flight : 1;
   if (in_flight > MOST_IN_FLIGHT) in_flight = MOST_IN_FLIGHT;
-  *forecast = (tess_forecast){.operand_bytes = operand_bytes(params->plan_params)};
+  *forecast =
+      (tess_forecast){.bytes_out = params->keeps_panels ? plan->bytes_out_kept : plan->bytes_out,
+                      .bytes_in = plan->bytes_in,
+                      .operand_bytes = operand_bytes(params->plan_params)};
   forecast->coordinator_peak = forecast->operand_bytes;
   memset(shares, 0, count * sizeof *shares);
   for (uint32_t w = 0; w < count; ++w) {
@@ -98,8 +101,6 @@ void tess_forecast_make(tess_forecast *forecast, tess_forecast_share *shares,
     for (size_t i = 0; i < plan->tile_count; ++i)
       if (plan->tiles[i].owner == w)
         add_tile(&shares[w], &l, &params->workers[w], params, &plan->tiles[i], in_flight);
-    forecast->bytes_out = tess__add_u64(forecast->bytes_out, shares[w].bytes_out);
-    forecast->bytes_in = tess__add_u64(forecast->bytes_in, shares[w].bytes_in);
     forecast->coordinator_peak =
         tess__add_u64(forecast->coordinator_peak, answers_at_a_time(params, w, in_flight));
     if (shares[w].end_ms < 0.0) forecast->ms = -1.0;

@@ -460,13 +460,15 @@ static bool workspace_make(workspace *w, size_t count, const tess_allocator *all
   return w->shares && w->spare_shares && w->best && w->sums && w->from && w->ends;
 }
 
-static void count_bytes(tess_plan *plan, const tess_plan_params *params) {
+static void count_bytes(tess_plan *plan, const tess_plan_params *params, uint64_t panel_elements) {
+  plan->bytes_out_kept = tess__mul_u64(panel_elements, tess_dtype_size(params->dtype));
   for (size_t i = 0; i < plan->tile_count; ++i) {
     tess_plan_params part = part_params(params, plan->tiles[i].depth);
     uint64_t request = tess_plan_request_bytes(&part, plan->tiles[i].tile);
     uint64_t reply = tess_plan_reply_bytes(params, plan->tiles[i].tile);
     plan->bytes_out = tess__add_u64(plan->bytes_out, request);
     plan->bytes_in = tess__add_u64(plan->bytes_in, reply);
+    if (part.sends_c) plan->bytes_out_kept = tess__add_u64(plan->bytes_out_kept, reply);
     plan->largest_request_bytes =
         max_u64(plan->largest_request_bytes, tess__add_u64(request, overhead_bytes(params)));
     plan->largest_reply_bytes =
@@ -519,10 +521,7 @@ tess_code tess_plan_make(tess_plan *plan, const tess_plan_params *params,
   plan->tiles = list.tiles;
   plan->tile_count = list.count;
   list.tiles = NULL;
-  count_bytes(plan, params);
-  uint64_t size = tess_dtype_size(params->dtype);
-  plan->bytes_out_kept =
-      tess__add_u64(tess__mul_u64(list.panel_elements, size), params->sends_c ? plan->bytes_in : 0);
+  count_bytes(plan, params, list.panel_elements);
 
 done:
   workspace_free(&w, allocator);

@@ -103,8 +103,9 @@ class Program:
     def log_text(self):
         if self.log.closed:
             return self.text
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
+        # Without a seek: the program writes where this file's offset is.
+        size = os.fstat(self.log.fileno()).st_size
+        return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
 
     def alive(self):
         return self.process.poll() is None

@@ -91,6 +91,27 @@ START_TEST(two_workers_move_the_least) {
 }
 END_TEST
 
+START_TEST(parts_of_k_carry_no_c0) {
+  /* 900 x 800 x 700 float64 for two: halves of k, so that C0 is sent to nobody. */
+  tess_plan_params p = {.m = 900,
+                        .n = 800,
+                        .k = 700,
+                        .dtype = TESS_DTYPE_FLOAT64,
+                        .worker_count = 2,
+                        .split_k = true,
+                        .shared_panels = true,
+                        .sends_c = true};
+  tess_plan plan;
+  ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, NULL), TESS_OK);
+  ck_assert_uint_eq(plan.tile_count, 2);
+  ck_assert_uint_eq(plan.tiles[0].depth, 350);
+  ck_assert_uint_eq(plan.bytes_out, (900 + 800) * 700 * 8);
+  ck_assert_uint_eq(plan.bytes_out_kept, (900 + 800) * 700 * 8);
+  ck_assert_uint_eq(plan.bytes_in, 2 * 900 * 800 * 8);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
 START_TEST(every_shape_and_count) {
   static const uint32_t sides[] = {1, 2, 3, 7, 16, 61, 250};
   static const uint32_t workers[] = {0, 1, 2, 3, 5, 7, 16, 31, 64, 100};
@@ -484,8 +505,9 @@ START_TEST(memory_runs_out) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("plan", two_workers_move_the_least, every_shape_and_count,
-                   tiles_that_share_panels, what_is_held_stays_whole, limits, cannot_be_planned,
-                   splits_over_k, empty, a_thousand_nodes, any_worker_count_is_near_the_bound,
-                   unequal_workers, small_products_stay_whole, memory_runs_out);
+  return RUN_SUITE("plan", two_workers_move_the_least, parts_of_k_carry_no_c0,
+                   every_shape_and_count, tiles_that_share_panels, what_is_held_stays_whole, limits,
+                   cannot_be_planned, splits_over_k, empty, a_thousand_nodes,
+                   any_worker_count_is_near_the_bound, unequal_workers, small_products_stay_whole,
+                   memory_runs_out);
 }
