@@ -88,9 +88,10 @@ enum tess_abi_log_level {
  * i32 configure(text, len)
  *     Once, after instantiation. Lines "key=value": mode=serial|proxy|adaptive,
  *     worker=URL (repeated), max_message_bytes, max_inflight_bytes, threshold_ms,
- *     tile_timeout_ms, check=never|always|adaptive, engine=NAME. Unknown keys
- *     are refused. 0: ready; else < 0 and a line in log. Takes the text (a block
- *     from alloc).
+ *     tile_timeout_ms, check=never|always|adaptive, engine=NAME, control_key=WORD
+ *     (in the header tessera-control-key of the host's own requests: SetWorkers may
+ *     then name any worker). Unknown keys are refused. 0: ready; else < 0 and a line
+ *     in log. Takes the text (a block from alloc).
  * i32 on_request(id, method, method_len, path, path_len, headers, headers_len, body, body_len)
  *     A request, complete with its body. id > 0 is the host's. `path` may carry
  *     a query. The module takes all four blocks (from alloc; a block of length 0
