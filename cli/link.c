@@ -27,11 +27,12 @@ static void fill_matrix(Tessera__Matmul__V1__Matrix *wire, uint8_t *data, uint32
 /* The time of one product (m x k) (k x n) without its kernel, in ms. */
 static tess_code time_product(cli_remote *remote, uint8_t *data, uint32_t m, uint32_t n, uint32_t k,
                               double *ms, tess_status *status) {
-  Tessera__Matmul__V1__MatmulRequest request = TESSERA__MATMUL__V1__MATMUL_REQUEST__INIT;
+  Tessera__Matmul__V1__MatmulRequest request;
   Tessera__Matmul__V1__Matrix a, b;
   Tessera__Matmul__V1__TileResult reply;
   tess_arena arena;
   tess_arena_init(&arena, NULL, 0);
+  tessera__matmul__v1__matmul_request__init(&request);
   fill_matrix(&a, data, m, k);
   fill_matrix(&b, data, k, n);
   request.a = &a;

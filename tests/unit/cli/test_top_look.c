@@ -28,13 +28,16 @@ END_TEST
 
 START_TEST(a_server) {
   static cli_top_look look;
-  Tessera__Matmul__V1__DescribeResponse reply = TESSERA__MATMUL__V1__DESCRIBE_RESPONSE__INIT;
-  Tessera__Matmul__V1__WorkerInfo worker = TESSERA__MATMUL__V1__WORKER_INFO__INIT;
-  Tessera__Matmul__V1__ProductInfo product = TESSERA__MATMUL__V1__PRODUCT_INFO__INIT;
+  Tessera__Matmul__V1__DescribeResponse reply;
+  Tessera__Matmul__V1__WorkerInfo worker;
+  Tessera__Matmul__V1__ProductInfo product;
   Tessera__Matmul__V1__WorkerInfo *workers[] = {&worker};
   Tessera__Matmul__V1__ProductInfo *products[] = {&product};
   char name[] = "tessera-server", version[] = "0.1.0", engine[] = "jsc", plain[] = "http://a:1";
   char id[] = "rocket\033[2J\xc3\xa9"; /* it must not reach the terminal as it is */
+  tessera__matmul__v1__describe_response__init(&reply);
+  tessera__matmul__v1__worker_info__init(&worker);
+  tessera__matmul__v1__product_info__init(&product);
   reply.name = name;
   reply.version = version;
   reply.engine = engine;
