@@ -273,7 +273,7 @@ bool tess__cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t 
 /* ---- figures ---- */
 
 /* Of the module's figures: without workers, and for each of them (13 lines with a URL). */
-#define TESS__STATS_BYTES ((size_t)64 << 10)
+#define TESS__STATS_BYTES ((size_t)128 << 10)
 #define TESS__STATS_WORKER_BYTES ((size_t)4608)
 
 typedef struct tess__stats_wait {

@@ -3,7 +3,6 @@
  * tessera-server: runs the server module behind HTTP. This file starts the
  * parts, waits for a signal, and ends them in order.
  */
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include <tessera/http_server.h>
 #include <tessera/transport_curl.h>
 
+#include "program/signals.h"
 #include "server/engines.h"
 #include "server/health.h"
 #include "server/module_file.h"
@@ -190,15 +190,9 @@ int main(int argc, char **argv) {
       break;
   }
   s.engine = find_engine(s.options.engine);
-  /* Blocked before any thread starts, so that sigwait gets them. */
   sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  if (program_tls_listens(&s.options.tls) || server_options_workers_change(&s.options))
-    sigaddset(&signals, SIGHUP);
-  pthread_sigmask(SIG_BLOCK, &signals, NULL);
-  signal(SIGPIPE, SIG_IGN);
+  program_signals_block(
+      &signals, program_tls_listens(&s.options.tls) || server_options_workers_change(&s.options));
 
   tess_status status = TESS_STATUS_INIT;
   if (!start_parts(&s, &status)) {
@@ -217,7 +211,7 @@ int main(int argc, char **argv) {
     number = 0;
   }
   /* A second signal ends it at once. */
-  pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+  program_signals_let_go(&signals);
   server_health_shut_down(s.health);
   if (atomic_load(&s.stuck)) {
     tess_http_server_drain(s.http, STUCK_GRACE_MS);

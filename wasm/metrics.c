@@ -64,6 +64,18 @@ static void put_line(out *o, const char *name, const char *label, const char *va
   put(o, "\n");
 }
 
+/* A label that a client chose: what Prometheus wants escaped is. */
+static void put_escaped(out *o, const char *text) {
+  for (; *text != '\0'; text++) {
+    if (*text == '\n') {
+      put(o, "\\n");
+      continue;
+    }
+    if (*text == '"' || *text == '\\') put(o, "\\");
+    put_n(o, text, 1);
+  }
+}
+
 static void put_plain(out *o, const char *name, const char *type, const char *help,
                       uint64_t number) {
   put_head(o, name, type, help);
@@ -126,6 +138,35 @@ static void put_blocks(out *o, const tess_block_store *store) {
             c.refused);
 }
 
+/* Products under way, as many as Describe lists. A client may give two of them one name,
+ * so each has its turn, too. */
+static void put_products(out *o, const tess_controller *controller) {
+  static const struct {
+    const char *name, *help;
+  } heads[] = {
+      {"tessera_product_tiles", "Tiles of a product under way."},
+      {"tessera_product_tiles_done", "Of these, complete."},
+      {"tessera_product_milliseconds", "Since it began."},
+  };
+  tess_controller_product p;
+  if (!tess_controller_product_at(controller, 0, &p)) return;
+  for (size_t h = 0; h < sizeof heads / sizeof heads[0]; h++) {
+    put_head(o, heads[h].name, "gauge", heads[h].help);
+    for (uint32_t i = 0; i < TESS_MAX_DESCRIBED_PRODUCTS; i++) {
+      if (!tess_controller_product_at(controller, i, &p)) break;
+      const uint64_t numbers[] = {p.tiles, p.tiles_done, (uint64_t)p.elapsed_ms};
+      put(o, heads[h].name);
+      put(o, "{product=\"");
+      put_escaped(o, p.product_id);
+      put(o, "\",turn=\"");
+      put_number(o, i);
+      put(o, "\"} ");
+      put_number(o, numbers[h]);
+      put(o, "\n");
+    }
+  }
+}
+
 size_t tess_module_stats(const tess_module *module, char *text, size_t size) {
   out o = {text, size, 0};
   tess_controller_counts c = tess_controller_counts_get(module->controller);
@@ -164,6 +205,7 @@ size_t tess_module_stats(const tess_module *module, char *text, size_t size) {
     put_line(&o, "tessera_mode", "mode", tess_mode_name(mode),
              tess_controller_mode(module->controller) == mode);
   put_blocks(&o, module->blocks);
+  put_products(&o, module->controller);
   put_workers(&o, module->controller);
   return o.used < size ? o.used : size;
 }

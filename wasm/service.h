@@ -28,6 +28,9 @@ struct tess_transport;
 /* Header of the host's own requests: the control_key of the configuration. */
 #define TESS_CONTROL_KEY_HEADER "tessera-control-key"
 
+/* Products under way that Describe and the metrics list. */
+#define TESS_MAX_DESCRIBED_PRODUCTS 64u
+
 typedef struct tess_matmul_server {
   const tess_allocator *allocator;
   const tess_config *config;

@@ -10,9 +10,6 @@
 #include "wasm/service.h"
 #include "wasm/wire.h"
 
-/* Describe lists so many. */
-#define MAX_DESCRIBED_PRODUCTS 64u
-
 static void describe_kernels(tessera_matmul_v1_DescribeResponse *response) {
   static const tess_dtype dtypes[] = {TESS_DTYPE_FLOAT32, TESS_DTYPE_FLOAT64};
   size_t room = sizeof response->kernels / sizeof response->kernels[0];
@@ -59,7 +56,7 @@ static tess_code describe_products(const tess_controller *controller, tess_arena
                                    tessera_matmul_v1_DescribeResponse *response) {
   tess_controller_product one;
   uint32_t count = 0;
-  while (count < MAX_DESCRIBED_PRODUCTS && tess_controller_product_at(controller, count, &one))
+  while (count < TESS_MAX_DESCRIBED_PRODUCTS && tess_controller_product_at(controller, count, &one))
     count++;
   if (count == 0) return TESS_OK;
   response->products = tess_arena_alloc(arena, count * sizeof *response->products);

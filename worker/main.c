@@ -4,7 +4,6 @@
  * file starts the parts, waits for a signal, and ends them in order.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <tessera/server.h>
 
 #include "matmul/kernel.h"
+#include "program/signals.h"
 #include "worker/blocks.h"
 #include "worker/figures.h"
 #include "worker/gate.h"
@@ -177,14 +177,8 @@ int main(int argc, char **argv) {
     case WORKER_OPTIONS_RUN:
       break;
   }
-  /* Blocked before any thread starts, so that sigtimedwait gets them. */
   sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  if (program_tls_listens(&w.options.tls)) sigaddset(&signals, SIGHUP);
-  pthread_sigmask(SIG_BLOCK, &signals, NULL);
-  signal(SIGPIPE, SIG_IGN);
+  program_signals_block(&signals, program_tls_listens(&w.options.tls));
 
   measure(&w);
   if (w.options.measure) {
@@ -207,7 +201,7 @@ int main(int argc, char **argv) {
   serve(&w, &signals);
 
   /* A second signal ends it at once. */
-  pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+  program_signals_let_go(&signals);
   tess_health_server_shut_down(w.service.health);
   bool all_finished = tess_http_server_drain(w.http, w.options.grace_ms);
   if (!all_finished)

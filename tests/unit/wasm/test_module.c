@@ -521,6 +521,35 @@ START_TEST(modes_are_read_and_set) {
 }
 END_TEST
 
+START_TEST(products_under_way_have_figures) {
+  static char stats[65536];
+  fake_host *host = fake_host_new(1, "proxy", "");
+  host->how[0] = WORKER_NEVER;
+  product *p = product_new(8, 8, 8, F32, false, false, 1, 0);
+  char name[] = "a \"name\" \\ of\ntwo lines"; /* as a client may write it */
+  p->request.product_id = name;
+  fake_host_send_request(host, 1, MULTIPLY, &p->request, "");
+  for (int turn = 0; turn < 5; turn++)
+    fake_host_turn(host);
+  size_t size = tess_module_stats(host->module, stats, sizeof stats - 1);
+  stats[size] = '\0';
+  static const char label[] = "{product=\"a \\\"name\\\" \\\\ of\\ntwo lines\",turn=\"0\"} ";
+  char line[128];
+  snprintf(line, sizeof line, "\ntessera_product_tiles%s1\n", label);
+  ck_assert_ptr_nonnull(strstr(stats, line));
+  snprintf(line, sizeof line, "\ntessera_product_tiles_done%s0\n", label);
+  ck_assert_ptr_nonnull(strstr(stats, line));
+  tess_module_on_cancel(host->module, 1);
+  size = tess_module_stats(host->module, stats, sizeof stats - 1);
+  stats[size] = '\0';
+  ck_assert_ptr_null(strstr(stats, "tessera_product_tiles"));
+  char empty[] = "";
+  p->request.product_id = empty;
+  product_free(p);
+  fake_host_free(host);
+}
+END_TEST
+
 /* SetWorkers with one URL of at most 127 bytes, or none. */
 static void send_workers(fake_host *host, int32_t id, const char *headers, const char *url) {
   uint8_t body[130] = {0x0a, (uint8_t)strlen(url)};
@@ -680,6 +709,7 @@ int main(void) {
   tcase_add_test(tc, a_slow_client_of_a_stream_gets_all);
   tcase_add_test(tc, modes_are_read_and_set);
   tcase_add_test(tc, workers_are_set);
+  tcase_add_test(tc, products_under_way_have_figures);
   tcase_add_test(tc, it_describes_itself_and_its_health);
   tcase_add_test(tc, a_thousand_products_leave_nothing);
   tcase_add_test(tc, configurations_are_strict);
