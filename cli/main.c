@@ -47,8 +47,8 @@ static const struct {
     {"multiply", cli_multiply}, {"describe", cli_describe},   {"mode", cli_mode},
     {"put", cli_put},           {"blocks", cli_blocks},       {"call", cli_call},
     {"version", print_version}, {"--version", print_version}, {"help", print_help},
-    {"--help", print_help},     {"-h", print_help},
-    {"plan", cli_plan}, {"top", cli_top},
+    {"--help", print_help},     {"-h", print_help},           {"plan", cli_plan},
+    {"top", cli_top},
 };
 
 static int run_command(int argc, char **argv) {
