@@ -11,6 +11,7 @@
 
 #include "matmul/matrix.h"
 #include "program/tls.h"
+#include "wasm/trust.h"
 
 #define CLI_MAX_WORKERS 256
 
@@ -37,6 +38,8 @@ typedef struct cli_multiply_options {
   tess_dtype dtype;   /* TESS_DTYPE_UNSPECIFIED: that of the files */
   unsigned threads;   /* of --local; 0: all processors */
   int64_t timeout_ms; /* 0: none */
+  int64_t tile_timeout_ms; /* 0: the controller's default */
+  tess_check check;
   bool quiet;
   program_tls tls;
 } cli_multiply_options;

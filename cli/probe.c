@@ -48,13 +48,13 @@ static tess_code not_a_url(const char *url, tess_status *status) {
 }
 
 static tess_code start_probe(probe *p, tess_transport *transport, const char *url,
-                             progress_of_all *all, tess_status *status) {
+                             int64_t timeout_ms, progress_of_all *all, tess_status *status) {
   const tess_client_options options = {.transport = transport, .base_url = url};
   tess_arena_init(&p->arena, NULL, 0);
   p->client = tess_client_new(&options, status);
   if (p->client == NULL) return not_a_url(url, status);
   tessera__matmul__v1__describe_request__init(&p->request);
-  p->options = (tess_call_options){.timeout_ms = CLI_PROBE_TIMEOUT_MS, .arena = &p->arena};
+  p->options = (tess_call_options){.timeout_ms = timeout_ms, .arena = &p->arena};
   p->ended = &all->ended;
   tess_code code = tessera_matmul_v1_matmul_service_describe_start(
       p->client, &p->options, &p->request, &p->reply, on_done, p, &p->call, status);
@@ -65,7 +65,7 @@ static tess_code start_probe(probe *p, tess_transport *transport, const char *ur
 }
 
 tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t count,
-                    cli_probe_result *results, tess_status *status) {
+                    int64_t timeout_ms, cli_probe_result *results, tess_status *status) {
   memset(results, 0, count * sizeof *results);
   probe *probes = calloc(count > 0 ? count : 1, sizeof *probes);
   if (probes == NULL) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
@@ -73,7 +73,7 @@ tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t c
   atomic_init(&all.ended, 0);
   tess_code code = TESS_OK;
   for (size_t i = 0; i < count && code == TESS_OK; i++)
-    code = start_probe(&probes[i], transport, urls[i], &all, status);
+    code = start_probe(&probes[i], transport, urls[i], timeout_ms, &all, status);
   bool cancelled = false;
   while (!transport->ops->wait(transport, all_ended, &all,
                                transport->ops->now_ms(transport) + LOOK_MS)) {
@@ -87,7 +87,7 @@ tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t c
     probe *p = &probes[i];
     const tess_code answer = (tess_code)atomic_load(&p->code);
     if (p->started && answer == TESS_OK)
-      results[i] = (cli_probe_result){true, p->reply.max_message_bytes};
+      results[i] = (cli_probe_result){true, p->reply.max_message_bytes, p->reply.gflops};
     /* Describe takes no arguments: only the URL can be wrong. */
     if (p->started && answer == TESS_INVALID_ARGUMENT && code == TESS_OK)
       code = not_a_url(urls[i], status);

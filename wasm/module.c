@@ -106,6 +106,7 @@ static tess_code make_server(tess_module *module, tess_status *status) {
   module->service = (tess_matmul_server){.allocator = module->allocator,
                                          .config = &module->config,
                                          .controller = module->controller,
+                                         .transport = module->transport,
                                          .blocks = module->blocks};
   tess_code code = tess_matmul_server_register(&module->service, module->server);
   if (code != TESS_OK) return tess_status_set(status, code, "the services do not register");

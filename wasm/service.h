@@ -27,6 +27,7 @@ typedef struct tess_matmul_server {
   const tess_allocator *allocator;
   const tess_config *config;
   tess_controller *controller;
+  tess_transport *transport; /* for workers that join */
   tess_block_store *blocks;
   tess_intakes intakes;    /* blocks that are being verified */
   uint64_t inflight_bytes; /* admitted now */
