@@ -35,9 +35,9 @@ typedef struct cli_multiply_options {
   bool transpose_b;
   double alpha;
   double beta;
-  tess_dtype dtype;   /* TESS_DTYPE_UNSPECIFIED: that of the files */
-  unsigned threads;   /* of --local; 0: all processors */
-  int64_t timeout_ms; /* 0: none */
+  tess_dtype dtype;        /* TESS_DTYPE_UNSPECIFIED: that of the files */
+  unsigned threads;        /* of --local; 0: all processors */
+  int64_t timeout_ms;      /* 0: none */
   int64_t tile_timeout_ms; /* 0: the controller's default */
   tess_check check;
   bool quiet;

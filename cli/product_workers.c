@@ -143,15 +143,14 @@ static tess_code make_controller(spread *s, tess_transport *transport, double de
     local->ops->free(local);
     return code;
   }
-  tess_controller_options controller_options = {
-      .host = {.now_ms = now_hook, .ctx = s},
-      .mode = TESS_MODE_PROXY,
-      .local = local,
-      .workers = workers,
-      .worker_count = count,
-      .tile_timeout_ms = (double)options->tile_timeout_ms,
-      .check = options->check,
-      .step_ms = STEP_MS};
+  tess_controller_options controller_options = {.host = {.now_ms = now_hook, .ctx = s},
+                                                .mode = TESS_MODE_PROXY,
+                                                .local = local,
+                                                .workers = workers,
+                                                .worker_count = count,
+                                                .tile_timeout_ms = (double)options->tile_timeout_ms,
+                                                .check = options->check,
+                                                .step_ms = STEP_MS};
   /* Never short, for so few bytes; before the kernel has any it is better than nothing. */
   if (getrandom(&controller_options.seed, sizeof controller_options.seed, 0) < 0)
     controller_options.seed = (uint64_t)(uintptr_t)s ^ (uint64_t)(cli_now_ms() * 1e3);

@@ -17,6 +17,9 @@
 /* Where somebody watches the tiles. */
 #define WATCHED_PIECES 16u
 #define WATCHED_TILES_PER_WORKER 4u
+/* A pair of which one is this much faster. */
+#define UNEQUAL_FACTOR 1.5
+#define UNEQUAL_TILES_PER_WORKER 4u
 /* Workers that may join while a product runs. */
 #define ROOM_TO_JOIN 16u
 
@@ -121,10 +124,23 @@ static const double *ready_weights(const tess_job *job, const tess_plan_params *
   return tess_cost_weights(params, speeds, weights) >= 0 ? weights : NULL;
 }
 
-/* One tile each moves the fewest bytes; with many workers some will be lost, and
- * what is lost with one should be small. */
-static uint32_t tiles_per_worker(const tess_job *job, uint32_t workers) {
+/* Do the weights differ so much that an error in them would be felt? */
+static bool unequal(const double *weights, uint32_t workers) {
+  if (weights == NULL || workers == 0) return false;
+  double least = weights[0], most = weights[0];
+  for (uint32_t i = 1; i < workers; i++) {
+    if (weights[i] < least) least = weights[i];
+    if (weights[i] > most) most = weights[i];
+  }
+  return most > UNEQUAL_FACTOR * least;
+}
+
+/* One tile each moves the fewest bytes, or the same in fewer messages; with many
+ * workers some will be lost, and what is lost with one should be small; unequal ones
+ * need tiles that can go to another when it turns out how fast they are today. */
+static uint32_t tiles_per_worker(const tess_job *job, const double *weights, uint32_t workers) {
   if (job->params.many_tiles) return WATCHED_TILES_PER_WORKER;
+  if (workers <= 4 && unequal(weights, workers)) return UNEQUAL_TILES_PER_WORKER;
   return workers <= 4 ? 1 : workers <= 16 ? 4 : 8;
 }
 
@@ -147,7 +163,7 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
     params.worker_count = ready;
     tess__job_tell_held(job, now_ms, &params, first_bytes);
     params.weights = ready_weights(job, &params, now_ms, weights);
-    params.tiles_per_worker = tiles_per_worker(job, ready);
+    params.tiles_per_worker = tiles_per_worker(job, params.weights, ready);
     params.shared_panels = true;
   } else {
     params.worker_count = 1;

@@ -28,8 +28,8 @@ double tess_proxy_pulse_step(tess_proxy_pulse *pulse, double now_ms) {
   tess_arena_cleanup(&pulse->arena);
   tess_status_reset(&pulse->end.status);
   atomic_store(&pulse->end.ended, false);
-  pulse->options = (tess_call_options){.arena = &pulse->arena,
-                                       .timeout_ms = (int64_t)TESS_PULSE_ANSWER_MS};
+  pulse->options =
+      (tess_call_options){.arena = &pulse->arena, .timeout_ms = (int64_t)TESS_PULSE_ANSWER_MS};
   memset(&pulse->request, 0, sizeof pulse->request);
   pulse->asking = true;
   pulse->asked_ms = now_ms;

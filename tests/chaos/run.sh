@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/chaos/run.sh [--count N] [--seed S] [--path cli|native|jsc|wasm2c|all] [--budget SECONDS]
+# tests/chaos/run.sh [--count N] [--seed S] [--path cli,native,jsc,wasm2c] [--budget SECONDS]
 # Random schedules of what can go wrong, against the programs in build/release/bin
 # (or TESSERA_BIN_DIR). tests/chaos/chaos.py tells what must hold.
 set -euo pipefail

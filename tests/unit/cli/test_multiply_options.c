@@ -42,12 +42,11 @@ START_TEST(the_least) {
 END_TEST
 
 START_TEST(everything) {
-  ck_assert_int_eq(
-      PARSE("--worker", "http://a:1", "A.npy", "--worker=http://b:2", "--alpha", "-2.5", "B.npy",
-            "--beta", "0.5", "--add", "D.mtx", "-o", "C.mtx", "--transpose-a", "--transpose-b",
-            "--dtype", "float64", "--timeout", "1500", "--tile-timeout-ms", "250", "--check",
-            "always", "-q"),
-      -1);
+  ck_assert_int_eq(PARSE("--worker", "http://a:1", "A.npy", "--worker=http://b:2", "--alpha",
+                         "-2.5", "B.npy", "--beta", "0.5", "--add", "D.mtx", "-o", "C.mtx",
+                         "--transpose-a", "--transpose-b", "--dtype", "float64", "--timeout",
+                         "1500", "--tile-timeout-ms", "250", "--check", "always", "-q"),
+                   -1);
   ck_assert_int_eq(options.place, CLI_PLACE_WORKERS);
   ck_assert_uint_eq(options.worker_count, 2);
   ck_assert_str_eq(options.workers[1], "http://b:2");

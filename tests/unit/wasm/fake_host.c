@@ -442,9 +442,9 @@ fake_host *fake_host_new(unsigned workers, const char *mode, const char *extra) 
   for (unsigned i = 0; i < workers; i++)
     host->blocks[i].room = FAKE_BLOCKS;
   char config[1024];
-  int size = snprintf(config, sizeof config, "mode=%s\n%s%s", mode,
-                      strstr(extra, "tile_timeout_ms=") == NULL ? "tile_timeout_ms=2000\n" : "",
-                      extra);
+  int size =
+      snprintf(config, sizeof config, "mode=%s\n%s%s", mode,
+               strstr(extra, "tile_timeout_ms=") == NULL ? "tile_timeout_ms=2000\n" : "", extra);
   for (unsigned i = 0; i < workers; i++)
     size += snprintf(config + size, sizeof config - (size_t)size, "worker=http://worker%u:1\n", i);
   tess_module_host mine = table;

@@ -45,12 +45,7 @@ typedef enum worker_how {
   WORKER_HOW_COUNT
 } worker_how;
 
-typedef enum posted_what {
-  POSTED_MULTIPLY,
-  POSTED_LIST,
-  POSTED_PUT,
-  POSTED_DESCRIBE
-} posted_what;
+typedef enum posted_what { POSTED_MULTIPLY, POSTED_LIST, POSTED_PUT, POSTED_DESCRIBE } posted_what;
 
 typedef struct posted {
   posted_what what;
@@ -84,8 +79,8 @@ typedef struct fake_host {
   double worker_delay_ms;
   worker_how how[FAKE_WORKERS];
   unsigned worker_count;
-  unsigned answered[FAKE_WORKERS]; /* posts that each worker answered */
-  unsigned asked[FAKE_WORKERS];    /* Describe; answered at once */
+  unsigned answered[FAKE_WORKERS];    /* posts that each worker answered */
+  unsigned asked[FAKE_WORKERS];       /* Describe; answered at once */
   unsigned unreachable[FAKE_WORKERS]; /* so many of these are refused first */
   unsigned in_flight[FAKE_WORKERS];
   unsigned most_in_flight;
