@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/probe.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,18 +24,31 @@ typedef struct probe {
   Tessera__Matmul__V1__DescribeResponse reply;
   atomic_int code; /* of the call, once it has ended */
   bool started;
-  atomic_size_t *ended; /* how many have */
+  bool over; /* it has ended; under the lock: the call lives as long as on_done waits for it */
+  struct progress_of_all *all;
 } probe;
 
 typedef struct progress_of_all {
+  pthread_mutex_t lock;
   atomic_size_t ended;
   size_t started;
 } progress_of_all;
 
 static void on_done(void *ctx, const tess_status *status) {
   probe *p = ctx;
+  progress_of_all *all = p->all;
+  pthread_mutex_lock(&all->lock);
   atomic_store(&p->code, status->code);
-  atomic_fetch_add(p->ended, 1);
+  p->over = true;
+  atomic_fetch_add(&all->ended, 1);
+  pthread_mutex_unlock(&all->lock);
+}
+
+static void cancel_all(probe *probes, size_t count, progress_of_all *all) {
+  pthread_mutex_lock(&all->lock);
+  for (size_t i = 0; i < count; i++)
+    if (probes[i].started && !probes[i].over) tess_client_call_cancel(probes[i].call);
+  pthread_mutex_unlock(&all->lock);
 }
 
 static bool all_ended(void *ctx) {
@@ -55,7 +69,7 @@ static tess_code start_probe(probe *p, tess_transport *transport, const char *ur
   if (p->client == NULL) return not_a_url(url, status);
   tessera__matmul__v1__describe_request__init(&p->request);
   p->options = (tess_call_options){.timeout_ms = timeout_ms, .arena = &p->arena};
-  p->ended = &all->ended;
+  p->all = all;
   tess_code code = tessera_matmul_v1_matmul_service_describe_start(
       p->client, &p->options, &p->request, &p->reply, on_done, p, &p->call, status);
   if (code != TESS_OK) return code;
@@ -71,6 +85,10 @@ tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t c
   if (probes == NULL) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
   progress_of_all all = {.started = 0};
   atomic_init(&all.ended, 0);
+  if (pthread_mutex_init(&all.lock, NULL) != 0) {
+    free(probes);
+    return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+  }
   tess_code code = TESS_OK;
   for (size_t i = 0; i < count && code == TESS_OK; i++)
     code = start_probe(&probes[i], transport, urls[i], timeout_ms, &all, status);
@@ -80,8 +98,7 @@ tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t c
     cli_progress_show(&(cli_progress_state){.phase = "asking the workers", .share = -1.0});
     if (cancelled || (code == TESS_OK && !cli_interrupted())) continue;
     cancelled = true;
-    for (size_t i = 0; i < count; i++)
-      if (probes[i].started) tess_client_call_cancel(probes[i].call);
+    cancel_all(probes, count, &all);
   }
   for (size_t i = 0; i < count; i++) {
     probe *p = &probes[i];
@@ -95,6 +112,9 @@ tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t c
     tess_client_free(p->client);
     tess_arena_cleanup(&p->arena);
   }
+  pthread_mutex_lock(&all.lock); /* the last of them has left on_done */
+  pthread_mutex_unlock(&all.lock);
+  pthread_mutex_destroy(&all.lock);
   free(probes);
   return code;
 }

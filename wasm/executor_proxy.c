@@ -586,8 +586,16 @@ static void proxy_free(tess_tile_executor *executor) {
   for (tess_proxy_end *end = take_ended(self), *next; end != NULL; end = next) {
     tess_proxy_news news;
     next = end->next;
-    if (end->kind == TESS_PROXY_END_FLIGHT) tess_proxy_blocks_ended(&self->blocks, end, &news);
-    if (end->kind == TESS_PROXY_END_REQUEST) request_free((request *)(void *)end);
+    switch (end->kind) { /* the first two free it */
+      case TESS_PROXY_END_REQUEST:
+        request_free((request *)(void *)end);
+        break;
+      case TESS_PROXY_END_FLIGHT:
+        tess_proxy_blocks_ended(&self->blocks, end, &news);
+        break;
+      case TESS_PROXY_END_PULSE:
+        break;
+    }
   }
   tess_proxy_pulse_cleanup(&self->pulse);
   tess_proxy_blocks_cleanup(&self->blocks);
