@@ -140,7 +140,9 @@ static bool unequal(const double *weights, uint32_t workers) {
  * need tiles that can go to another when it turns out how fast they are today. */
 static uint32_t tiles_per_worker(const tess_job *job, const double *weights, uint32_t workers) {
   if (job->params.many_tiles) return WATCHED_TILES_PER_WORKER;
-  if (workers <= 4 && unequal(weights, workers)) return UNEQUAL_TILES_PER_WORKER;
+  /* Cold operands would have to be hashed on both sides, to be sent once: more than that gains. */
+  const bool named = job->params.a_block.name != NULL && job->params.b_block.name != NULL;
+  if (named && workers <= 4 && unequal(weights, workers)) return UNEQUAL_TILES_PER_WORKER;
   return workers <= 4 ? 1 : workers <= 16 ? 4 : 8;
 }
 

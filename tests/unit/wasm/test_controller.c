@@ -383,6 +383,11 @@ static tess_code submit(rig *r, product *p, bool many, double deadline_ms) {
       .done = on_done,
       .ctx = p,
   };
+  static const uint8_t names[2][TESS_SHA256_BYTES] = {{1}, {2}};
+  if (p->untimed) { /* operands that are on the workers */
+    params.a_block = (tess_operand_block){.name = names[0], .block = params.gemm.a};
+    params.b_block = (tess_operand_block){.name = names[1], .block = params.gemm.b};
+  }
   return tess_controller_submit(r->controller, &params, &p->job, NULL);
 }
 
