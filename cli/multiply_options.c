@@ -43,6 +43,7 @@ static const char help_text[] =
     "                       speed, failures, backups, cache, checks, waiting\n"
     "  --threads N          threads of --local (all processors)\n"
     "  --timeout MS         give up after so many milliseconds\n"
+    "  --tile-timeout-ms MS with --worker: time for a worker to answer with a tile (60000)\n"
     "  --tls-ca FILE        https: who signs the other side's certificate (the system's signers)\n"
     "  --tls-cert FILE, --tls-key FILE\n"
     "                       https: the certificate to show, where one is asked for\n"
@@ -63,6 +64,7 @@ enum {
   OPTION_DTYPE,
   OPTION_THREADS,
   OPTION_TIMEOUT,
+  OPTION_TILE_TIMEOUT_MS,
   OPTION_CHECK,
   OPTION_STATS,
   OPTION_WORKERS_FILE
@@ -81,6 +83,7 @@ static const struct option long_options[] = {
     {"dtype", required_argument, NULL, OPTION_DTYPE},
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"tile-timeout-ms", required_argument, NULL, OPTION_TILE_TIMEOUT_MS},
     {"check", required_argument, NULL, OPTION_CHECK},
     {"stats", required_argument, NULL, OPTION_STATS},
     {"workers-file", required_argument, NULL, OPTION_WORKERS_FILE},
@@ -107,6 +110,14 @@ static int set_place(cli_multiply_options *options, cli_place place) {
 static int take_number(const char *name, const char *text, double *number) {
   if (parse_double(text, number)) return -1;
   return cli_wrong_usage("--%s takes a number, not '%s'", name, text);
+}
+
+static int take_ms(const char *name, const char *text, int64_t *ms) {
+  uint64_t number = 0;
+  if (!program_number(text, false, 1, INT32_MAX, &number))
+    return cli_wrong_usage("--%s takes milliseconds from 1 to %d, not '%s'", name, INT32_MAX, text);
+  *ms = (int64_t)number;
+  return -1;
 }
 
 static int take_option(cli_multiply_options *options, int option, char *value, bool *beta_given) {
@@ -161,11 +172,9 @@ static int take_option(cli_multiply_options *options, int option, char *value, b
       options->threads = (unsigned)number;
       return -1;
     case OPTION_TIMEOUT:
-      if (!program_number(value, false, 1, INT32_MAX, &number))
-        return cli_wrong_usage("--timeout takes milliseconds from 1 to %d, not '%s'", INT32_MAX,
-                               value);
-      options->timeout_ms = (int64_t)number;
-      return -1;
+      return take_ms("timeout", value, &options->timeout_ms);
+    case OPTION_TILE_TIMEOUT_MS:
+      return take_ms("tile-timeout-ms", value, &options->tile_timeout_ms);
     case OPTION_CHECK:
       options->check = (int)cli_check_from_name(value);
       if (options->check != 0) return -1;
@@ -209,6 +218,8 @@ static int check(const cli_multiply_options *options, bool beta_given) {
     return cli_wrong_usage("--beta scales a matrix that is added: give it with --add C0");
   if (options->threads != 0 && options->place != CLI_PLACE_LOCAL)
     return cli_wrong_usage("--threads goes with --local");
+  if (options->tile_timeout_ms != 0 && options->place != CLI_PLACE_WORKERS)
+    return cli_wrong_usage("--tile-timeout-ms goes with --worker");
   if (options->place == CLI_PLACE_LOCAL && (options->check != 0 || options->stats_path != NULL))
     return cli_wrong_usage("--check and --stats go with --server or --worker");
   const char *wrong = program_tls_check(&options->tls);

@@ -38,6 +38,7 @@ typedef struct cli_multiply_options {
   tess_dtype dtype;         /* TESS_DTYPE_UNSPECIFIED: that of the files */
   unsigned threads;         /* of --local; 0: all processors */
   int64_t timeout_ms;       /* 0: none */
+  int64_t tile_timeout_ms;  /* 0: the controller's default */
   int check;                /* of what workers return, as tessera.matmul.v1.Check; 0: not given */
   const char *stats_path;   /* where figures go, as JSON; NULL: nowhere */
   const char *workers_file; /* read again while the product runs; or NULL */

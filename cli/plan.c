@@ -218,7 +218,8 @@ static tess_code ask(planning *p, tess_status *status) {
   const tess_transport_curl_options transport_options = {.tls = &tls};
   tess_transport *transport = tess_transport_curl_new(&transport_options, status);
   if (transport == NULL) return status->code;
-  tess_code code = cli_probe(transport, p->urls, p->url_count, p->probes, status);
+  tess_code code =
+      cli_probe(transport, p->urls, p->url_count, CLI_PROBE_TIMEOUT_MS, p->probes, status);
   transport->ops->free(transport);
   if (code != TESS_OK) return code;
   for (uint32_t i = 0; i < p->url_count; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/probe.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,10 +26,12 @@ typedef struct probe {
   atomic_int code; /* of the call, once it has ended */
   char problem[160];
   bool started;
-  atomic_size_t *ended; /* how many have */
+  bool over; /* it has ended; under the lock: the call lives as long as on_done waits for it */
+  struct progress_of_all *all;
 } probe;
 
 typedef struct progress_of_all {
+  pthread_mutex_t lock;
   atomic_size_t ended;
   size_t started;
 } progress_of_all;
@@ -40,8 +43,19 @@ static void on_done(void *ctx, const tess_status *status) {
            status->message != NULL ? status->message
            : name != NULL          ? name
                                    : "unknown");
+  progress_of_all *all = p->all;
+  pthread_mutex_lock(&all->lock);
   atomic_store(&p->code, status->code);
-  atomic_fetch_add(p->ended, 1);
+  p->over = true;
+  atomic_fetch_add(&all->ended, 1);
+  pthread_mutex_unlock(&all->lock);
+}
+
+static void cancel_all(probe *probes, size_t count, progress_of_all *all) {
+  pthread_mutex_lock(&all->lock);
+  for (size_t i = 0; i < count; i++)
+    if (probes[i].started && !probes[i].over) tess_client_call_cancel(probes[i].call);
+  pthread_mutex_unlock(&all->lock);
 }
 
 static bool all_ended(void *ctx) {
@@ -55,14 +69,14 @@ static tess_code not_a_url(const char *url, tess_status *status) {
 }
 
 static tess_code start_probe(probe *p, tess_transport *transport, const char *url,
-                             progress_of_all *all, tess_status *status) {
+                             int64_t timeout_ms, progress_of_all *all, tess_status *status) {
   const tess_client_options options = {.transport = transport, .base_url = url};
   tess_arena_init(&p->arena, NULL, 0);
   p->client = tess_client_new(&options, status);
   if (p->client == NULL) return not_a_url(url, status);
   tessera__matmul__v1__describe_request__init(&p->request);
-  p->options = (tess_call_options){.timeout_ms = CLI_PROBE_TIMEOUT_MS, .arena = &p->arena};
-  p->ended = &all->ended;
+  p->options = (tess_call_options){.timeout_ms = timeout_ms, .arena = &p->arena};
+  p->all = all;
   tess_code code = tessera_matmul_v1_matmul_service_describe_start(
       p->client, &p->options, &p->request, &p->reply, on_done, p, &p->call, status);
   if (code != TESS_OK) return code;
@@ -72,23 +86,26 @@ static tess_code start_probe(probe *p, tess_transport *transport, const char *ur
 }
 
 tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t count,
-                    cli_probe_result *results, tess_status *status) {
+                    int64_t timeout_ms, cli_probe_result *results, tess_status *status) {
   memset(results, 0, count * sizeof *results);
   probe *probes = calloc(count > 0 ? count : 1, sizeof *probes);
   if (probes == NULL) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
   progress_of_all all = {.started = 0};
   atomic_init(&all.ended, 0);
+  if (pthread_mutex_init(&all.lock, NULL) != 0) {
+    free(probes);
+    return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+  }
   tess_code code = TESS_OK;
   for (size_t i = 0; i < count && code == TESS_OK; i++)
-    code = start_probe(&probes[i], transport, urls[i], &all, status);
+    code = start_probe(&probes[i], transport, urls[i], timeout_ms, &all, status);
   bool cancelled = false;
   while (!transport->ops->wait(transport, all_ended, &all,
                                transport->ops->now_ms(transport) + LOOK_MS)) {
     cli_progress_show(&(cli_progress_state){.phase = "asking the workers", .share = -1.0});
     if (cancelled || (code == TESS_OK && !cli_interrupted())) continue;
     cancelled = true;
-    for (size_t i = 0; i < count; i++)
-      if (probes[i].started) tess_client_call_cancel(probes[i].call);
+    cancel_all(probes, count, &all);
   }
   for (size_t i = 0; i < count; i++) {
     probe *p = &probes[i];
@@ -107,6 +124,9 @@ tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t c
     tess_client_free(p->client);
     tess_arena_cleanup(&p->arena);
   }
+  pthread_mutex_lock(&all.lock); /* the last of them has left on_done */
+  pthread_mutex_unlock(&all.lock);
+  pthread_mutex_destroy(&all.lock);
   free(probes);
   return code;
 }

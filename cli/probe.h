@@ -26,6 +26,6 @@ typedef struct cli_probe_result {
 /* results has `count` entries. Returns early when interrupted. invalid_argument:
  * a URL is none. */
 tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t count,
-                    cli_probe_result *results, tess_status *status);
+                    int64_t timeout_ms, cli_probe_result *results, tess_status *status);
 
 #endif

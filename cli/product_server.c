@@ -56,6 +56,7 @@ static void fill_request(wire_request *request, const cli_product *product) {
   request->message.b = &request->b;
   request->message.transpose_a = gemm->transpose_a;
   request->message.transpose_b = gemm->transpose_b;
+  request->message.check = (Tessera__Matmul__V1__Check)product->options->check;
   if (gemm->alpha != 1.0 || gemm->beta != 0.0) {
     tessera__matmul__v1__scaling__init(&request->scaling);
     request->scaling.alpha = gemm->alpha;

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include <tessera/transport_curl.h>
@@ -120,11 +121,18 @@ static tess_tile_executor *new_worker(spread *s, const char *url, const cli_prob
   return tess_executor_proxy_new(&options, s->status);
 }
 
-static tess_code make_controller(spread *s) {
+/* deadline_ms: of all of it; 0: none. */
+static tess_code make_controller(spread *s, double deadline_ms) {
+  const cli_multiply_options *options = s->product->options;
   static cli_probe_result probes[CLI_MAX_WORKERS]; /* too much for a stack */
   tess_tile_executor *workers[CLI_MAX_WORKERS];
   const program_worker_set *set = s->changes.set;
-  tess_code code = cli_probe(s->transport, set->urls, set->count, probes, s->status);
+  double ask_ms = CLI_PROBE_TIMEOUT_MS;
+  /* Half of it is for the work, where a worker does not answer. */
+  if (deadline_ms > 0.0 && (deadline_ms - cli_now_ms()) / 2 < ask_ms)
+    ask_ms = (deadline_ms - cli_now_ms()) / 2;
+  tess_code code = cli_probe(s->transport, set->urls, set->count,
+                             ask_ms > 1.0 ? (int64_t)ask_ms : 1, probes, s->status);
   if (code != TESS_OK) return code;
   const tess_executor_local_options local_options = {.now_ms = now_hook};
   tess_tile_executor *local = tess_executor_local_new(&local_options);
@@ -138,12 +146,17 @@ static tess_code make_controller(spread *s) {
     local->ops->free(local);
     return s->status->code;
   }
-  const tess_controller_options controller_options = {.host = {.now_ms = now_hook, .ctx = s},
-                                                      .mode = TESS_MODE_PROXY,
-                                                      .local = local,
-                                                      .workers = workers,
-                                                      .worker_count = count,
-                                                      .step_ms = STEP_MS};
+  tess_controller_options controller_options = {.host = {.now_ms = now_hook, .ctx = s},
+                                                .mode = TESS_MODE_PROXY,
+                                                .local = local,
+                                                .workers = workers,
+                                                .worker_count = count,
+                                                .tile_timeout_ms = (double)options->tile_timeout_ms,
+                                                .check = (tess_check)options->check,
+                                                .step_ms = STEP_MS};
+  /* Never short, for so few bytes; before the kernel has any it is better than nothing. */
+  if (getrandom(&controller_options.seed, sizeof controller_options.seed, 0) < 0)
+    controller_options.seed = (uint64_t)(uintptr_t)s ^ (uint64_t)(cli_now_ms() * 1e3);
   s->controller = tess_controller_new(&controller_options, s->status);
   if (s->controller == NULL) return s->status->code;
   /* The plan is made for those that are there; the others may join later. */
@@ -273,6 +286,7 @@ static bool init_sync(spread *s) {
 
 tess_code cli_product_workers(const cli_product *product, cli_answer *answer, tess_status *status) {
   const int64_t timeout_ms = product->options->timeout_ms;
+  const double deadline_ms = timeout_ms > 0 ? cli_now_ms() + (double)timeout_ms : 0.0;
   const tess_gemm_shape shape = product->shape;
   spread s = {.product = product,
               .answer = answer,
@@ -288,9 +302,9 @@ tess_code cli_product_workers(const cli_product *product, cli_answer *answer, te
     s.transport = tess_transport_curl_new(&transport_options, status);
     if (s.transport == NULL) code = status->code;
   }
-  if (code == TESS_OK) code = make_controller(&s);
+  if (code == TESS_OK) code = make_controller(&s, deadline_ms);
   if (code == TESS_OK) code = cli_worker_changes_watch(&s.changes, product->options, status);
-  if (code == TESS_OK) code = submit(&s, timeout_ms > 0 ? cli_now_ms() + (double)timeout_ms : 0.0);
+  if (code == TESS_OK) code = submit(&s, deadline_ms);
   if (code == TESS_OK) code = run(&s);
   cli_worker_changes_end(&s.changes);
   tess_controller_free(s.controller);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/remote.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,6 +45,7 @@ typedef struct pending {
   tess_client_call *handle;
   atomic_bool refused; /* by the receiver */
   atomic_bool done;
+  pthread_mutex_t lock; /* done is set under it: the call lives as long as on_done waits for it */
   tess_status *status;
 } pending;
 
@@ -53,7 +55,15 @@ static void on_done(void *ctx, const tess_status *status) {
     tess_status_copy(call->status, status);
     call->status->code = status->code; /* also where the copy ran out of memory */
   }
+  pthread_mutex_lock(&call->lock);
   atomic_store(&call->done, true);
+  pthread_mutex_unlock(&call->lock);
+}
+
+static void cancel(pending *call) {
+  pthread_mutex_lock(&call->lock);
+  if (!atomic_load(&call->done)) tess_client_call_cancel(call->handle);
+  pthread_mutex_unlock(&call->lock);
 }
 
 static void on_end(void *ctx, const tess_status *status, const tess_metadata *trailers) {
@@ -121,16 +131,18 @@ static void wait_for(pending *call) {
                                transport->ops->now_ms(transport) + LOOK_MS)) {
     if (!cancelled && (cli_interrupted() || atomic_load(&call->refused))) {
       cancelled = true;
-      tess_client_call_cancel(call->handle);
+      cancel(call);
     }
     show_progress(call);
   }
+  pthread_mutex_lock(&call->lock); /* on_done has left it */
+  pthread_mutex_unlock(&call->lock);
 }
 
 tess_code cli_remote_call(cli_remote *remote, const tess_method *method,
                           const tess_call_options *options, const void *request, void *response,
                           tess_status *status) {
-  pending call = {.remote = remote, .status = status};
+  pending call = {.remote = remote, .status = status, .lock = PTHREAD_MUTEX_INITIALIZER};
   tess_code code = tess_client_unary_start(remote->client, method, options, request, response,
                                            on_done, &call, &call.handle, status);
   if (code != TESS_OK) return cli_remote_explain(remote->url, status);
@@ -142,13 +154,14 @@ tess_code cli_remote_stream(cli_remote *remote, const tess_method *method,
                             const tess_call_options *options, const void *request,
                             const cli_remote_receiver *receiver, tess_status *status) {
   static const tess_client_stream_events events = {.on_message = on_message, .on_end = on_end};
-  pending call = {.remote = remote, .receiver = receiver, .status = status};
+  pending call = {
+      .remote = remote, .receiver = receiver, .status = status, .lock = PTHREAD_MUTEX_INITIALIZER};
   tess_code code = tess_client_stream_start(remote->client, method, options, &events, &call,
                                             &call.handle, status);
   if (code != TESS_OK) return cli_remote_explain(remote->url, status);
   code = tess_client_stream_send(call.handle, request);
   if (code == TESS_OK) code = tess_client_stream_close_send(call.handle);
-  if (code != TESS_OK) tess_client_call_cancel(call.handle);
+  if (code != TESS_OK) cancel(&call);
   wait_for(&call);
   /* Why it could not be sent says more than that it was cancelled then. */
   if (code != TESS_OK && !cli_interrupted() && !atomic_load(&call.refused) &&

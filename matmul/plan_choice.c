@@ -11,6 +11,9 @@
 /* Where somebody watches the tiles. */
 #define WATCHED_PIECES 16u
 #define WATCHED_TILES_PER_WORKER 4u
+/* A pair of which one is this much faster. */
+#define UNEQUAL_FACTOR 1.5
+#define UNEQUAL_TILES_PER_WORKER 4u
 
 static uint32_t local_pieces(const tess_plan_choice *choice) {
   uint64_t pieces = tess_gemm_flops(choice->m, choice->n, choice->k) / LOCAL_TILE_FLOPS;
@@ -19,11 +22,26 @@ static uint32_t local_pieces(const tess_plan_choice *choice) {
   return pieces == 0 ? 1 : (uint32_t)pieces;
 }
 
-/* One tile each moves the fewest bytes; with many workers some will be lost, and
- * what is lost with one should be small. */
-static uint32_t tiles_per_worker(const tess_plan_choice *choice) {
+/* Do the weights differ so much that an error in them would be felt? */
+static bool unequal(const double *weights, uint32_t workers) {
+  if (weights == NULL || workers == 0) return false;
+  double least = weights[0], most = weights[0];
+  for (uint32_t i = 1; i < workers; i++) {
+    if (weights[i] < least) least = weights[i];
+    if (weights[i] > most) most = weights[i];
+  }
+  return most > UNEQUAL_FACTOR * least;
+}
+
+/* One tile each moves the fewest bytes, or the same in fewer messages; with many
+ * workers some will be lost, and what is lost with one should be small; unequal ones
+ * need tiles that can go to another when it turns out how fast they are today. Cold
+ * operands would have to be hashed on both sides, to be sent once: more than that gains. */
+static uint32_t tiles_per_worker(const tess_plan_choice *choice, const double *weights) {
+  const uint32_t workers = choice->worker_count;
   if (choice->many_tiles) return WATCHED_TILES_PER_WORKER;
-  return choice->worker_count <= 4 ? 1 : choice->worker_count <= 16 ? 4 : 8;
+  if (choice->named && workers <= 4 && unequal(weights, workers)) return UNEQUAL_TILES_PER_WORKER;
+  return workers <= 4 ? 1 : workers <= 16 ? 4 : 8;
 }
 
 static void choose_local(const tess_plan_choice *choice, tess_plan_params *params) {
@@ -54,11 +72,11 @@ static void choose(const tess_plan_choice *choice, tess_plan_params *params) {
   params->a_held = choice->a_held;
   params->b_held = choice->b_held;
   params->first_bytes = choice->first_bytes;
-  params->tiles_per_worker = tiles_per_worker(choice);
   params->shared_panels = true;
   /* Shares by equal time, where something is known of every one of them. */
   if (tess_cost_weights(params, choice->speeds, choice->weights) >= 0)
     params->weights = choice->weights;
+  params->tiles_per_worker = tiles_per_worker(choice, params->weights);
 }
 
 tess_code tess_plan_make_chosen(tess_plan *plan, const tess_plan_choice *choice,

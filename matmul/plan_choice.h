@@ -27,6 +27,7 @@ typedef struct tess_plan_choice {
   tess_dtype dtype;
   bool sends_c;        /* beta != 0 */
   bool many_tiles;     /* somebody watches the tiles: cut finer */
+  bool named;          /* both operands are blocks with names: cutting finer sends no more */
   bool whole_tiles;    /* no splits over k */
   bool workers_only;   /* it cannot be computed here: no plan for this machine alone */
   bool a_held, b_held; /* as in tess_plan_params, like first_bytes */

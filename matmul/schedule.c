@@ -28,6 +28,9 @@
  * EARLY_FACTOR * e + EARLY_MS. */
 #define EARLY_FACTOR 5.0
 #define EARLY_MS 5000.0
+/* Where nothing is known of anybody's speed an attempt is expected to take this share
+ * of the time that it has. */
+#define UNKNOWN_SHARE 0.125
 /* A backup must be this much sooner done than the first attempt, and some ms: what
  * is that short is noise. */
 #define BACKUP_GAIN 1.25
@@ -351,12 +354,15 @@ static double tile_estimate_ms(const tess_schedule *s, uint32_t executor, uint32
                      tile_bytes(s, executor, tile));
 }
 
-/* When the flight should end; NO_WAKE: nothing is known. */
+/* When the flight should end; NO_WAKE: nothing is known, and there is no limit. */
 static double flight_expected_ms(const tess_schedule *s, uint32_t flight) {
   const schedule_flight *f = &s->flights[flight];
   if (f->expected_ms >= 0.0) return f->expected_ms;
   double ms = estimate_ms(s, &s->executors[f->executor], tile_flops(s, flight / 2), f->bytes);
-  return ms >= 0.0 ? f->started_ms + ms : TESS_SCHEDULE_NO_WAKE;
+  if (ms >= 0.0) return f->started_ms + ms;
+  if (f->executor == TESS_SCHEDULE_LOCAL || s->params.tile_timeout_ms == 0.0)
+    return TESS_SCHEDULE_NO_WAKE;
+  return f->started_ms + UNKNOWN_SHARE * s->params.tile_timeout_ms;
 }
 
 static bool is_overdue(const tess_schedule *s, uint32_t flight, double now_ms) {
@@ -713,6 +719,15 @@ static bool has_budget(const tess_schedule *s, uint32_t flight, double now_ms) {
   return backups_left(s) || (s->params.backup_share >= 0.0 && is_overdue(s, flight, now_ms));
 }
 
+/* What a second copy of the flight would take there. One of whom nothing is known
+ * counts as fast as the one that is late: it may be the only one who ever did a tile. */
+static double backup_estimate_ms(const tess_schedule *s, uint32_t executor, uint32_t flight) {
+  double ms = tile_estimate_ms(s, executor, flight / 2);
+  if (ms >= 0.0) return ms;
+  double expected = flight_expected_ms(s, flight);
+  return expected >= 0.0 ? expected - s->flights[flight].started_ms : -1.0;
+}
+
 static bool may_back_up(const tess_schedule *s, uint32_t flight, uint32_t executor) {
   return s->flights[flight].executor != executor && sibling(s, flight) == NONE &&
          s->tiles[flight / 2].attempts < s->params.max_attempts;
@@ -726,7 +741,7 @@ static uint32_t take_backup(tess_schedule *s, uint32_t executor, double now_ms) 
   for (uint32_t i = s->flight_head; i != NONE && seen < SCAN; i = s->flights[i].after, ++seen) {
     if (!may_back_up(s, i, executor) || !has_budget(s, i, now_ms)) continue;
     double left = remaining_ms(s, i, now_ms);
-    double ms = tile_estimate_ms(s, executor, i / 2);
+    double ms = backup_estimate_ms(s, executor, i);
     if (ms < 0.0 || left <= BACKUP_GAIN * ms + BACKUP_LEAST_MS || left <= most) continue;
     best = i / 2;
     most = left;
@@ -764,7 +779,7 @@ static double backup_wake_ms(const tess_schedule *s, double now_ms) {
     double expected = flight_expected_ms(s, i);
     uint32_t by = idle[s->flights[i].executor == idle[0]];
     if (by == 0 || !may_back_up(s, i, by)) continue;
-    double ms = tile_estimate_ms(s, by, i / 2);
+    double ms = backup_estimate_ms(s, by, i);
     if (expected < 0.0 || ms < 0.0) continue;
     double at = expected + BACKUP_GAIN * ms + BACKUP_LEAST_MS + 1.0;
     if (!backups_left(s)) {

@@ -14,7 +14,8 @@
  *     left to a much faster worker, if one asked for work a moment ago.
  *   - When nothing waits any more, a worker with room computes a second copy (a
  *     backup) of the tile that is expected last, if it would be sooner done with
- *     it: an attempt that is late by x is expected to need x more. The first
+ *     it: an attempt that is late by x is expected to need x more, and one of which
+ *     nothing is known to take an eighth of tile_timeout_ms. The first
  *     answer counts; the other attempt is no longer current. At most
  *     backup_share of the tiles, and two, are backed up. Local attempts are not:
  *     they compute in place. (Dean and Ghemawat, "MapReduce", OSDI 2004, section
@@ -25,7 +26,7 @@
  *     failure in a row up to backoff_max_ms. Then it is probed with one tile;
  *     a success gives it its full capacity again.
  *   - An attempt that takes longer than tile_timeout_ms counts as failed, and,
- *     once speeds are known, one that takes 20 times as long as expected and 5 s. Its
+ *     once speeds are known, one that takes 5 times as long as expected and 5 s more. Its
  *     late answer is recognised by the attempt's generation and ignored, so
  *     every tile is counted once. A new attempt may begin while the old one still
  *     runs: whoever receives must drop what tess_schedule_is_current refuses

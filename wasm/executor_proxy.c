@@ -20,6 +20,7 @@
 
 #include "wasm/executor.h"
 #include "wasm/proxy_blocks.h"
+#include "wasm/proxy_pulse.h"
 #include "wasm/wire.h"
 
 #define DEFAULT_CAPACITY 2u
@@ -66,6 +67,7 @@ struct proxy {
   tess_proxy_end *ended; /* under the lock; newest first */
   tess_proxy_calls calls;
   tess_proxy_blocks blocks;
+  tess_proxy_pulse pulse;
   char url[256];
 };
 
@@ -221,6 +223,9 @@ static void call_ended(request *r) {
     request_free(r);
     return;
   }
+  const tess_code code = r->end.status.code;
+  if (code != TESS_UNAVAILABLE && code != TESS_DEADLINE_EXCEEDED)
+    tess_proxy_pulse_heard(&r->self->pulse, r->self->blocks.now_ms);
   if (retry_without(r)) return;
   tess_tile_outcome outcome = {.code = r->end.status.code};
   tess_reason_clear(&outcome.reason);
@@ -273,6 +278,32 @@ static void end_call(tess_proxy_end *end, tess_client_call *call) {
   /* A transport without wait() (one thread) has ended the call by now. */
   if (!has_ended(end) && self->transport->ops->wait != NULL)
     self->transport->ops->wait(self->transport, has_ended, end, TESS_NEVER_MS);
+}
+
+/* A request that may be on its way fails. step() frees it, if its call is under way. */
+static void give_up(request *r, tess_code code, const tess_reason *reason) {
+  proxy *self = r->self;
+  if (!r->calling) {
+    deliver_failure(r, code, reason);
+    return;
+  }
+  tess_tile_work *work = r->work;
+  const tess_tile_outcome outcome = {.code = code, .reason = *reason, .bytes_sent = r->bytes_sent};
+  request_unlink(self, r);
+  let_go_of_panels(self, r);
+  r->work = NULL;
+  work->record = NULL;
+  end_call(&r->end, r->call);
+  work->done(work, &outcome);
+}
+
+/* The worker is gone or frozen: what it holds is to be computed elsewhere. */
+static void fell_silent(proxy *self) {
+  tess_reason reason;
+  tess_reason_set(&reason, TESS_UNAVAILABLE,
+                  "unavailable: it answers nothing, not even what it is");
+  while (self->first != NULL)
+    give_up(self->first, TESS_UNAVAILABLE, &reason);
 }
 
 /* ---- on its way ---- */
@@ -440,6 +471,13 @@ static void flight_ended(proxy *self, tess_proxy_end *end) {
   all_are_due(self);
 }
 
+static void pulse_ended(proxy *self, double now_ms) {
+  tess_pulse_news news = tess_proxy_pulse_ended(&self->pulse, now_ms);
+  const double told = self->pulse.response.gflops;
+  if (self->pulse.end.status.code == TESS_OK && told > 0 && told < 1e9) self->base.gflops = told;
+  if (news == TESS_PULSE_SILENT) fell_silent(self);
+}
+
 /* ---- the seam ---- */
 
 static tess_panel_ref chosen(const proxy *self, const tess_tile_work *work, tess_panel_ref ref) {
@@ -466,6 +504,10 @@ static tess_code proxy_start(tess_tile_executor *executor, tess_tile_work *work,
   r->options.arena = &r->arena;
   r->options.timeout_ms = work->timeout_ms > 0 ? (int64_t)work->timeout_ms : 0;
   work->record = r;
+  if (self->first == NULL) {
+    tess_proxy_pulse_heard(&self->pulse, self->blocks.now_ms);
+    self->base.eager = true; /* step() tells when it wants to look whether it lives */
+  }
   request_link(self, r);
   tess_code code = advance(r, reason);
   if (code != TESS_OK) {
@@ -513,14 +555,22 @@ static double proxy_step(tess_tile_executor *executor, double now_ms, double bud
   self->blocks.now_ms = now_ms;
   for (tess_proxy_end *end = take_ended(self), *next; end != NULL; end = next) {
     next = end->next;
-    if (end->is_flight)
-      flight_ended(self, end);
-    else
-      call_ended((request *)(void *)end);
+    switch (end->kind) {
+      case TESS_PROXY_END_REQUEST:
+        call_ended((request *)(void *)end);
+        break;
+      case TESS_PROXY_END_FLIGHT:
+        flight_ended(self, end);
+        break;
+      case TESS_PROXY_END_PULSE:
+        pulse_ended(self, now_ms);
+        break;
+    }
   }
   name_panels(self, budget_ms);
   advance_all(self);
-  return self->base.eager ? 0 : -1;
+  if (self->base.eager) return 0;
+  return self->first != NULL ? tess_proxy_pulse_step(&self->pulse, now_ms) : -1;
 }
 
 static bool proxy_holds(const tess_tile_executor *executor, const uint8_t *name) {
@@ -530,15 +580,23 @@ static bool proxy_holds(const tess_tile_executor *executor, const uint8_t *name)
 static void proxy_free(tess_tile_executor *executor) {
   if (executor == NULL) return;
   proxy *self = (proxy *)executor;
+  tess_proxy_pulse_cancel(&self->pulse);
   /* Whatever ended since was cancelled: nobody is told. */
   for (tess_proxy_end *end = take_ended(self), *next; end != NULL; end = next) {
     tess_proxy_news news;
     next = end->next;
-    if (end->is_flight)
-      tess_proxy_blocks_ended(&self->blocks, end, &news);
-    else
-      request_free((request *)(void *)end);
+    switch (end->kind) { /* the first two free it */
+      case TESS_PROXY_END_REQUEST:
+        request_free((request *)(void *)end);
+        break;
+      case TESS_PROXY_END_FLIGHT:
+        tess_proxy_blocks_ended(&self->blocks, end, &news);
+        break;
+      case TESS_PROXY_END_PULSE:
+        break;
+    }
   }
+  tess_proxy_pulse_cleanup(&self->pulse);
   tess_proxy_blocks_cleanup(&self->blocks);
   tess_client_free(self->client);
   self->allocator->free(self->allocator->ctx, self);
@@ -591,5 +649,6 @@ tess_tile_executor *tess_executor_proxy_new(const tess_executor_proxy_options *o
                                    .cancel = end_call,
                                    .proxy = self};
   self->blocks.calls = &self->calls;
+  tess_proxy_pulse_init(&self->pulse, &self->calls);
   return &self->base;
 }

@@ -116,6 +116,7 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
       .dtype = job->params.gemm.c.dtype,
       .sends_c = job->params.gemm.beta != 0,
       .many_tiles = job->params.many_tiles,
+      .named = job->params.a_block.name != NULL && job->params.b_block.name != NULL,
       .whole_tiles = job->params.whole_tiles,
       .max_message_bytes = message_limit(c),
       .min_tile_flops = c->min_tile_flops,

@@ -150,7 +150,7 @@ static tess_proxy_answer begin(tess_proxy_blocks *blocks, tess_panel *panel, boo
   if (f == NULL) return TESS_PROXY_RAW;
   memset(f, 0, sizeof *f);
   f->end.proxy = blocks->calls->proxy;
-  f->end.is_flight = true;
+  f->end.kind = TESS_PROXY_END_FLIGHT;
   f->is_put = is_put;
   f->panel = panel;
   f->bytes = is_put ? tess_panel_bytes(panel) : 0;

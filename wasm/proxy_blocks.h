@@ -86,10 +86,16 @@ void tess_proxy_blocks_cleanup(tess_proxy_blocks *blocks);
 
 /* ---- ends of calls ---- */
 
+typedef enum tess_proxy_end_kind {
+  TESS_PROXY_END_REQUEST, /* of a tile */
+  TESS_PROXY_END_FLIGHT,  /* of a call about a block */
+  TESS_PROXY_END_PULSE    /* of a question whether it is there */
+} tess_proxy_end_kind;
+
 struct tess_proxy_end {
   tess_proxy_end *next;
   void *proxy;
-  bool is_flight;
+  tess_proxy_end_kind kind;
   tess_status status; /* how the call ended */
   _Atomic bool ended; /* done came; set under the proxy's lock */
 };

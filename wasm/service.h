@@ -35,10 +35,10 @@ typedef struct tess_matmul_server {
   const tess_allocator *allocator;
   const tess_config *config;
   tess_controller *controller;
+  struct tess_transport *transport; /* for workers that join */
   tess_block_store *blocks;
-  tess_intakes intakes;             /* blocks that are being verified */
-  struct tess_transport *transport; /* to workers that join */
-  uint64_t inflight_bytes;          /* admitted now */
+  tess_intakes intakes;    /* blocks that are being verified */
+  uint64_t inflight_bytes; /* admitted now */
   uint64_t peak_inflight_bytes;
   uint64_t refused; /* products over the budget */
   uint64_t next_product;

@@ -8,8 +8,8 @@ rounds in which its two sides ran in turn.
 import contextlib
 import sys
 
-from contestants import (Absent, HERE, Runner, blas, mpi_peer, native, need, peer, peer_worker, python_peer, server,
-                         times, wasm_server, worker)
+from contestants import (Absent, HERE, Runner, blas, mpi_peer, native, need, part_time, peer, peer_worker, pinned,
+                         python_peer, server, times, wasm_server, worker)
 from harness import Report, Server, median, rounds
 from link import Link, bits_per_second
 
@@ -90,6 +90,32 @@ def check(n=4096):
         always.warmed()
         medians = show(report, rounds({"never": never.run, "always": always.run}, times(7, 15), 60))
     report.claim(f"{n}² cold: verification always on against off", medians["never"] / medians["always"], 0.97)
+    report.save()
+
+
+# ---- unequal workers ----
+
+def unequal(n=3072):
+    """Each on a core of its own; one runs for a quarter of the time alone."""
+    report = Report("product_unequal", f"{n} x {n}: two workers, one at a quarter of the speed")
+    with contextlib.ExitStack() as stack:
+        start = stack.enter_context
+        fast, slow = start(worker(inside=pinned(0))), start(worker(inside=pinned(1)))
+        start(part_time(slow, 0.25))
+        # Warm is about who computes what; cold, also about who is sent what.
+        runners = {"the fast one alone": start(native(n, fast)), "the slow one alone": start(native(n, slow)),
+                   "both": start(native(n, fast, slow))}
+        for runner in runners.values():
+            runner.warmed(count=1).warmed("warm", 2)
+        warm = show(report, rounds({name: lambda r=runner: r.run("warm") for name, runner in runners.items()},
+                                   times(5, 15), 60))
+        cold = show(report, rounds({f"{name}, cold": lambda r=runner: r.run("cold") for name, runner in runners.items()},
+                                   times(3, 7), 60))
+    fast_ms, slow_ms, both_ms = warm.values()
+    report.claim(f"{n}² with operands on unequal workers: speed against the sum of their speeds",
+                 (1 / both_ms) / (1 / fast_ms + 1 / slow_ms), 0.90)
+    fast_ms, slow_ms, both_ms = cold.values()
+    report.row("cold: speed against the sum of their speeds", (1 / both_ms) / (1 / fast_ms + 1 / slow_ms), "x")
     report.save()
 
 
@@ -204,6 +230,7 @@ BENCHMARKS = {
     **{f"product-{n}": (lambda n=n: local(n)) for n in SIZES},
     "product-wasm": wasm,
     "product-check": check,
+    "product-unequal": unequal,
     "product-link": link,
     "product-grpc": grpc,
     "product-ggml": ggml,

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who multiplies: programs that compute one product for each line they read, and print its milliseconds."""
+import contextlib
 import os
 import pathlib
+import signal
 import subprocess
+import threading
+import time
 
 import harness
 from harness import BIN, ROOT, Server, environment, read_line
@@ -66,6 +70,37 @@ class Runner:
 def worker(*options, inside=(), host="127.0.0.1"):
     """One thread, as every contestant's workers. `inside`: a command to start it with."""
     return Server(*inside, BIN / "tessera-worker", "--listen", f"{host}:0", "--threads", 1, *options)
+
+
+def pinned(core):
+    """To start a program on one core."""
+    return ("taskset", "--cpu-list", str(core))
+
+
+@contextlib.contextmanager
+def part_time(program, share, period_s=0.04):
+    """A program that runs for a share of the time alone, as on a machine that is so much slower: stopped and
+    continued again and again, all of it, whatever it does."""
+    over = threading.Event()
+
+    def cycle():
+        at = time.monotonic()
+        while not over.is_set():
+            program.process.send_signal(signal.SIGCONT)
+            time.sleep(max(0.0, at + share * period_s - time.monotonic()))
+            program.process.send_signal(signal.SIGSTOP)
+            at += period_s
+            over.wait(max(0.0, at - time.monotonic()))
+            at = max(at, time.monotonic() - period_s)  # late by more than a period: no running after it
+
+    thread = threading.Thread(target=cycle)
+    thread.start()
+    try:
+        yield program
+    finally:
+        over.set()
+        thread.join()
+        program.process.send_signal(signal.SIGCONT)
 
 
 def native(n, *workers, check="never", inside=()):

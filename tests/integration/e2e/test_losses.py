@@ -6,7 +6,10 @@ command (`tessera multiply --worker`).
   test_losses.py ENGINE [TEST...]
 """
 import os
+import re
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -100,6 +103,105 @@ class Losses(Case):
 
     def test_a_worker_drained_in_mid_product(self):
         self.killed(lambda slow: slow.process.terminate())
+
+
+class Cancellation(Case):
+    """Whoever gives a product up frees the workers at once: they compute for nobody."""
+
+    # A busy machine is late; the product takes the reference kernel much longer.
+    SOON_SECONDS = 5
+
+    def setUp(self):
+        super().setUp()
+        self.a, self.b = integers(self.rng, 4000, 300), integers(self.rng, 300, 4000)
+        self.workers = []
+        for _ in range(2):
+            self.workers.append(harness.worker("--threads", "1", "--kernel", "reference"))
+            self.addCleanup(self.workers[-1].kill)
+
+    @staticmethod
+    def metric(worker, name):
+        with Client(worker.url) as client:
+            _, _, text = client.post("/metrics", None, method="GET")
+        line = next(line for line in text.decode().splitlines() if line.startswith(name + " "))
+        return float(line.split()[1])
+
+    @staticmethod
+    def answers_to_describe(worker):
+        with Client(worker.url) as client:
+            _, _, text = client.post("/metrics", None, method="GET")
+        calls = re.search(r'(?m)^tessera_worker_calls_total\{method="[^"]*/Describe",code="ok"\} (\d+)$', text.decode())
+        return int(calls.group(1)) if calls else 0
+
+    def all_compute(self):
+        return all(self.metric(worker, "tessera_worker_computing") == 1 for worker in self.workers)
+
+    def expect_freed(self):
+        harness.eventually(
+            lambda: all(self.metric(worker, "tessera_worker_computing") == 0 for worker in self.workers),
+            self.SOON_SECONDS, "the end of the computations")
+        for worker in self.workers:
+            self.assertGreater(self.metric(worker, "tessera_worker_products_abandoned_total"), 0)
+            self.assertEqual(self.metric(worker, "tessera_worker_products_total"), 0)
+
+    def test_a_client_that_leaves(self):
+        body = harness.request_of(self.a, self.b).SerializeToString()
+        head = (f"POST {harness.MULTIPLY} HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n").encode()
+        with server(*(worker.url for worker in self.workers)) as program:
+            with socket.create_connection((program.host, program.port), 30) as peer:
+                peer.sendall(head + body)
+                harness.eventually(self.all_compute, 30, "both workers compute")
+            self.expect_freed()
+            with Client(program.url) as client:
+                self.still_answers(client)
+
+    def test_a_deadline(self):
+        with server(*(worker.url for worker in self.workers)) as program, Client(program.url) as client:
+            self.fails("deadline_exceeded", 504, client.multiply, self.a, self.b, timeout_ms=3000)
+            harness.eventually(lambda: not self.all_compute(), self.SOON_SECONDS)
+            self.expect_freed()
+            self.still_answers(client)
+
+    def test_the_command_is_interrupted(self):
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [os.path.join(folder, name) for name in ("A.npy", "B.npy", "C.npy")]
+            np.save(paths[0], self.a)
+            np.save(paths[1], self.b)
+            workers = [part for worker in self.workers for part in ("--worker", worker.url)]
+            process = subprocess.Popen([harness.TESSERA, "multiply", *paths[:2], "-o", paths[2], *workers],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            try:
+                harness.eventually(self.all_compute, 30, "both workers compute")
+                process.send_signal(signal.SIGINT)
+                _, text = process.communicate(timeout=10)
+            finally:
+                process.kill()
+                process.communicate()
+            self.assertEqual(process.returncode, -signal.SIGINT, text)
+            self.expect_freed()
+            self.assertEqual(sorted(os.listdir(folder)), ["A.npy", "B.npy"])
+
+    def test_the_command_is_interrupted_while_it_asks(self):
+        """One worker has answered, another never does."""
+        with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as silent:
+            paths = [os.path.join(folder, name) for name in ("A.npy", "B.npy", "C.npy")]
+            np.save(paths[0], self.a)
+            np.save(paths[1], self.b)
+            process = subprocess.Popen([harness.TESSERA, "multiply", *paths[:2], "-o", paths[2],
+                                        "--worker", self.workers[0].url,
+                                        "--worker", f"http://127.0.0.1:{silent.getsockname()[1]}"],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            try:
+                harness.eventually(lambda: self.answers_to_describe(self.workers[0]) > 0, 30, "an answer")
+                process.send_signal(signal.SIGINT)
+                _, text = process.communicate(timeout=10)
+            finally:
+                process.kill()
+                process.communicate()
+            self.assertEqual(process.returncode, -signal.SIGINT, text)
+            self.assertNotIn(b"Sanitizer", text)
+            self.assertEqual(sorted(os.listdir(folder)), ["A.npy", "B.npy"])
 
 
 class Lies(Case):

@@ -217,12 +217,18 @@ class Products(Case):
             path = os.path.join(folder, "request.bin")
             with open(path, "wb") as file:
                 file.write(request_of(a, b).SerializeToString())
-            started = time.monotonic()
-            subprocess.run(
-                ["curl", "-sS", "--fail", "--max-time", "30", "-H", "Content-Type: application/proto",
-                 "-H", "Expect: 100-continue", "--data-binary", "@" + path, "-o", "/dev/null",
-                 self.worker.url + MULTIPLY], check=True, timeout=60)
-            self.assertLess(time.monotonic() - started, 0.9)
+            # Unanswered it waits for a second, every time; a busy machine is not busy every time.
+            fastest = 60
+            for _ in range(20):
+                started = time.monotonic()
+                subprocess.run(
+                    ["curl", "-sS", "--fail", "--max-time", "30", "-H", "Content-Type: application/proto",
+                     "-H", "Expect: 100-continue", "--data-binary", "@" + path, "-o", "/dev/null",
+                     self.worker.url + MULTIPLY], check=True, timeout=60)
+                fastest = min(fastest, time.monotonic() - started)
+                if fastest < 0.9:
+                    break
+            self.assertLess(fastest, 0.9)
 
     def test_describe(self):
         reply = self.client.describe()
@@ -329,7 +335,7 @@ class BadInput(Case):
         matrix = bytes([0x0a, 0x03, 0x18, 0xe8, 0x07])  # a { dtype: 1000 }, merged into a
         self.refused("unimplemented", 501, body + matrix)
 
-    def test_block_reference(self):
+    def test_a_block_that_is_not_held(self):
         self.request.a.ClearField("data")
         self.request.a.block.sha256 = bytes(32)
         self.refused("not_found", 404)
@@ -435,8 +441,8 @@ class BadInput(Case):
 
 
 def slow_product(rng):
-    """One that takes the reference kernel many seconds."""
-    return integers(rng, 1500, 1500, "float64"), integers(rng, 1500, 1500, "float64")
+    """One that takes the reference kernel many seconds, and is sent in a moment."""
+    return integers(rng, 4000, 200), integers(rng, 200, 4000)
 
 
 class Limits(Case):
@@ -463,17 +469,21 @@ class Limits(Case):
             _, _, text = client.post("/metrics", None, method="GET")
         return float(re.search(rf"(?m)^{name} (\S+)$", text.decode()).group(1))
 
+    def settles(self, program, name, value):
+        """A call's end is told before all that it held is given back."""
+        harness.eventually(lambda: self.metric(program, name) == value, 20, f"{name} {value}")
+
     def test_too_many_wait(self):
         a, b = slow_product(self.rng)
         with self.slow_worker("--queue", "1") as program:
             self.start(program, a, b, timeout_ms=20000)
-            harness.eventually(lambda: self.metric(program, "tessera_worker_computing") == 1)
+            self.settles(program, "tessera_worker_computing", 1)
             self.start(program, a, b, timeout_ms=20000)
-            harness.eventually(lambda: self.metric(program, "tessera_worker_waiting") == 1)
+            self.settles(program, "tessera_worker_waiting", 1)
             started = time.monotonic()
             with Client(program.url) as client:
                 self.fails("resource_exhausted", 429, client.multiply, a, b)
-                self.assertLess(time.monotonic() - started, 2)
+                self.assertLess(time.monotonic() - started, 5)
                 self.still_answers(client)  # small ones do not wait for large ones
             self.assertEqual(self.metric(program, "tessera_worker_queue_refused_total"), 1)
 
@@ -481,7 +491,7 @@ class Limits(Case):
         a = integers(self.rng, 1000, 1000, "float64")  # 8 MB each
         with self.slow_worker("--max-inflight-bytes", "30M", "--max-message-bytes", "20M") as program:
             self.start(program, a, a, timeout_ms=20000)
-            harness.eventually(lambda: self.metric(program, "tessera_worker_computing") == 1)
+            self.settles(program, "tessera_worker_computing", 1)
             with Client(program.url) as client:
                 self.fails("resource_exhausted", 429, client.multiply, a, a)
             with Client(program.url) as client:
@@ -491,11 +501,12 @@ class Limits(Case):
         a, b = slow_product(self.rng)
         with self.slow_worker() as program, Client(program.url) as client:
             started = time.monotonic()
-            self.fails("deadline_exceeded", 504, client.multiply, a, b, timeout_ms=500)
-            self.assertLess(time.monotonic() - started, 3)
-            harness.eventually(lambda: self.metric(program, "tessera_worker_computing") == 0)
-            self.assertEqual(self.metric(program, "tessera_worker_products_abandoned_total"), 1)
-            self.assertEqual(self.metric(program, "tessera_worker_buffer_used_bytes"), 0)
+            # Long enough for the body to come in: computing is what is to be ended.
+            self.fails("deadline_exceeded", 504, client.multiply, a, b, timeout_ms=2000)
+            self.assertLess(time.monotonic() - started, 6)
+            self.settles(program, "tessera_worker_computing", 0)
+            self.settles(program, "tessera_worker_products_abandoned_total", 1)
+            self.settles(program, "tessera_worker_buffer_used_bytes", 0)
             self.still_answers(client)
 
     def test_a_client_that_goes_away_ends_the_work(self):
@@ -507,12 +518,12 @@ class Limits(Case):
             with socket.create_connection((program.host, program.port), 10) as running, \
                  socket.create_connection((program.host, program.port), 10) as waiting:
                 running.sendall(head + body)
-                harness.eventually(lambda: self.metric(program, "tessera_worker_computing") == 1)
+                self.settles(program, "tessera_worker_computing", 1)
                 waiting.sendall(head + body)
-                harness.eventually(lambda: self.metric(program, "tessera_worker_waiting") == 1)
-            harness.eventually(lambda: self.metric(program, "tessera_worker_computing") == 0)
-            self.assertEqual(self.metric(program, "tessera_worker_waiting"), 0)
-            self.assertEqual(self.metric(program, "tessera_worker_products_abandoned_total"), 2)
+                self.settles(program, "tessera_worker_waiting", 1)
+            self.settles(program, "tessera_worker_computing", 0)
+            self.settles(program, "tessera_worker_waiting", 0)
+            self.settles(program, "tessera_worker_products_abandoned_total", 2)
             with Client(program.url) as client:
                 self.still_answers(client)
 
@@ -522,14 +533,14 @@ class Limits(Case):
         with self.slow_worker() as program:
             with Client(program.url) as client:  # computing
                 with self.assertRaises(harness.RpcError) as caught:
-                    list(client.multiply_tiles(a, b, headers={"Connect-Timeout-Ms": "400"}))
+                    list(client.multiply_tiles(a, b, headers={"Connect-Timeout-Ms": "2000"}))
                 self.assertEqual(caught.exception.code, "deadline_exceeded")
             tall = integers(self.rng, 2000, 20)
             with Client(program.url) as client:  # computed, and not taken
                 tiles = client.multiply_tiles(tall, wide)
                 next(tiles)
-            harness.eventually(lambda: self.metric(program, "tessera_worker_calls_inflight") == 0)
-            self.assertEqual(self.metric(program, "tessera_worker_buffer_used_bytes"), 0)
+            self.settles(program, "tessera_worker_calls_inflight", 0)
+            self.settles(program, "tessera_worker_buffer_used_bytes", 0)
             with Client(program.url) as client:
                 self.still_answers(client)
 
@@ -537,7 +548,7 @@ class Limits(Case):
         a = integers(self.rng, 600, 600, "float64")
         with self.slow_worker("--grace-ms", "60000") as program:
             thread, outcome = self.start(program, a, a)
-            harness.eventually(lambda: self.metric(program, "tessera_worker_computing") == 1)
+            self.settles(program, "tessera_worker_computing", 1)
             self.assertEqual(program.stop(70), 0)
             thread.join(20)
             np.testing.assert_array_equal(outcome.get("c"), exact(a, a))
@@ -546,7 +557,7 @@ class Limits(Case):
         a, b = slow_product(self.rng)
         with self.slow_worker("--grace-ms", "300") as program:
             thread, outcome = self.start(program, a, b)
-            harness.eventually(lambda: self.metric(program, "tessera_worker_computing") == 1)
+            self.settles(program, "tessera_worker_computing", 1)
             started = time.monotonic()
             self.assertEqual(program.stop(), 0)
             self.assertLess(time.monotonic() - started, 8)

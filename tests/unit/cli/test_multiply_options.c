@@ -42,11 +42,11 @@ START_TEST(the_least) {
 END_TEST
 
 START_TEST(everything) {
-  ck_assert_int_eq(
-      PARSE("--worker", "http://a:1", "A.npy", "--worker=http://b:2", "--alpha", "-2.5", "B.npy",
-            "--beta", "0.5", "--add", "D.mtx", "-o", "C.mtx", "--transpose-a", "--transpose-b",
-            "--dtype", "float64", "--timeout", "1500", "-q"),
-      -1);
+  ck_assert_int_eq(PARSE("--worker", "http://a:1", "A.npy", "--worker=http://b:2", "--alpha",
+                         "-2.5", "B.npy", "--beta", "0.5", "--add", "D.mtx", "-o", "C.mtx",
+                         "--transpose-a", "--transpose-b", "--dtype", "float64", "--timeout",
+                         "1500", "--tile-timeout-ms", "250", "--check", "always", "-q"),
+                   -1);
   ck_assert_int_eq(options.place, CLI_PLACE_WORKERS);
   ck_assert_uint_eq(options.worker_count, 2);
   ck_assert_str_eq(options.workers[1], "http://b:2");
@@ -56,6 +56,8 @@ START_TEST(everything) {
   ck_assert(options.transpose_a && options.transpose_b && options.quiet);
   ck_assert_int_eq(options.dtype, TESS_DTYPE_FLOAT64);
   ck_assert_int_eq(options.timeout_ms, 1500);
+  ck_assert_int_eq(options.tile_timeout_ms, 250);
+  ck_assert_int_eq(options.check, 2);
 }
 END_TEST
 

@@ -129,7 +129,8 @@ START_TEST(timeout_and_late_answer) {
   tess_plan plan;
   tess_schedule s;
   plan_of(&plan, 1, 1);
-  make(&s, &plan, (tess_schedule_params){.max_workers = 2, .tile_timeout_ms = 50});
+  make(&s, &plan,
+       (tess_schedule_params){.max_workers = 2, .tile_timeout_ms = 50, .backup_share = -1});
   uint32_t one = tess_schedule_join(&s, 1), two = tess_schedule_join(&s, 1);
   tess_attempt slow = must_next(&s, one, 0);
   ck_assert_double_eq(slow.deadline_ms, 50);
@@ -346,6 +347,60 @@ START_TEST(backups_have_a_budget) {
 }
 END_TEST
 
+/* The silent one is the only one of whom anything is known: the other has never done
+ * a tile, and counts as fast as that one. */
+START_TEST(who_fell_silent_is_the_only_one_known) {
+  tess_plan plan;
+  tess_schedule s;
+  plan_of(&plan, 1, 1);
+  make(&s, &plan, (tess_schedule_params){.max_workers = 2, .tile_timeout_ms = 60000});
+  uint32_t one = tess_schedule_join(&s, 2), two = tess_schedule_join(&s, 2);
+  tess_speed known = {.ms_per_flop = 100.0 / (2.0 * 1000 * 1000 * 10), .samples = 5};
+  tess_schedule_use_speed(&s, one, &known); /* 100 ms for the tile */
+  tess_attempt silent = must_next(&s, one, 0);
+  ck_assert(none_for(&s, two, 0));
+  double wake = tess_schedule_next_wake(&s, 0);
+  ck_assert_double_gt(wake, 200);
+  ck_assert_double_lt(wake, 300);
+  ck_assert(none_for(&s, two, wake - 20));
+  tess_attempt copy = must_next(&s, two, wake);
+  ck_assert_uint_eq(copy.tile, silent.tile);
+  ck_assert(tess_schedule_done(&s, &copy, wake + 100, 10, 10));
+  ck_assert_int_eq(tess_schedule_state_get(&s), TESS_SCHEDULE_DONE);
+  tess_schedule_cleanup(&s);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+/* Nothing is known of anybody: an eighth of the time for a tile, and what is late by
+ * as much as the copy is thought to take is backed up, long before that time is over. */
+START_TEST(silent_before_anything_is_known) {
+  tess_plan plan;
+  tess_schedule s;
+  plan_of(&plan, 1, 1);
+  make(&s, &plan, (tess_schedule_params){.max_workers = 2, .tile_timeout_ms = 8000});
+  uint32_t one = tess_schedule_join(&s, 2), two = tess_schedule_join(&s, 2);
+  tess_attempt silent = must_next(&s, one, 0);
+  ck_assert(none_for(&s, two, 2000));
+  double wake = tess_schedule_next_wake(&s, 2000);
+  ck_assert_double_gt(wake, 2000);
+  ck_assert_double_lt(wake, 2300);
+  tess_attempt copy = must_next(&s, two, wake);
+  ck_assert_uint_eq(copy.tile, silent.tile);
+  ck_assert(tess_schedule_is_current(&s, &silent));
+  tess_schedule_cleanup(&s);
+  /* Without a limit nothing is ever late. */
+  make(&s, &plan, (tess_schedule_params){.max_workers = 2});
+  one = tess_schedule_join(&s, 2);
+  two = tess_schedule_join(&s, 2);
+  must_next(&s, one, 0);
+  ck_assert(none_for(&s, two, 1e9));
+  ck_assert_double_eq(tess_schedule_next_wake(&s, 0), TESS_SCHEDULE_NO_WAKE);
+  tess_schedule_cleanup(&s);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
 /* A worker ten times slower than the other does not take the last tile away. */
 START_TEST(the_slow_do_not_steal_what_is_sooner_done) {
   tess_plan plan;
@@ -540,6 +595,7 @@ int main(void) {
   return RUN_SUITE("schedule", owner_capacity_and_stealing, failure_goes_elsewhere_and_backs_off,
                    probe_success_restores, timeout_and_late_answer, falls_home, policies, no_hope,
                    empty_and_memory, a_silent_worker_is_backed_up, either_copy_may_fail_or_win,
-                   backups_have_a_budget, the_slow_do_not_steal_what_is_sooner_done,
+                   backups_have_a_budget, who_fell_silent_is_the_only_one_known,
+                   silent_before_anything_is_known, the_slow_do_not_steal_what_is_sooner_done,
                    a_tile_is_opened_again, random_products);
 }

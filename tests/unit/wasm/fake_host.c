@@ -76,6 +76,7 @@ static int32_t http_post(void *ctx, const char *url, size_t url_size, const char
   posted_what what = POSTED_MULTIPLY;
   if (strstr(text, ":1/tessera.matmul.v1.BlockService/ListBlocks") != NULL) what = POSTED_LIST;
   if (strstr(text, ":1/tessera.matmul.v1.BlockService/PutBlock") != NULL) what = POSTED_PUT;
+  if (strstr(text, ":1/tessera.matmul.v1.MatmulService/Describe") != NULL) what = POSTED_DESCRIBE;
   if (what == POSTED_MULTIPLY)
     ck_assert_ptr_nonnull(strstr(text, ":1/tessera.matmul.v1.MatmulService/Multiply"));
   ck_assert_uint_lt(worker, host->worker_count);
@@ -97,6 +98,14 @@ static int32_t http_post(void *ctx, const char *url, size_t url_size, const char
     host->posted_bytes += p->size;
     p->at_ms = host->now_ms + host->worker_delay_ms;
     p->timeout_at_ms = host->now_ms + timeout_ms;
+    if (what == POSTED_DESCRIBE) {
+      p->at_ms = host->now_ms + 1;
+      host->asked[worker]++;
+      if (host->unreachable[worker] > 0) {
+        host->unreachable[worker]--;
+        p->how = WORKER_UNREACHABLE;
+      }
+    }
     if (what == POSTED_MULTIPLY && ++host->in_flight[worker] > host->most_in_flight)
       host->most_in_flight = host->in_flight[worker];
     return p->handle;
@@ -353,6 +362,17 @@ static void answer_blocks(fake_host *host, int32_t handle, const posted *p) {
   free(body);
 }
 
+static void answer_describe(fake_host *host, int32_t handle) {
+  Tessera__Matmul__V1__DescribeResponse reply = TESSERA__MATMUL__V1__DESCRIBE_RESPONSE__INIT;
+  char name[] = "tessera-worker";
+  reply.name = name;
+  reply.gflops = 12;
+  uint8_t packed[64];
+  ck_assert_uint_le(tessera__matmul__v1__describe_response__get_packed_size(&reply), sizeof packed);
+  size_t size = tessera__matmul__v1__describe_response__pack(&reply, packed);
+  answer_with(host, handle, 200, "content-type: application/proto\r\n", packed, size);
+}
+
 static void answer(fake_host *host, posted *p) {
   static const char proto[] = "content-type: application/proto\r\n";
   static const char json[] = "content-type: application/json\r\n";
@@ -401,6 +421,8 @@ static void answer(fake_host *host, posted *p) {
     default:
       if (copy.what == POSTED_MULTIPLY)
         answer_result(host, handle, &copy, proto);
+      else if (copy.what == POSTED_DESCRIBE)
+        answer_describe(host, handle);
       else
         answer_blocks(host, handle, &copy);
       break;
@@ -420,7 +442,9 @@ fake_host *fake_host_new(unsigned workers, const char *mode, const char *extra) 
   for (unsigned i = 0; i < workers; i++)
     host->blocks[i].room = FAKE_BLOCKS;
   char config[1024];
-  int size = snprintf(config, sizeof config, "mode=%s\ntile_timeout_ms=2000\n%s", mode, extra);
+  int size =
+      snprintf(config, sizeof config, "mode=%s\n%s%s", mode,
+               strstr(extra, "tile_timeout_ms=") == NULL ? "tile_timeout_ms=2000\n" : "", extra);
   for (unsigned i = 0; i < workers; i++)
     size += snprintf(config + size, sizeof config - (size_t)size, "worker=http://worker%u:1\n", i);
   tess_module_host mine = table;
@@ -494,7 +518,8 @@ void fake_host_turn(fake_host *host) {
     if (p->handle == 0) continue;
     if (host->now_ms >= p->timeout_at_ms) {
       p->how = WORKER_TIMES_OUT;
-    } else if (p->how == WORKER_NEVER || host->now_ms < p->at_ms) {
+    } else if (p->how == WORKER_NEVER || host->now_ms < p->at_ms ||
+               (p->how == WORKER_STALLS && p->what == POSTED_MULTIPLY)) {
       continue;
     }
     answer(host, p);

@@ -41,10 +41,11 @@ typedef enum worker_how {
   WORKER_BAD_HEADERS,
   WORKER_NEVER,
   WORKER_REFUSED, /* http_post itself says no */
+  WORKER_STALLS,  /* alive, but tiles are never answered */
   WORKER_HOW_COUNT
 } worker_how;
 
-typedef enum posted_what { POSTED_MULTIPLY, POSTED_LIST, POSTED_PUT } posted_what;
+typedef enum posted_what { POSTED_MULTIPLY, POSTED_LIST, POSTED_PUT, POSTED_DESCRIBE } posted_what;
 
 typedef struct posted {
   posted_what what;
@@ -78,7 +79,9 @@ typedef struct fake_host {
   double worker_delay_ms;
   worker_how how[FAKE_WORKERS];
   unsigned worker_count;
-  unsigned answered[FAKE_WORKERS]; /* posts that each worker answered */
+  unsigned answered[FAKE_WORKERS];    /* posts that each worker answered */
+  unsigned asked[FAKE_WORKERS];       /* Describe; answered at once */
+  unsigned unreachable[FAKE_WORKERS]; /* so many of these are refused first */
   unsigned in_flight[FAKE_WORKERS];
   unsigned most_in_flight;
   posted posts[FAKE_POSTS];
@@ -96,7 +99,8 @@ typedef struct fake_host {
 } fake_host;
 
 /* A module with `workers` workers at http://worker0:1 and so on; extra: more
- * lines of configuration. NULL is checked. */
+ * lines of configuration, tile_timeout_ms=2000 where they do not name it. NULL is
+ * checked. */
 fake_host *fake_host_new(unsigned workers, const char *mode, const char *extra);
 void fake_host_free(fake_host *host);
 

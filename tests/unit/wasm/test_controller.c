@@ -81,9 +81,13 @@ typedef struct worker {
   tess_tile_executor base;
   behaviour how;
   double delay_ms;
+  /* Not 0: it computes one tile after another, in the order in which they came. */
+  double ms_per_flop, worked_until_ms;
   struct {
     tess_tile_work *work;
     double at_ms;
+    double takes_ms, left_ms; /* its work, and what is left of it */
+    unsigned turn;
     behaviour how;
   } held[HELD];
   unsigned started, cancelled, most_held;
@@ -116,6 +120,12 @@ static tess_code worker_start(tess_tile_executor *e, tess_tile_work *work, tess_
       w->held[i].work = work;
       w->held[i].at_ms = clock_ms + w->delay_ms;
       w->held[i].how = how;
+      w->held[i].turn = w->started;
+      tess_gemm_shape s = tess_gemm_shape_get(&work->gemm);
+      w->held[i].takes_ms = w->ms_per_flop * (double)tess_gemm_flops(s.m, s.n, s.k) *
+                            (0.9 + 0.2 * (next_random() % 100) / 100.0);
+      w->held[i].left_ms = w->held[i].takes_ms;
+      w->held[i].at_ms += w->ms_per_flop > 0 ? 1e9 : 0;
       placed = true;
     }
     if (w->held[i].work != NULL) count++;
@@ -134,9 +144,29 @@ static void worker_cancel(tess_tile_executor *e, tess_tile_work *work) {
     }
 }
 
+/* Time passes on the tile that came first, then on the next. */
+static void worker_work(worker *w, double now_ms) {
+  double ms = now_ms - w->worked_until_ms;
+  w->worked_until_ms = now_ms;
+  for (;;) {
+    unsigned first = HELD;
+    for (unsigned i = 0; i < HELD; i++)
+      if (w->held[i].work != NULL && w->held[i].left_ms > 0 &&
+          (first == HELD || w->held[i].turn < w->held[first].turn))
+        first = i;
+    if (first == HELD) return;
+    double part = ms < w->held[first].left_ms ? ms : w->held[first].left_ms;
+    w->held[first].left_ms -= part;
+    ms -= part;
+    if (w->held[first].left_ms > 0) return;
+    w->held[first].at_ms = now_ms;
+  }
+}
+
 static double worker_step(tess_tile_executor *e, double now_ms, double budget_ms) {
   worker *w = (worker *)e;
   (void)budget_ms;
+  if (w->ms_per_flop > 0) worker_work(w, now_ms);
   double wake = -1;
   for (unsigned i = 0; i < HELD; i++) {
     if (w->held[i].work == NULL || w->held[i].how == NEVER) continue;
@@ -147,6 +177,7 @@ static double worker_step(tess_tile_executor *e, double now_ms, double budget_ms
     tess_tile_work *work = w->held[i].work;
     w->held[i].work = NULL;
     tess_tile_outcome outcome = {.code = TESS_OK, .compute_ms = 1, .kernel = "fake"};
+    if (w->ms_per_flop > 0) outcome.compute_ms = w->held[i].takes_ms;
     tess_reason_clear(&outcome.reason);
     void *answer = NULL;
     if (w->held[i].how == GOOD || w->held[i].how == LIES) {
@@ -250,6 +281,7 @@ typedef struct product {
   tess_job *job;
   tess_check check;
   bool unwatched; /* without on_tile */
+  bool untimed;   /* its workers take their time in the kernel, not 1 ms */
   uint32_t checked, rejected;
 } product;
 
@@ -322,7 +354,7 @@ static void on_done(void *ctx, tess_job *job, const tess_job_report *report) {
   /* The fake workers take 1 ms in the kernel for each tile, whatever the round trip. */
   for (uint32_t i = 0; i < report->executor_count; i++) {
     const tess_job_executor *executor = &report->executors[i];
-    if (strcmp(executor->name, "local") == 0) continue;
+    if (strcmp(executor->name, "local") == 0 || p->untimed) continue;
     /* Tiles that were taken back were computed, and are not counted. */
     ck_assert_double_ge(executor->compute_ms, executor->stats.tiles);
     ck_assert_double_le(executor->compute_ms, executor->stats.tiles + report->rejected);
@@ -351,6 +383,11 @@ static tess_code submit(rig *r, product *p, bool many, double deadline_ms) {
       .done = on_done,
       .ctx = p,
   };
+  static const uint8_t names[2][TESS_SHA256_BYTES] = {{1}, {2}};
+  if (p->untimed) { /* operands that are on the workers */
+    params.a_block = (tess_operand_block){.name = names[0], .block = params.gemm.a};
+    params.b_block = (tess_operand_block){.name = names[1], .block = params.gemm.b};
+  }
   return tess_controller_submit(r->controller, &params, &p->job, NULL);
 }
 
@@ -881,6 +918,47 @@ START_TEST(no_memory_is_an_error_not_a_crash) {
 }
 END_TEST
 
+/* ---- unequal workers ---- */
+
+#define SIDE 60
+#define FAST_MS 200.0 /* for all of it, alone */
+
+static double timed_product(rig *r) {
+  product p = product_make(SIDE, SIDE, SIDE, TESS_DTYPE_FLOAT32, false, false, 1, 0);
+  p.unwatched = p.untimed = true;
+  double before = clock_ms;
+  ck_assert_int_eq(submit(r, &p, false, 0), TESS_OK);
+  run(r, &p.done, 1, clock_ms + 1e5);
+  ck_assert_int_eq(p.code, TESS_OK);
+  ck_assert_uint_eq(p.local_tiles, 0);
+  check_exact(&p);
+  product_free(&p);
+  return clock_ms - before;
+}
+
+/* Two workers, one at a quarter of the speed: 0.90 of the sum of their speeds, once it
+ * is known who is who; and again, soon after they changed places. */
+START_TEST(a_quarter_of_the_speed) {
+  random_state = 1u + (uint32_t)_i;
+  rig r = rig_make(TESS_MODE_PROXY, 2, GOOD, 0);
+  const double fast = FAST_MS / (2.0 * SIDE * SIDE * SIDE);
+  const double ideal_ms = FAST_MS / (1 + 0.25);
+  for (int round = 0; round < 2; round++) {
+    r.workers[round]->ms_per_flop = fast;
+    r.workers[1 - round]->ms_per_flop = 4 * fast;
+    /* Nothing is known, or what is known is wrong. */
+    for (int i = 0; i < 5; i++)
+      ck_assert_double_le(timed_product(&r), 2.2 * FAST_MS);
+    double sum_ms = 0;
+    for (int i = 0; i < 20; i++)
+      sum_ms += timed_product(&r);
+    ck_assert_msg(ideal_ms / (sum_ms / 20) >= 0.90, "%.3f of the sum of their speeds",
+                  ideal_ms / (sum_ms / 20));
+  }
+  rig_free(&r);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("controller");
   TCase *tc = tcase_create("controller");
@@ -906,6 +984,7 @@ int main(void) {
   tcase_add_loop_test(tc, parts_of_k_are_added_once, 0, 12);
   tcase_add_test(tc, a_thousand_products_leave_nothing);
   tcase_add_test(tc, no_memory_is_an_error_not_a_crash);
+  tcase_add_loop_test(tc, a_quarter_of_the_speed, 0, 8);
   suite_add_tcase(suite, tc);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
