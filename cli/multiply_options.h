@@ -38,6 +38,11 @@ typedef struct cli_multiply_options {
   unsigned threads;   /* of --local; 0: all processors */
   int64_t timeout_ms; /* 0: none */
   bool quiet;
+  uint64_t memory_limit; /* bytes; 0: none */
+  bool journal;          /* keep one */
+  bool no_journal;       /* nor where it would be kept unasked */
+  bool resume;           /* go on with what one tells */
+  bool in_parts;         /* one of these three */
   program_tls tls;
 } cli_multiply_options;
 

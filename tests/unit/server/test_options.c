@@ -68,7 +68,7 @@ START_TEST(everything) {
   char *config = server_options_config(&options, "jsc");
   ck_assert_str_eq(config,
                    "engine=jsc\nmode=proxy\nworker=http://a:1\nworker=http://b:2/x/\n"
-                   "max_message_bytes=67108864\nmax_inflight_bytes=2147483648\n"
+                   "max_message_bytes=67108864\nmax_inflight_bytes=89600\n"
                    "cache_bytes=51200\nthreshold_ms=5\ntile_timeout_ms=6\n");
   free(config);
 }
