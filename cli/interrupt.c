@@ -47,6 +47,7 @@ void cli_interrupt_install(void) {
   action.sa_handler = on_bus_error;
   sigaction(SIGBUS, &action, NULL);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN); /* a file that may not grow: the write fails */
 }
 
 bool cli_interrupted(void) {

@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/engine.h"
 #include "cli/interrupt.h"
+#include "cli/long_product.h"
 #include "cli/matrix_file.h"
 #include "cli/multiply_options.h"
 #include "cli/output_file.h"
@@ -16,6 +18,7 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/stats.h"
+#include "matmul/kernel.h"
 
 /* Everything of one run; zero means empty. */
 typedef struct run {
@@ -30,40 +33,22 @@ typedef struct run {
   FILE *stats; /* of --stats */
 } run;
 
-/* The type to compute in: asked for, that of both files, or float64. */
-static tess_dtype choose_dtype(const run *r) {
-  /* What is held cannot be converted. */
-  if (r->a_held.given) return r->a_held.block.dtype;
-  if (r->b_held.given) return r->b_held.block.dtype;
-  if (r->options.dtype != TESS_DTYPE_UNSPECIFIED) return r->options.dtype;
-  if (r->a_file.dtype == r->b_file.dtype) return r->a_file.dtype;
-  cli_note(r->options.quiet,
-           "%s is %s and %s is %s: computing in float64 (--dtype float32 chooses the other)",
-           r->options.a_path, tess_dtype_name(r->a_file.dtype), r->options.b_path,
-           tess_dtype_name(r->b_file.dtype));
-  return TESS_DTYPE_FLOAT64;
+static cli_stored stored(const cli_matrix_file *file) {
+  return (cli_stored){file->rows, file->cols, file->dtype};
 }
 
-/* Shapes before contents: a wrong pair of files is told at once. */
+/* The type to compute in. What is held cannot be converted. */
+static tess_dtype choose_dtype(const run *r) {
+  if (r->a_held.given) return r->a_held.block.dtype;
+  if (r->b_held.given) return r->b_held.block.dtype;
+  return cli_product_dtype(&r->options, stored(&r->a_file), stored(&r->b_file));
+}
+
 static tess_code check_shapes(run *r, tess_status *status) {
-  const bool ta = r->options.transpose_a;
-  const bool tb = r->options.transpose_b;
-  const uint32_t m = ta ? r->a_file.cols : r->a_file.rows;
-  const uint32_t ka = ta ? r->a_file.rows : r->a_file.cols;
-  const uint32_t kb = tb ? r->b_file.cols : r->b_file.rows;
-  const uint32_t n = tb ? r->b_file.rows : r->b_file.cols;
-  if (ka != kb)
-    return tess_status_set(status, TESS_INVALID_ARGUMENT,
-                           "%s is %u x %u%s and %s is %u x %u%s: the inner dimensions %u and %u "
-                           "differ",
-                           r->options.a_path, r->a_file.rows, r->a_file.cols,
-                           ta ? ", transposed" : "", r->options.b_path, r->b_file.rows,
-                           r->b_file.cols, tb ? ", transposed" : "", ka, kb);
-  if (r->options.add_path != NULL && (r->add_file.rows != m || r->add_file.cols != n))
-    return tess_status_set(status, TESS_INVALID_ARGUMENT,
-                           "%s is %u x %u, but the product is %u x %u", r->options.add_path,
-                           r->add_file.rows, r->add_file.cols, m, n);
-  return TESS_OK;
+  const cli_stored add = stored(&r->add_file);
+  tess_gemm_shape shape;
+  return cli_product_check_shapes(&r->options, stored(&r->a_file), stored(&r->b_file),
+                                  r->options.add_path != NULL ? &add : NULL, &shape, status);
 }
 
 /* A block has a shape as a file has, and no contents. */
@@ -166,12 +151,11 @@ static tess_code compute(run *r, tess_status *status) {
   return code;
 }
 
-static void print_summary(const run *r) {
-  const tess_gemm_shape shape = r->product.shape;
-  const double flops = 2.0 * shape.m * shape.n * shape.k;
-  printf("%s: %u x %u %s in %.3f s (%.1f GFLOP/s; %s%s)\n", r->options.c_path, shape.m, shape.n,
-         tess_dtype_name(r->answer.c.dtype), r->elapsed_ms / 1e3,
-         flops / (r->elapsed_ms > 0.0 ? r->elapsed_ms : 1e-3) / 1e6, r->answer.how, r->answer.told);
+static void print_summary(const char *path, tess_gemm_shape shape, tess_dtype dtype, double flops,
+                          double elapsed_ms, const char *how, const char *told) {
+  printf("%s: %u x %u %s in %.3f s (%.1f GFLOP/s; %s%s)\n", path, shape.m, shape.n,
+         tess_dtype_name(dtype), elapsed_ms / 1e3,
+         flops / (elapsed_ms > 0.0 ? elapsed_ms : 1e-3) / 1e6, how, told);
 }
 
 static tess_code open_stats(run *r, tess_status *status) {
@@ -204,8 +188,63 @@ static void cleanup(run *r) {
   cli_output_cleanup(&r->output);
 }
 
+/* In memory: read, computed, written. */
+static tess_code run_at_once(run *r, tess_status *status) {
+  tess_code code = load(r, status);
+  if (code == TESS_OK) code = open_stats(r, status);
+  if (code == TESS_OK) code = describe_product(r, status);
+  if (code == TESS_OK) code = compute(r, status);
+  if (code == TESS_OK) code = cli_output_write(&r->output, r->answer.c, status);
+  if (code == TESS_OK && cli_interrupted()) code = TESS_CANCELED;
+  if (code == TESS_OK) code = cli_output_commit(&r->output, status);
+  if (code == TESS_OK && !r->options.quiet) {
+    const tess_gemm_shape shape = r->product.shape;
+    print_summary(r->options.c_path, shape, r->answer.c.dtype, 2.0 * shape.m * shape.n * shape.k,
+                  r->elapsed_ms, r->answer.how, r->answer.told);
+  }
+  if (code == TESS_OK && r->stats != NULL) write_stats(r);
+  cleanup(r);
+  return code;
+}
+
+/* ---- in parts, with a journal ---- */
+
+static cli_engine *make_engine(const cli_multiply_options *options, unsigned threads,
+                               tess_status *status) {
+  if (options->place == CLI_PLACE_LOCAL) return cli_engine_local_new(options, threads, status);
+  tess_kernel_set_threads(threads); /* for tiles that no worker takes */
+  if (options->place == CLI_PLACE_WORKERS) return cli_engine_workers_new(options, true, status);
+  static cli_multiply_options one; /* a server is a worker: it gets the parts */
+  one = *options;
+  one.workers[0] = options->server;
+  one.worker_count = 1;
+  return cli_engine_workers_new(&one, true, status);
+}
+
+static tess_code run_in_parts(const cli_multiply_options *options, cli_long_result *result,
+                              tess_status *status) {
+  tess_code code = cli_long_product(options, make_engine, result, status);
+  if (code == TESS_OK && !options->quiet)
+    print_summary(options->c_path, result->shape, result->dtype, result->flops, result->elapsed_ms,
+                  result->how, "");
+  return code;
+}
+
+/* What stays after a failure, and what to do. */
+static void tell_failure(const run *r, const cli_long_result *parts, const tess_status *status) {
+  char kept[96] = "";
+  if (parts->kept)
+    snprintf(kept, sizeof kept, "; %u %% is kept: the same command with --resume goes on",
+             parts->kept_done);
+  if (cli_interrupted())
+    cli_failed("interrupted; %s is as it was%s", r->options.c_path, kept);
+  else
+    cli_failed("%s%s", cli_status_text(status), kept);
+}
+
 int cli_multiply(int argc, char **argv) {
   static run r; /* a few kilobytes of paths and workers */
+  cli_long_result parts = {.kept = false};
   int exit_code = cli_multiply_options_parse(&r.options, argc, argv);
   if (exit_code >= 0) return exit_code;
   r.output.fd = -1;
@@ -213,24 +252,14 @@ int cli_multiply(int argc, char **argv) {
   cli_interrupt_install();
 
   tess_status status = TESS_STATUS_INIT;
-  tess_code code = load(&r, &status);
-  if (code == TESS_OK) code = open_stats(&r, &status);
-  if (code == TESS_OK) code = describe_product(&r, &status);
-  if (code == TESS_OK) code = compute(&r, &status);
-  if (code == TESS_OK) code = cli_output_write(&r.output, r.answer.c, &status);
-  if (code == TESS_OK && cli_interrupted()) code = TESS_CANCELED;
-  if (code == TESS_OK) code = cli_output_commit(&r.output, &status);
-  if (code == TESS_OK && !r.options.quiet) print_summary(&r);
-  if (code == TESS_OK && r.stats != NULL) write_stats(&r);
-  cleanup(&r);
-
+  if (!r.options.in_parts) r.options.in_parts = cli_long_product_is_long(&r.options);
+  tess_code code =
+      r.options.in_parts ? run_in_parts(&r.options, &parts, &status) : run_at_once(&r, &status);
   exit_code = code == TESS_OK ? CLI_DONE : CLI_FAILED;
-  if (code != TESS_OK && cli_interrupted()) {
-    cli_failed("interrupted; %s is as it was", r.options.c_path);
-    cli_interrupt_die();
-  } else if (code != TESS_OK) {
+  if (code != TESS_OK) {
     status.code = code;
-    cli_failed("%s", cli_status_text(&status));
+    tell_failure(&r, &parts, &status);
+    if (cli_interrupted()) cli_interrupt_die();
   } else if (fflush(stdout) != 0) {
     exit_code = cli_failed("standard output could not be written; the result is in place");
   }

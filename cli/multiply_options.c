@@ -44,6 +44,13 @@ static const char help_text[] =
     "  --threads N          threads of --local (all processors)\n"
     "  --timeout MS         give up after so many milliseconds\n"
     "  --tile-timeout-ms MS with --worker: time for a worker to answer with a tile (60000)\n"
+    "  --memory-limit N     never take more memory than N bytes (K, M, G: powers of 1024): the\n"
+    "                       .npy files are read and written in blocks. Keeps a journal\n"
+    "  --journal            write tiles to C.npy.part as they are finished, and what is finished\n"
+    "                       to C.npy.journal\n"
+    "                       (products of 2e12 flops and more, here and on workers, have one\n"
+    "                       unless --no-journal is given)\n"
+    "  --resume             go on where a run with a journal was ended\n"
     "  --tls-ca FILE        https: who signs the other side's certificate (the system's signers)\n"
     "  --tls-cert FILE, --tls-key FILE\n"
     "                       https: the certificate to show, where one is asked for\n"
@@ -67,7 +74,11 @@ enum {
   OPTION_TILE_TIMEOUT_MS,
   OPTION_CHECK,
   OPTION_STATS,
-  OPTION_WORKERS_FILE
+  OPTION_WORKERS_FILE,
+  OPTION_MEMORY_LIMIT,
+  OPTION_JOURNAL,
+  OPTION_NO_JOURNAL,
+  OPTION_RESUME
 };
 
 static const struct option long_options[] = {
@@ -87,6 +98,10 @@ static const struct option long_options[] = {
     {"check", required_argument, NULL, OPTION_CHECK},
     {"stats", required_argument, NULL, OPTION_STATS},
     {"workers-file", required_argument, NULL, OPTION_WORKERS_FILE},
+    {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
+    {"journal", no_argument, NULL, OPTION_JOURNAL},
+    {"no-journal", no_argument, NULL, OPTION_NO_JOURNAL},
+    {"resume", no_argument, NULL, OPTION_RESUME},
     PROGRAM_TLS_CLIENT_OPTIONS,
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
@@ -186,6 +201,20 @@ static int take_option(cli_multiply_options *options, int option, char *value, b
       if (options->workers_file != NULL) return cli_wrong_usage("--workers-file is given twice");
       options->workers_file = value;
       return set_place(options, CLI_PLACE_WORKERS);
+    case OPTION_MEMORY_LIMIT:
+      if (!program_number(value, true, 1, INT64_MAX, &options->memory_limit))
+        return cli_wrong_usage("--memory-limit takes bytes, like 500M or 8G, not '%s'", value);
+      options->in_parts = true;
+      return -1;
+    case OPTION_JOURNAL:
+      options->journal = options->in_parts = true;
+      return -1;
+    case OPTION_NO_JOURNAL:
+      options->no_journal = true;
+      return -1;
+    case OPTION_RESUME:
+      options->resume = options->in_parts = true;
+      return -1;
     default:
       if (program_tls_take(&options->tls, option, value)) return -1;
       return cli_wrong_usage("unknown option; see tessera multiply --help");
@@ -222,6 +251,13 @@ static int check(const cli_multiply_options *options, bool beta_given) {
     return cli_wrong_usage("--tile-timeout-ms goes with --worker");
   if (options->place == CLI_PLACE_LOCAL && (options->check != 0 || options->stats_path != NULL))
     return cli_wrong_usage("--check and --stats go with --server or --worker");
+  if (options->stats_path != NULL && options->in_parts)
+    return cli_wrong_usage(
+        "--stats is of a product in memory: not with --memory-limit, --journal or --resume");
+  if (options->no_journal && options->in_parts)
+    return cli_wrong_usage(
+        "--memory-limit, --journal and --resume keep a journal: not with "
+        "--no-journal");
   const char *wrong = program_tls_check(&options->tls);
   if (wrong != NULL) return cli_wrong_usage("%s", wrong);
   const char *const paths[] = {options->a_path, options->b_path, options->c_path,
@@ -232,6 +268,10 @@ static int check(const cli_multiply_options *options, bool beta_given) {
       return cli_wrong_usage("%s: the name must end in .npy (NumPy) or .mtx (Matrix Market)",
                              paths[i]);
   }
+  for (size_t i = 0; options->in_parts && i < sizeof paths / sizeof paths[0]; i++)
+    if (paths[i] != NULL && cli_format_of(paths[i]) != CLI_FORMAT_NPY)
+      return cli_wrong_usage("%s: --memory-limit, --journal and --resume work on .npy files alone",
+                             paths[i]);
   return check_names(options);
 }
 

@@ -43,6 +43,11 @@ typedef struct cli_multiply_options {
   const char *stats_path;   /* where figures go, as JSON; NULL: nowhere */
   const char *workers_file; /* read again while the product runs; or NULL */
   bool quiet;
+  uint64_t memory_limit; /* bytes; 0: none */
+  bool journal;          /* keep one */
+  bool no_journal;       /* nor where it would be kept unasked */
+  bool resume;           /* go on with what one tells */
+  bool in_parts;         /* one of these three */
   program_tls tls;
 } cli_multiply_options;
 

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/target.h"
+
 /* Large writes, so that a disk gets long runs, and a signal is seen in between. */
 #define WRITE_BYTES ((size_t)8 << 20)
 #define TEXT_BYTES ((size_t)1 << 20)
@@ -22,43 +24,7 @@ void cli_output_remove_temporary(void) {
   if (armed) unlink(remove_path);
 }
 
-static tess_code failed(tess_status *status, const char *path, int error) {
-  tess_code code = error == ENOSPC || error == EDQUOT || error == EFBIG  ? TESS_RESOURCE_EXHAUSTED
-                   : error == EACCES || error == EPERM || error == EROFS ? TESS_PERMISSION_DENIED
-                   : error == ENOENT || error == ENOTDIR                 ? TESS_NOT_FOUND
-                                                                         : TESS_UNAVAILABLE;
-  return tess_status_set(status, code, "%s: %s", path, strerror(error));
-}
-
 /* ---- opening ---- */
-
-/* Where the result really goes: through a link to what it points to. mode: of
- * the file that is there, or what a new file gets. */
-static tess_code resolve(cli_output *output, const char *path, mode_t *mode, tess_status *status) {
-  struct stat info;
-  if (stat(path, &info) == 0) {
-    if (!S_ISREG(info.st_mode))
-      return tess_status_set(status, TESS_INVALID_ARGUMENT, "%s: is there and not a regular file",
-                             path);
-    *mode = info.st_mode & 07777;
-    if (realpath(path, output->path) == NULL) return failed(status, path, errno);
-    return TESS_OK;
-  }
-  if (errno != ENOENT) return failed(status, path, errno);
-  mode_t mask = umask(0);
-  umask(mask);
-  *mode = 0666 & ~mask;
-  size_t size = strlen(path);
-  if (size >= sizeof output->path) return failed(status, path, ENAMETOOLONG);
-  memcpy(output->path, path, size + 1);
-  return TESS_OK;
-}
-
-/* Directory part, with its slash; "" for a plain name. */
-static size_t directory_size(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash == NULL ? 0 : (size_t)(slash - path) + 1;
-}
 
 tess_code cli_output_open(cli_output *output, const char *path, tess_status *status) {
   memset(output, 0, sizeof *output);
@@ -68,15 +34,15 @@ tess_code cli_output_open(cli_output *output, const char *path, tess_status *sta
     return tess_status_set(status, TESS_INVALID_ARGUMENT,
                            "%s: the name ends in neither .npy nor .mtx", path);
   mode_t mode = 0;
-  tess_code code = resolve(output, path, &mode, status);
+  tess_code code = cli_target_resolve(path, output->path, &mode, status);
   if (code != TESS_OK) return code;
-  size_t directory = directory_size(output->path);
+  size_t directory = cli_target_directory_size(output->path);
   const char *name = output->path + directory;
   int length = snprintf(output->temporary, sizeof output->temporary, "%.*s.%.200s.XXXXXX",
                         (int)directory, output->path, name);
   if (length < 0 || (size_t)length >= sizeof output->temporary) {
     output->temporary[0] = '\0';
-    return failed(status, path, ENAMETOOLONG);
+    return cli_target_failed(status, path, ENAMETOOLONG);
   }
   /* A signal between making and noting the file would leave it behind. */
   sigset_t all;
@@ -92,11 +58,11 @@ tess_code cli_output_open(cli_output *output, const char *path, tess_status *sta
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (output->fd < 0) {
     output->temporary[0] = '\0';
-    return tess_status_set(status, failed(NULL, path, error), "%s: cannot write beside it: %s",
-                           path, strerror(error));
+    return tess_status_set(status, cli_target_failed(NULL, path, error),
+                           "%s: cannot write beside it: %s", path, strerror(error));
   }
   fcntl(output->fd, F_SETFD, FD_CLOEXEC);
-  if (fchmod(output->fd, mode) != 0) code = failed(status, path, errno);
+  if (fchmod(output->fd, mode) != 0) code = cli_target_failed(status, path, errno);
   return code;
 }
 
@@ -107,7 +73,7 @@ static tess_code write_all(cli_output *output, const void *data, size_t size, te
   while (size > 0) {
     ssize_t written = write(output->fd, at, size < WRITE_BYTES ? size : WRITE_BYTES);
     if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return failed(status, output->path, written < 0 ? errno : EIO);
+    if (written <= 0) return cli_target_failed(status, output->path, written < 0 ? errno : EIO);
     at += written;
     size -= (size_t)written;
   }
@@ -133,7 +99,7 @@ static tess_code write_npy(cli_output *output, tess_const_matrix matrix, tess_st
 
 static tess_code write_mtx(cli_output *output, tess_const_matrix matrix, tess_status *status) {
   char *text = malloc(TEXT_BYTES);
-  if (text == NULL) return failed(status, output->path, ENOMEM);
+  if (text == NULL) return cli_target_failed(status, output->path, ENOMEM);
   size_t size = tess_mtx_write_header(matrix.rows, matrix.cols, text);
   tess_code code = TESS_OK;
   for (uint32_t col = 0; col < matrix.cols && code == TESS_OK; col++) {
@@ -157,32 +123,16 @@ tess_code cli_output_write(cli_output *output, tess_const_matrix matrix, tess_st
 
 /* ---- ending ---- */
 
-/* A rename is on the disk once its directory is. */
-static void sync_directory(const char *path) {
-  char directory[PATH_MAX];
-  size_t size = directory_size(path);
-  if (size == 0) {
-    directory[0] = '.';
-    size = 1;
-  } else {
-    memcpy(directory, path, size);
-  }
-  directory[size] = '\0';
-  int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return; /* readable or not, the rename is done */
-  (void)fsync(fd);
-  close(fd);
-}
-
 tess_code cli_output_commit(cli_output *output, tess_status *status) {
-  if (fsync(output->fd) != 0) return failed(status, output->path, errno);
+  if (fsync(output->fd) != 0) return cli_target_failed(status, output->path, errno);
   int fd = output->fd;
   output->fd = -1;
-  if (close(fd) != 0) return failed(status, output->path, errno);
-  if (rename(output->temporary, output->path) != 0) return failed(status, output->path, errno);
+  if (close(fd) != 0) return cli_target_failed(status, output->path, errno);
+  if (rename(output->temporary, output->path) != 0)
+    return cli_target_failed(status, output->path, errno);
   armed = 0;
   output->temporary[0] = '\0';
-  sync_directory(output->path);
+  cli_target_sync_directory(output->path);
   return TESS_OK;
 }
 

@@ -15,6 +15,7 @@
 #include <tessera/memory.h>
 #include <tessera/status.h>
 
+#include "cli/engine.h"
 #include "cli/held.h"
 #include "cli/multiply_options.h"
 #include "matmul/gemm.h"
@@ -47,6 +48,25 @@ typedef struct cli_answer {
 tess_code cli_product_local(const cli_product *product, cli_answer *answer, tess_status *status);
 tess_code cli_product_server(const cli_product *product, cli_answer *answer, tess_status *status);
 tess_code cli_product_workers(const cli_product *product, cli_answer *answer, tess_status *status);
+
+/* A matrix as a file holds it. */
+typedef struct cli_stored {
+  uint32_t rows;
+  uint32_t cols;
+  tess_dtype dtype;
+} cli_stored;
+
+/* Shapes before contents: a wrong pair of files is told at once, by their names in
+ * options. add: NULL without --add. */
+tess_code cli_product_check_shapes(const cli_multiply_options *options, cli_stored a, cli_stored b,
+                                   const cli_stored *add, tess_gemm_shape *shape,
+                                   tess_status *status);
+/* The type to compute in: asked for, that of both files, or float64, with a note. */
+tess_dtype cli_product_dtype(const cli_multiply_options *options, cli_stored a, cli_stored b);
+
+/* The whole of it, on an engine that is taken (NULL: the status says why). */
+tess_code cli_product_run(const cli_product *product, cli_engine *engine, cli_answer *answer,
+                          tess_status *status);
 
 /* Empties *answer before use. */
 void cli_answer_init(cli_answer *answer);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A product on this machine: a BLAS with threads of its own gets the whole of
- * it; a kernel without gets strips of rows, on one thread each.
+ * it; a kernel without gets strips of rows, on one thread each. Where tiles are
+ * waited for, the rows are finished in pieces.
  */
 #define _GNU_SOURCE 1 /* sched_getaffinity */
 #include <pthread.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/engine.h"
 #include "cli/interrupt.h"
 #include "cli/product.h"
 #include "cli/progress.h"
@@ -21,8 +23,19 @@
 /* Time between two looks at the clock and at Ctrl-C. */
 #define STEP_MS 100.0
 #define LOOK_MS 50
+/* Work on a tile that is waited for; rows enough for a BLAS, which packs B for each. */
+#define TILE_FLOPS 2e10
+#define TILE_ROWS 512u
+
+typedef struct local_engine {
+  cli_engine base;
+  const cli_multiply_options *options;
+  unsigned threads;
+  const char *kernel; /* of the last part */
+} local_engine;
 
 typedef struct strip_work {
+  cli_engine *engine;
   const tess_kernel *kernel;
   const tess_gemm *gemm;
   tess_gemm_shape shape;
@@ -35,7 +48,7 @@ typedef struct strip_work {
   tess_status *status; /* written by whoever sets code */
 } strip_work;
 
-static unsigned processors(void) {
+unsigned cli_processors(void) {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
     return (unsigned)CPU_COUNT(&set);
@@ -105,8 +118,9 @@ static void *run_strips(void *arg) {
 }
 
 /* Shows progress and looks for reasons to stop, until the threads are done. */
-static tess_code watch(strip_work *work, double deadline_ms) {
-  const double total = (double)tess_gemm_flops(work->shape.m, work->shape.n, work->shape.k);
+static tess_code watch(strip_work *work) {
+  cli_engine *engine = work->engine;
+  const uint64_t before = engine->progress.flops_done;
   tess_code why = TESS_OK;
   double pause_ms = 1.0; /* short at first: most products are small */
   while (atomic_load(&work->threads) > 0) {
@@ -114,17 +128,19 @@ static tess_code watch(strip_work *work, double deadline_ms) {
     nanosleep(&pause, NULL);
     if (pause_ms < LOOK_MS) pause_ms *= 1.5;
     if (why == TESS_OK && cli_interrupted()) why = TESS_CANCELED;
-    if (why == TESS_OK && cli_now_ms() >= deadline_ms) why = TESS_DEADLINE_EXCEEDED;
+    if (why == TESS_OK && engine->deadline_ms > 0.0 && cli_now_ms() >= engine->deadline_ms)
+      why = TESS_DEADLINE_EXCEEDED;
     if (why != TESS_OK) atomic_store(&work->stop, true);
-    uint64_t done = atomic_load(&work->flops_done);
-    cli_progress_show(&(cli_progress_state){.phase = "computing",
-                                            .share = total > 0.0 ? (double)done / total : 0.0,
-                                            .flops_done = done});
+    engine->progress.flops_done = before + atomic_load(&work->flops_done);
+    engine->progress.share =
+        engine->flops > 0.0 ? (double)engine->progress.flops_done / engine->flops : 0.0;
+    cli_progress_show(&engine->progress);
   }
+  engine->progress.flops_done = before + atomic_load(&work->flops_done);
   return why;
 }
 
-static tess_code run_threads(strip_work *work, unsigned thread_count, double deadline_ms) {
+static tess_code run_threads(strip_work *work, unsigned thread_count) {
   pthread_t *threads = calloc(thread_count, sizeof *threads);
   if (threads == NULL)
     return tess_status_set(work->status, TESS_RESOURCE_EXHAUSTED, "out of memory");
@@ -134,7 +150,7 @@ static tess_code run_threads(strip_work *work, unsigned thread_count, double dea
     started++;
   atomic_fetch_sub(&work->threads, thread_count - started);
   if (started == 0) strip_failed(work, TESS_RESOURCE_EXHAUSTED, "no thread could be started");
-  tess_code why = watch(work, deadline_ms);
+  tess_code why = watch(work);
   for (unsigned i = 0; i < started; i++)
     pthread_join(threads[i], NULL);
   free(threads);
@@ -142,30 +158,81 @@ static tess_code run_threads(strip_work *work, unsigned thread_count, double dea
   return code != TESS_OK ? code : why;
 }
 
-tess_code cli_product_local(const cli_product *product, cli_answer *answer, tess_status *status) {
-  const int64_t timeout_ms = product->options->timeout_ms;
-  const double deadline_ms = timeout_ms > 0 ? cli_now_ms() + (double)timeout_ms : 1e300;
-  tess_gemm gemm;
-  tess_code code = cli_answer_take_memory(answer, product, &gemm, status);
-  if (code != TESS_OK) return code;
-  const tess_kernel *kernel = tess_kernel_best(gemm.a.dtype);
-  if (kernel == NULL)
-    return tess_status_set(status, TESS_UNIMPLEMENTED, "no kernel of this build computes %s",
-                           tess_dtype_name(gemm.a.dtype));
-  unsigned threads = product->options->threads != 0 ? product->options->threads : processors();
-  tess_kernel_set_threads(threads);
-  unsigned strips = kernel->inner_threads ? 1 : threads;
-  uint32_t rows = product->shape.m / (strips > 1 ? strips * 4 : 1);
-  strip_work work = {.kernel = kernel,
-                     .gemm = &gemm,
-                     .shape = product->shape,
+static tess_code run_rows(local_engine *self, const tess_kernel *kernel, const tess_gemm *gemm,
+                          tess_status *status) {
+  const tess_gemm_shape shape = tess_gemm_shape_get(gemm);
+  unsigned strips = kernel->inner_threads ? 1 : self->threads;
+  uint32_t rows = shape.m / (strips > 1 ? strips * 4 : 1);
+  strip_work work = {.engine = &self->base,
+                     .kernel = kernel,
+                     .gemm = gemm,
+                     .shape = shape,
                      .strip_rows = rows > 0 ? rows : 1,
                      .status = status};
-  code = run_threads(&work, strips, deadline_ms);
-  snprintf(answer->how, sizeof answer->how, "here, %s, %u %s", kernel->name, threads,
-           threads == 1 ? "thread" : "threads");
+  tess_code code = run_threads(&work, strips);
   if (code == TESS_DEADLINE_EXCEEDED)
     return tess_status_set(status, code, "not done after %lld ms (--timeout)",
-                           (long long)timeout_ms);
+                           (long long)self->options->timeout_ms);
   return code;
+}
+
+/* Rows that are finished together, where somebody waits for them. */
+static uint32_t rows_of_tile(const cli_part *part, tess_gemm_shape shape) {
+  if (part->on_tile == NULL || shape.m <= TILE_ROWS) return shape.m;
+  const double rows = TILE_FLOPS / (2.0 * shape.n * (shape.k > 0 ? shape.k : 1));
+  return rows >= shape.m ? shape.m : rows > TILE_ROWS ? (uint32_t)rows : TILE_ROWS;
+}
+
+static tess_code local_run(cli_engine *engine, const cli_part *part, tess_status *status) {
+  local_engine *self = (local_engine *)engine;
+  const tess_kernel *kernel = tess_kernel_best(part->gemm.a.dtype);
+  if (kernel == NULL)
+    return tess_status_set(status, TESS_UNIMPLEMENTED, "no kernel of this build computes %s",
+                           tess_dtype_name(part->gemm.a.dtype));
+  self->kernel = kernel->name;
+  const tess_gemm_shape shape = tess_gemm_shape_get(&part->gemm);
+  const uint32_t most = rows_of_tile(part, shape);
+  tess_code code = TESS_OK;
+  for (uint32_t row = 0; row < shape.m && code == TESS_OK;) {
+    const uint32_t rows = shape.m - row < most ? shape.m - row : most;
+    const tess_gemm gemm = tess_gemm_tile(&part->gemm, row, 0, rows, shape.n);
+    code = run_rows(self, kernel, &gemm, status);
+    engine->progress.tiles_done += part->on_tile != NULL;
+    if (code == TESS_OK && part->on_tile != NULL)
+      code = part->on_tile(part->ctx, (tess_tile){row, 0, rows, shape.n}, status);
+    row += rows;
+  }
+  return code;
+}
+
+static void local_tell(const cli_engine *engine, char *text, size_t size) {
+  const local_engine *self = (const local_engine *)engine;
+  snprintf(text, size, "here, %s, %u %s", self->kernel, self->threads,
+           self->threads == 1 ? "thread" : "threads");
+}
+
+static void local_free(cli_engine *engine) {
+  free(engine);
+}
+
+cli_engine *cli_engine_local_new(const cli_multiply_options *options, unsigned threads,
+                                 tess_status *status) {
+  static const cli_engine_ops ops = {local_run, local_tell, local_free};
+  local_engine *self = calloc(1, sizeof *self);
+  if (self == NULL) {
+    tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+    return NULL;
+  }
+  *self = (local_engine){.base = {.ops = &ops, .progress = {.phase = "computing"}},
+                         .options = options,
+                         .threads = threads != 0 ? threads : cli_processors(),
+                         .kernel = "nothing to do"};
+  if (options->timeout_ms > 0) self->base.deadline_ms = cli_now_ms() + (double)options->timeout_ms;
+  tess_kernel_set_threads(self->threads);
+  return &self->base;
+}
+
+tess_code cli_product_local(const cli_product *product, cli_answer *answer, tess_status *status) {
+  cli_engine *engine = cli_engine_local_new(product->options, product->options->threads, status);
+  return cli_product_run(product, engine, answer, status);
 }

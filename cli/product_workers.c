@@ -10,19 +10,21 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
 #include <tessera/transport_curl.h>
 
+#include "cli/engine.h"
 #include "cli/interrupt.h"
 #include "cli/probe.h"
 #include "cli/product.h"
 #include "cli/progress.h"
 #include "cli/report.h"
-#include "cli/stats.h"
 #include "cli/worker_changes.h"
+#include "cli/stats.h"
 #include "wasm/controller.h"
 
 /* Longest sleep: between two looks at Ctrl-C, and two drawings. */
@@ -30,18 +32,33 @@
 /* Kernel work between two looks, when tiles come home. */
 #define STEP_MS 100.0
 
+/* Buffers of a connection, where memory is limited; and what one takes beside them. */
+#define THRIFTY_BUFFER_BYTES ((size_t)256 << 10)
+#define CONNECTION_BYTES ((uint64_t)128 << 10)
+/* Connections to one worker: tiles, and blocks that are put. */
+#define CONNECTIONS_EACH (CLI_TILES_IN_FLIGHT + 2)
+/* Parts of long products: a worker that hangs is noticed by its speed before. */
+#define LONG_TILE_TIMEOUT_MS 600000.0
+
 typedef struct spread {
-  const cli_product *product;
-  cli_answer *answer;
-  tess_status *status;
-  tess_controller *controller;
-  tess_job *job; /* NULL: ended */
-  tess_code code;
-  cli_progress_state progress;
-  double flops;
+  cli_engine base;
+  const cli_multiply_options *options;
   tess_transport *transport;
+  tess_controller *controller;
+  cli_answer *answer; /* gets the figures; NULL: nobody asks */
   cli_worker_changes changes;
   double checked_ms; /* when it was last looked who does not answer */
+  /* Of the part that runs. */
+  const cli_part *part;
+  tess_status *status;
+  tess_job *job; /* NULL: ended */
+  tess_code code;
+  tess_code tile_code; /* of on_tile */
+  uint32_t tiles_before;
+  /* Of all parts. */
+  uint32_t tiles, proxied_tiles, local_tiles, workers;
+  char last_note[240]; /* of the parts, many say the same */
+  bool thrifty;
   /* Between the transport's thread and this one. */
   pthread_mutex_t mutex;
   pthread_cond_t changed;
@@ -74,10 +91,13 @@ static void wake_hook(void *ctx) {
 static void on_tile(void *ctx, tess_job *job, const tess_job_tile *tile) {
   (void)job;
   spread *s = ctx;
-  s->progress.tiles_done = tile->done;
-  s->progress.tiles = tile->total;
-  s->progress.flops_done += tess_gemm_flops(tile->tile.rows, tile->tile.cols, tile->depth);
-  s->progress.share = s->flops > 0.0 ? (double)s->progress.flops_done / s->flops : 1.0;
+  cli_progress_state *progress = &s->base.progress;
+  progress->tiles_done = s->tiles_before + tile->done;
+  if (s->part->on_tile == NULL) progress->tiles = tile->total;
+  progress->flops_done += tess_gemm_flops(tile->tile.rows, tile->tile.cols, tile->depth);
+  progress->share = s->base.flops > 0.0 ? (double)progress->flops_done / s->base.flops : 1.0;
+  if (s->part->on_tile != NULL && s->tile_code == TESS_OK)
+    s->tile_code = s->part->on_tile(s->part->ctx, tile->tile, s->status);
 }
 
 /* In one line: what, why as far as it is known, and what to do. */
@@ -98,15 +118,25 @@ static void on_done(void *ctx, tess_job *job, const tess_job_report *report) {
     return;
   }
   for (uint32_t i = 0; i < report->note_count; i++)
-    cli_note(s->product->options->quiet, "note: %s", report->notes[i]);
+    if (strcmp(report->notes[i], s->last_note) != 0) {
+      snprintf(s->last_note, sizeof s->last_note, "%s", report->notes[i]);
+      cli_note(s->options->quiet, "note: %s", s->last_note);
+    }
   uint32_t workers = 0;
   for (uint32_t i = 0; i < report->executor_count; i++)
     if (report->executors[i].stats.tiles > 0 && strcmp(report->executors[i].name, "local") != 0)
       workers++;
-  snprintf(s->answer->how, sizeof s->answer->how, "%u %s: %u on %u %s, %u here", report->tiles,
-           report->tiles == 1 ? "tile" : "tiles", report->proxied_tiles, workers,
-           workers == 1 ? "worker" : "workers", report->local_tiles);
-  cli_stats_keep_report(s->answer, report);
+  if (workers > s->workers) s->workers = workers;
+  s->tiles += report->tiles;
+  s->proxied_tiles += report->proxied_tiles;
+  s->local_tiles += report->local_tiles;
+  if (s->answer != NULL) cli_stats_keep_report(s->answer, report);
+}
+
+static void workers_tell(const cli_engine *engine, char *text, size_t size) {
+  const spread *s = (const spread *)engine;
+  snprintf(text, size, "%u %s: %u on %u %s, %u here", s->tiles, s->tiles == 1 ? "tile" : "tiles",
+           s->proxied_tiles, s->workers, s->workers == 1 ? "worker" : "workers", s->local_tiles);
 }
 
 /* ---- the parts ---- */
@@ -121,19 +151,21 @@ static tess_tile_executor *new_worker(spread *s, const char *url, const cli_prob
   return tess_executor_proxy_new(&options, s->status);
 }
 
-/* deadline_ms: of all of it; 0: none. */
-static tess_code make_controller(spread *s, double deadline_ms) {
-  const cli_multiply_options *options = s->product->options;
+static tess_code make_controller(spread *s) {
+  const cli_multiply_options *options = s->options;
   static cli_probe_result probes[CLI_MAX_WORKERS]; /* too much for a stack */
   tess_tile_executor *workers[CLI_MAX_WORKERS];
   const program_worker_set *set = s->changes.set;
   double ask_ms = CLI_PROBE_TIMEOUT_MS;
   /* Half of it is for the work, where a worker does not answer. */
-  if (deadline_ms > 0.0 && (deadline_ms - cli_now_ms()) / 2 < ask_ms)
-    ask_ms = (deadline_ms - cli_now_ms()) / 2;
+  if (s->base.deadline_ms > 0.0 && (s->base.deadline_ms - cli_now_ms()) / 2 < ask_ms)
+    ask_ms = (s->base.deadline_ms - cli_now_ms()) / 2;
   tess_code code = cli_probe(s->transport, set->urls, set->count,
                              ask_ms > 1.0 ? (int64_t)ask_ms : 1, probes, s->status);
   if (code != TESS_OK) return code;
+  if (options->place == CLI_PLACE_SERVER && !probes[0].answered && !cli_interrupted())
+    return tess_status_set(s->status, TESS_UNAVAILABLE,
+                           "%s does not answer: does a server run there?", options->workers[0]);
   const tess_executor_local_options local_options = {.now_ms = now_hook};
   tess_tile_executor *local = tess_executor_local_new(&local_options);
   if (local == NULL) return tess_status_set(s->status, TESS_RESOURCE_EXHAUSTED, "out of memory");
@@ -146,12 +178,14 @@ static tess_code make_controller(spread *s, double deadline_ms) {
     local->ops->free(local);
     return s->status->code;
   }
+  double tile_timeout_ms = (double)options->tile_timeout_ms;
+  if (tile_timeout_ms == 0.0 && s->thrifty) tile_timeout_ms = LONG_TILE_TIMEOUT_MS;
   tess_controller_options controller_options = {.host = {.now_ms = now_hook, .ctx = s},
                                                 .mode = TESS_MODE_PROXY,
                                                 .local = local,
                                                 .workers = workers,
                                                 .worker_count = count,
-                                                .tile_timeout_ms = (double)options->tile_timeout_ms,
+                                                .tile_timeout_ms = tile_timeout_ms,
                                                 .check = (tess_check)options->check,
                                                 .step_ms = STEP_MS};
   /* Never short, for so few bytes; before the kernel has any it is better than nothing. */
@@ -187,7 +221,7 @@ static bool works_here(const spread *s, const char *url) {
 /* A worker that cannot join is left out: the product goes on without it. */
 static void join(spread *s, const char *url) {
   static const cli_probe_result unknown;
-  const bool quiet = s->product->options->quiet;
+  const bool quiet = s->options->quiet;
   tess_tile_executor *worker = new_worker(s, url, &unknown);
   if (worker != NULL && tess_controller_add_worker(s->controller, worker) == TESS_OK) {
     cli_note(quiet, "note: %s joins", url);
@@ -205,7 +239,7 @@ static void follow_list(spread *s) {
       i++;
       continue;
     }
-    cli_note(s->product->options->quiet, "note: %s leaves", name);
+    cli_note(s->options->quiet, "note: %s leaves", name);
     tess_controller_remove_worker(s->controller, name);
   }
   for (size_t i = 0; i < changes->count; i++)
@@ -221,21 +255,22 @@ static void look_for_trouble(spread *s) {
       atomic_store(&s->changes.troubled, true);
 }
 
-static tess_code submit(spread *s, double deadline_ms) {
-  /* For a bar that moves; without one, large tiles move fewer bytes. */
-  tess_job_params params = {.a_block = block_of(s->product->a_held),
-                            .b_block = block_of(s->product->b_held),
-                            .deadline_ms = deadline_ms,
-                            .many_tiles = cli_progress_is_shown(),
-                            /* What nobody sees can be taken back, so that adaptive checks pay. */
-                            .on_tile = cli_progress_is_shown() ? on_tile : NULL,
-                            .check = (tess_check)s->product->options->check,
-                            .done = on_done,
-                            .ctx = s};
-  tess_code code = cli_answer_take_memory(s->answer, s->product, &params.gemm, s->status);
-  if (code != TESS_OK) return code;
+static tess_code submit(spread *s) {
+  const tess_job_params params = {
+      .gemm = s->part->gemm,
+      .a_block = block_of(s->part->a_held),
+      .b_block = block_of(s->part->b_held),
+      .deadline_ms = s->base.deadline_ms,
+      .many_tiles = s->part->many_tiles,
+      .whole_tiles = s->part->whole_tiles,
+      .keeps_c = s->part->keeps_c,
+      /* What nobody sees can be taken back: adaptive checks pay. */
+      .on_tile = s->part->on_tile != NULL || cli_progress_is_shown() ? on_tile : NULL,
+      .check = (tess_check)s->options->check,
+      .done = on_done,
+      .ctx = s};
   tess_reason reason;
-  code = tess_controller_submit(s->controller, &params, &s->job, &reason);
+  tess_code code = tess_controller_submit(s->controller, &params, &s->job, &reason);
   if (code != TESS_OK) return tess_status_set(s->status, code, "%s", reason.text);
   return TESS_OK;
 }
@@ -256,19 +291,30 @@ static void sleep_for(spread *s, double ms) {
 
 static tess_code run(spread *s) {
   while (s->job != NULL) {
-    if (cli_interrupted()) {
+    if (cli_interrupted() && s->tile_code == TESS_OK) s->tile_code = TESS_CANCELED;
+    if (s->tile_code != TESS_OK) {
       tess_controller_cancel(s->controller, s->job);
       s->job = NULL;
-      return TESS_CANCELED;
+      return s->tile_code;
     }
     if (cli_worker_changes_take(&s->changes)) follow_list(s);
     look_for_trouble(s);
     double wait_ms = tess_controller_step(s->controller);
-    cli_progress_show(&s->progress);
+    cli_progress_show(&s->base.progress);
     if (s->job == NULL || wait_ms == 0.0) continue;
     sleep_for(s, wait_ms > 0.0 && wait_ms < LOOK_MS ? wait_ms : LOOK_MS);
   }
-  return s->code;
+  return s->tile_code != TESS_OK ? s->tile_code : s->code;
+}
+
+static tess_code workers_run(cli_engine *engine, const cli_part *part, tess_status *status) {
+  spread *s = (spread *)engine;
+  s->part = part;
+  s->status = status;
+  s->tile_code = TESS_OK;
+  s->tiles_before = engine->progress.tiles_done;
+  tess_code code = submit(s);
+  return code == TESS_OK ? run(s) : code;
 }
 
 static bool init_sync(spread *s) {
@@ -284,32 +330,52 @@ static bool init_sync(spread *s) {
   return ok;
 }
 
-tess_code cli_product_workers(const cli_product *product, cli_answer *answer, tess_status *status) {
-  const int64_t timeout_ms = product->options->timeout_ms;
-  const double deadline_ms = timeout_ms > 0 ? cli_now_ms() + (double)timeout_ms : 0.0;
-  const tess_gemm_shape shape = product->shape;
-  spread s = {.product = product,
-              .answer = answer,
-              .status = status,
-              .progress = {.phase = "computing"},
-              .flops = (double)tess_gemm_flops(shape.m, shape.n, shape.k)};
-  if (!init_sync(&s)) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
-  tess_code code = TESS_OK;
-  code = cli_worker_changes_start(&s.changes, product->options, wake_hook, &s, status);
-  const tess_tls_options tls = program_tls_client(&product->options->tls);
-  const tess_transport_curl_options transport_options = {.tls = &tls};
-  if (code == TESS_OK) {
-    s.transport = tess_transport_curl_new(&transport_options, status);
-    if (s.transport == NULL) code = status->code;
+static void workers_free(cli_engine *engine) {
+  spread *s = (spread *)engine;
+  cli_worker_changes_end(&s->changes);
+  tess_controller_free(s->controller);
+  if (s->transport != NULL) s->transport->ops->free(s->transport);
+  pthread_cond_destroy(&s->changed);
+  pthread_mutex_destroy(&s->mutex);
+  free(s);
+}
+
+cli_engine *cli_engine_workers_new(const cli_multiply_options *options, bool thrifty,
+                                   tess_status *status) {
+  static const cli_engine_ops ops = {workers_run, workers_tell, workers_free};
+  spread *s = calloc(1, sizeof *s);
+  if (s == NULL || !init_sync(s)) {
+    free(s);
+    tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+    return NULL;
   }
-  if (code == TESS_OK) code = make_controller(&s, deadline_ms);
-  if (code == TESS_OK) code = cli_worker_changes_watch(&s.changes, product->options, status);
-  if (code == TESS_OK) code = submit(&s, deadline_ms);
-  if (code == TESS_OK) code = run(&s);
-  cli_worker_changes_end(&s.changes);
-  tess_controller_free(s.controller);
-  if (s.transport != NULL) s.transport->ops->free(s.transport);
-  pthread_cond_destroy(&s.changed);
-  pthread_mutex_destroy(&s.mutex);
-  return code;
+  s->base.ops = &ops;
+  s->base.progress.phase = "computing";
+  s->options = options;
+  s->thrifty = thrifty;
+  s->status = status;
+  if (options->timeout_ms > 0) s->base.deadline_ms = cli_now_ms() + (double)options->timeout_ms;
+  tess_code code = cli_worker_changes_start(&s->changes, options, wake_hook, s, status);
+  const tess_tls_options tls = program_tls_client(&options->tls);
+  const tess_transport_curl_options transport_options = {
+      .tls = &tls, .buffer_bytes = thrifty ? THRIFTY_BUFFER_BYTES : 0};
+  if (code == TESS_OK) {
+    s->transport = tess_transport_curl_new(&transport_options, status);
+    if (s->transport == NULL) code = status->code;
+  }
+  if (code == TESS_OK) code = make_controller(s);
+  if (code == TESS_OK) {
+    s->base.memory_bytes = (uint64_t)s->changes.set->count * CONNECTIONS_EACH *
+                           (2 * THRIFTY_BUFFER_BYTES + CONNECTION_BYTES);
+    code = cli_worker_changes_watch(&s->changes, options, status);
+  }
+  if (code == TESS_OK) return &s->base;
+  workers_free(&s->base);
+  return NULL;
+}
+
+tess_code cli_product_workers(const cli_product *product, cli_answer *answer, tess_status *status) {
+  cli_engine *engine = cli_engine_workers_new(product->options, false, status);
+  if (engine != NULL) ((spread *)engine)->answer = answer;
+  return cli_product_run(product, engine, answer, status);
 }

@@ -38,7 +38,13 @@ static void refuse_size(tess_call *call, uint64_t size) {
 
 static bool charge(tess_call *call, size_t bytes) {
   if (tess__server_charge(call->server, bytes) != TESS_OK) {
-    tess__call_refuse(call, TESS_RESOURCE_EXHAUSTED, "too many bytes in flight: try again later");
+    const size_t limit = call->server->options.max_inflight_bytes;
+    call->refused = true;
+    tess_status_set(tess__call_refusal(call), TESS_RESOURCE_EXHAUSTED,
+                    bytes > limit
+                        ? "the message of %zu bytes is larger than all that is held at a time, %zu"
+                        : "%zu bytes more would be over the %zu in flight: try again later",
+                    bytes, limit);
     return false;
   }
   call->receiver.charged += bytes;

@@ -8,6 +8,7 @@
  * module's memory, so that the socket is read straight into it. Then it waits
  * for the reply, part by part.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,6 +221,16 @@ static void begin_reading(tess__request *request) {
   int64_t length = request->content_length;
   if (length > (int64_t)host->options.max_message_bytes) {
     refuse(request, TESS_RESOURCE_EXHAUSTED, "the request is larger than this server takes");
+    return;
+  }
+  const uint64_t memory = host->options.memory_limit;
+  if (memory != 0 && length > 0 && (uint64_t)length > memory) {
+    char why[128];
+    snprintf(why, sizeof why,
+             "the request of %" PRId64 " bytes is larger than the module's memory of %" PRIu64
+             " (--memory-limit)",
+             length, memory);
+    refuse(request, TESS_RESOURCE_EXHAUSTED, why);
     return;
   }
   if (!enter(request)) return;

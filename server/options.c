@@ -15,6 +15,10 @@
 
 /* The module's own. */
 #define DEFAULT_CACHE_BYTES ((uint64_t)512 << 20)
+/* Of the module's memory, what it needs for itself: its stack, its tables, gaps. */
+#define MODULE_OWN_SHARE 8u
+/* Its default (wasm/config.c). */
+#define MODULE_DEFAULT_INFLIGHT_BYTES ((uint64_t)1536 << 20)
 
 static const char help_text[] =
     "Usage: tessera-server [--listen HOST:PORT] [--worker URL]... [OPTION]...\n"
@@ -332,6 +336,16 @@ server_options_result server_options_parse(server_options *options, const char *
   return check_together(options, err) ? SERVER_OPTIONS_RUN : SERVER_OPTIONS_WRONG;
 }
 
+/* What products in the module may hold: not more than its memory has room for beside
+ * its own. 0: the module's default. */
+static uint64_t module_inflight_bytes(const server_options *options) {
+  uint64_t room = options->memory_limit - options->memory_limit / MODULE_OWN_SHARE;
+  if (options->memory_limit == 0) return options->max_inflight_bytes;
+  uint64_t wanted = options->max_inflight_bytes != 0 ? options->max_inflight_bytes
+                                                     : MODULE_DEFAULT_INFLIGHT_BYTES;
+  return wanted < room ? wanted : room;
+}
+
 bool server_options_workers_change(const server_options *options) {
   if (options->workers_file != NULL) return true;
   for (size_t i = 0; i < options->worker_count; i++)
@@ -357,9 +371,8 @@ char *server_options_config(const server_options *options, const char *engine,
     fprintf(to, "worker=%s\n", workers[i]);
   }
   fprintf(to, "max_message_bytes=%zu\n", options->max_message_bytes);
-  if (options->max_inflight_bytes != 0) {
-    fprintf(to, "max_inflight_bytes=%zu\n", options->max_inflight_bytes);
-  }
+  uint64_t inflight = module_inflight_bytes(options);
+  if (inflight != 0) fprintf(to, "max_inflight_bytes=%" PRIu64 "\n", inflight);
   if (options->cache_bytes >= 0) fprintf(to, "cache_bytes=%" PRId64 "\n", options->cache_bytes);
   if (options->threshold_ms >= 0) fprintf(to, "threshold_ms=%" PRId64 "\n", options->threshold_ms);
   if (options->tile_timeout_ms >= 0) {

@@ -151,6 +151,7 @@ tess_controller *tess_controller_new(const tess_controller_options *options, tes
       .min_tile_flops =
           options->min_tile_flops > 0 ? options->min_tile_flops : TESS_PLAN_MIN_TILE_FLOPS,
       .max_jobs = options->max_jobs > 0 ? options->max_jobs : DEFAULT_MAX_JOBS,
+      .memory_limit_bytes = options->memory_limit_bytes,
       .step_ms = options->step_ms > 0 ? options->step_ms : DEFAULT_STEP_MS,
       .check = options->check != TESS_CHECK_UNSPECIFIED ? options->check : TESS_CHECK_NEVER,
       .random = options->seed,

@@ -81,6 +81,7 @@ typedef struct tess_controller_options {
   double tile_timeout_ms;       /* for one attempt on a worker; default 60000 */
   uint64_t min_tile_flops;      /* products are not cut finer; default 32 Mflop */
   uint32_t max_jobs;            /* products at a time; default 64 */
+  uint64_t memory_limit_bytes;  /* of one product's peak_bytes: more is refused; default none */
   double step_ms;               /* kernel work per step; default 4 */
   tess_check check;             /* of tiles from workers; default never */
   /* For the vectors of the checks: unpredictable, or a worker could cheat. */
@@ -159,6 +160,7 @@ typedef struct tess_job_params {
   const char *product_id; /* copied, cut to 127 bytes; NULL: "" */
   bool many_tiles;        /* somebody watches the tiles: cut finer */
   bool whole_tiles;       /* on_tile wants finished parts of C: no splits over k */
+  bool keeps_c;           /* C stays here where beta != 0: workers' answers are added to it */
   tess_check check;       /* unspecified: as the controller is configured */
   void (*on_tile)(void *ctx, tess_job *job, const tess_job_tile *tile); /* may be NULL */
   /* Exactly once unless cancelled, from tess_controller_step; the job is freed
@@ -168,7 +170,8 @@ typedef struct tess_job_params {
 } tess_job_params;
 
 /* Starts a product; nothing is computed before the next step. The codes of
- * tess_gemm_check; TESS_RESOURCE_EXHAUSTED: max_jobs, or memory. */
+ * tess_gemm_check; TESS_RESOURCE_EXHAUSTED: max_jobs, memory, or a peak over
+ * memory_limit_bytes. */
 tess_code tess_controller_submit(tess_controller *controller, const tess_job_params *params,
                                  tess_job **job, tess_reason *reason);
 /* Stops a job at once: its requests are cancelled, done() does not come, and its

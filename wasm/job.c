@@ -114,7 +114,7 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
       .n = job->shape.n,
       .k = job->shape.k,
       .dtype = job->params.gemm.c.dtype,
-      .sends_c = job->params.gemm.beta != 0,
+      .sends_c = job->params.gemm.beta != 0 && !job->params.keeps_c,
       .many_tiles = job->params.many_tiles,
       .named = job->params.a_block.name != NULL && job->params.b_block.name != NULL,
       .whole_tiles = job->params.whole_tiles,
@@ -151,6 +151,30 @@ static uint64_t product_bytes(const tess_gemm *gemm) {
          tess_matrix_span_bytes(tess_matrix_as_const(gemm->c));
 }
 
+/* Answers that may be on their way at a time: one for each place at a worker, and not
+ * more than all of C. */
+static uint64_t answer_bytes(const tess_job *job, double now_ms) {
+  const tess_controller *c = job->controller;
+  uint64_t places = 0;
+  for (uint32_t i = 0; i < c->worker_count; i++)
+    if (tess__worker_ready(&c->workers[i], now_ms)) places += c->workers[i].executor->capacity;
+  if (places > job->plan.tile_count) places = job->plan.tile_count;
+  const uint64_t each = job->plan.largest_reply_bytes;
+  return places != 0 && job->plan.bytes_in / places < each ? job->plan.bytes_in : places * each;
+}
+
+/* What it will hold at most, by its plan; refused beforehand if that is too much. */
+static tess_code admit(tess_job *job, bool remote, double now_ms, tess_reason *reason) {
+  const uint64_t limit = job->controller->memory_limit_bytes;
+  const uint64_t answers = remote && !job->local_only ? answer_bytes(job, now_ms) : 0;
+  job->peak_bytes = job->bytes + answers;
+  if (limit == 0 || job->peak_bytes <= limit) return TESS_OK;
+  return tess_reason_set(reason, TESS_RESOURCE_EXHAUSTED,
+                         "the product needs %U bytes at its peak (%U for operands and result, %U "
+                         "for answers of workers), over the limit of %U",
+                         job->peak_bytes, job->bytes, answers, limit);
+}
+
 tess_job *tess__job_new(tess_controller *controller, const tess_job_params *params, double now_ms,
                         tess_code *code, tess_reason *reason) {
   *code = tess_gemm_check(&params->gemm, reason);
@@ -184,13 +208,13 @@ tess_job *tess__job_new(tess_controller *controller, const tess_job_params *para
     memcpy(job->product_id, params->product_id, size);
   }
   job->params.product_id = job->product_id;
-  job->peak_bytes = job->bytes;
   /* Nothing to send: scaling alone. */
   job->local_only = job->shape.k == 0 || params->gemm.alpha == 0;
   job->workers_only = (params->a_block.elsewhere || params->b_block.elsewhere) && !job->local_only;
   if (job->workers_only) job->check = TESS_CHECK_NEVER;
   bool remote = wants_remote(job, now_ms);
   *code = make_plan(job, remote, now_ms, reason);
+  if (*code == TESS_OK) *code = admit(job, remote, now_ms, reason);
   if (*code == TESS_OK) {
     tess_schedule_params schedule = {
         .max_workers = controller->worker_count + ROOM_TO_JOIN,

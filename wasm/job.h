@@ -39,6 +39,7 @@ struct tess_controller {
   double tile_timeout_ms;
   uint64_t min_tile_flops;
   uint32_t max_jobs;
+  uint64_t memory_limit_bytes;
   double step_ms;
   tess_check check;
   uint64_t random; /* state of the generator */

@@ -97,8 +97,10 @@ void tess__attempts_sweep(tess_job *job, double now_ms) {
 
 /* ---- checks ---- */
 
+/* Is an answer added to C? */
 static bool is_part(const tess_job *job, uint32_t tile) {
-  return job->plan.tiles[tile].depth != job->shape.k;
+  return job->plan.tiles[tile].depth != job->shape.k ||
+         (job->params.keeps_c && job->params.gemm.beta != 0);
 }
 
 /* What was put into C unchecked can be computed anew later, if its worker turns
@@ -284,8 +286,9 @@ static void on_done(tess_tile_work *work, const tess_tile_outcome *outcome) {
 /* ---- starting ---- */
 
 /* A part adds to C, which is scaled before the first of them. */
-static void prepare_part(tess_job *job, const tess_plan_tile *part, tess_gemm *gemm, bool local) {
-  if (part->depth == job->shape.k) return;
+static void prepare_part(tess_job *job, uint32_t index, tess_gemm *gemm, bool local) {
+  const tess_plan_tile *part = &job->plan.tiles[index];
+  if (!is_part(job, index)) return;
   tess__tile *group = &job->tiles[part->group];
   if (!group->begun) {
     tess_matrix_scale(gemm->c, gemm->beta);
@@ -310,7 +313,7 @@ bool tess__attempt_start(tess_job *job, const tess_attempt *token, tess__worker 
   tess_tile tile = part->tile;
   attempt->work.gemm = tess_gemm_part(&job->params.gemm, tile.row, tile.col, tile.rows, tile.cols,
                                       part->k, part->depth);
-  prepare_part(job, part, &attempt->work.gemm, worker == NULL);
+  prepare_part(job, token->tile, &attempt->work.gemm, worker == NULL);
   attempt->work.tile = tile;
   if (part->depth != job->shape.k) {
     attempt->work.k = part->k;

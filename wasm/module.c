@@ -69,6 +69,7 @@ static tess_code make_controller(tess_module *module, tess_status *status) {
       .threshold_ms = config->threshold_ms,
       .tile_timeout_ms = config->tile_timeout_ms,
       .check = config->check,
+      .memory_limit_bytes = config->max_inflight_bytes,
   };
   module->host.random(module->host.ctx, &options.seed, sizeof options.seed);
   module->controller = tess_controller_new(&options, status);

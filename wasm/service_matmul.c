@@ -38,8 +38,10 @@ typedef struct product {
   tess_gemm gemm;   /* until it is submitted */
   tess_check check;
   uint64_t admitted_bytes;
-  tess_matrix c;        /* data is owned */
-  tess_tile place;      /* of the whole product in a larger one */
+  tess_matrix c;    /* data is owned */
+  tess_tile place;  /* of the whole product in a larger one */
+  uint32_t place_k; /* and its part of that one's inner dimension; depth 0: all of it */
+  uint32_t place_depth;
   char product_id[128]; /* the caller's */
   /* MultiplyTiles */
   bool streams;
@@ -121,8 +123,11 @@ static tess_code read_request(product *p, const tessera_matmul_v1_MatmulRequest 
   if (request->has_tile && (request->tile.rows != shape->m || request->tile.cols != shape->n))
     return tess_reason_set(why, TESS_INVALID_ARGUMENT, "tile is %u x %u and the product %u x %u",
                            request->tile.rows, request->tile.cols, shape->m, shape->n);
-  if (request->has_tile)
+  if (request->has_tile) {
     p->place = (tess_tile){request->tile.row, request->tile.col, shape->m, shape->n};
+    p->place_k = request->tile.k;
+    p->place_depth = request->tile.depth;
+  }
   const tess_const_matrix *c0 = &p->operands[OPERAND_C0].view;
   if (gemm->beta != 0 &&
       (c0->rows != shape->m || c0->cols != shape->n || c0->dtype != gemm->c.dtype))
@@ -154,7 +159,14 @@ static tess_code admit(product *p, tess_reason *why) {
                            c->cols, server->config->max_message_bytes);
   uint64_t need = operand_bytes(p) + 2 * (uint64_t)result;
   uint64_t limit = server->config->max_inflight_bytes;
-  if (need > limit || server->inflight_bytes > limit - need) {
+  if (need > limit) {
+    server->refused++;
+    return tess_reason_set(why, TESS_RESOURCE_EXHAUSTED,
+                           "the product needs %U bytes at its peak, and this server has %U in all "
+                           "(--max-inflight-bytes, --memory-limit)",
+                           need, limit);
+  }
+  if (server->inflight_bytes > limit - need) {
     server->refused++;
     return tess_reason_set(why, TESS_RESOURCE_EXHAUSTED,
                            "the product needs %U bytes; %U of %U are in use: try again later", need,
@@ -240,6 +252,8 @@ static void make_result(const product *p, tess_tile tile, const char *executor, 
   result->tile.col = p->place.col + tile.col;
   result->tile.rows = tile.rows;
   result->tile.cols = tile.cols;
+  result->tile.k = p->place_k;
+  result->tile.depth = p->place_depth;
   result->has_c = true;
   tess_matrix part = tess_matrix_sub(p->c, tile.row, tile.col, tile.rows, tile.cols);
   tess_wire_write_matrix(&result->c, tess_matrix_as_const(part));

@@ -19,6 +19,20 @@ static tess_code no_memory(tess_call *call, size_t bytes) {
                          "no memory for a result of %zu bytes at present; try again later", bytes);
 }
 
+/* Operands and result together: more than this worker ever has is told as that. */
+static tess_code admit(worker_computation *x) {
+  const worker_product *product = &x->product;
+  const uint64_t limit = x->service->memory_limit_bytes;
+  uint64_t need = (uint64_t)tess_matrix_span_bytes(product->gemm.a) +
+                  tess_matrix_span_bytes(product->gemm.b) + product->result_bytes +
+                  tess_gemm_scratch_bytes(product->kernel, &product->gemm) - product->held_bytes;
+  if (limit == 0 || need <= limit) return TESS_OK;
+  return tess_status_set(tess_call_status(x->call), TESS_RESOURCE_EXHAUSTED,
+                         "the product needs %llu bytes for operands and result, and this worker "
+                         "has %llu (--max-inflight-bytes)",
+                         (unsigned long long)need, (unsigned long long)limit);
+}
+
 static tess_code take_memory(worker_computation *x) {
   const tess_allocator *allocator = tess_pool_allocator(x->service->pool);
   tess_arena *arena = tess_call_arena(x->call);
@@ -53,6 +67,7 @@ tess_code worker_computation_prepare(worker_computation *x, worker_service *serv
       .arena = tess_call_arena(call),
       .blocks = service->blocks};
   tess_code code = worker_product_read(request, &params, &x->product, tess_call_status(call));
+  if (code == TESS_OK) code = admit(x);
   if (code == TESS_OK) code = take_memory(x);
   const tess_gemm_shape shape = x->product.shape;
   x->flops = tess_gemm_flops(shape.m, shape.n, shape.k);
@@ -134,6 +149,10 @@ void worker_computation_fill(const worker_computation *x, uint32_t row, uint32_t
   parts->tile.col = asked != NULL ? asked->col : 0;
   parts->tile.rows = rows;
   parts->tile.cols = cols;
+  if (asked != NULL) {
+    parts->tile.k = asked->k; /* which part of the inner dimension it was */
+    parts->tile.depth = asked->depth;
+  }
 
   Tessera__Matmul__V1__Matrix *c = &parts->c;
   tessera__matmul__v1__matrix__init(c);

@@ -76,6 +76,22 @@ START_TEST(checks_and_figures) {
 }
 END_TEST
 
+START_TEST(in_parts) {
+  ck_assert_int_eq(PARSE("A.npy", "B.npy", "-o", "C.npy", "--local"), -1);
+  ck_assert(!options.in_parts && !options.journal && !options.resume);
+  ck_assert_int_eq(
+      PARSE("A.npy", "B.npy", "-o", "C.npy", "--server", "http://a:1", "--memory-limit", "3M"), -1);
+  ck_assert(options.in_parts && !options.journal && !options.resume);
+  ck_assert_uint_eq(options.memory_limit, 3145728);
+  ck_assert_int_eq(PARSE("A.npy", "B.npy", "-o", "C.npy", "--local", "--journal"), -1);
+  ck_assert(options.in_parts && options.journal);
+  ck_assert_int_eq(PARSE("A.npy", "B.npy", "-o", "C.npy", "--local", "--resume"), -1);
+  ck_assert(options.in_parts && options.resume);
+  ck_assert_int_eq(PARSE("A.npy", "B.npy", "-o", "C.npy", "--local", "--no-journal"), -1);
+  ck_assert(!options.in_parts && options.no_journal);
+}
+END_TEST
+
 START_TEST(what_is_added_counts_once) {
   ck_assert_int_eq(PARSE("A.npy", "B.npy", "-oC.npy", "--local", "--add", "D.npy"), -1);
   ck_assert_double_eq(options.beta, 1.0);
@@ -99,6 +115,12 @@ static const char *const wrong[][12] = {
     {"A.txt", "B.npy", "-o", "C.npy", "--local"},
     {"A.npy", "B.npy", "-o", "C.csv", "--local"},
     {"A.npy", "B.npy", "-o", "C.npy", "--local", "--alpha", "two"},
+    {"A.npy", "B.npy", "-o", "C.npy", "--local", "--memory-limit", "0"},
+    {"A.npy", "B.npy", "-o", "C.npy", "--local", "--memory-limit", "lots"},
+    {"A.mtx", "B.npy", "-o", "C.npy", "--local", "--memory-limit", "1G"},
+    {"A.npy", "B.npy", "-o", "C.npy", "--local", "--no-journal", "--resume"},
+    {"A.npy", "B.npy", "-o", "C.mtx", "--local", "--journal"},
+    {"A.npy", "B.npy", "-o", "C.npy", "--local", "--add", "C0.mtx", "--resume"},
     {"A.npy", "B.npy", "-o", "C.npy", "--local", "--alpha", "2x"},
     {"A.npy", "B.npy", "-o", "C.npy", "--local", "--beta", "2"},
     {"A.npy", "B.npy", "-o", "C.npy", "--local", "--timeout", "-5"},
@@ -126,6 +148,7 @@ int main(void) {
   tcase_add_test(cases, the_least);
   tcase_add_test(cases, everything);
   tcase_add_test(cases, checks_and_figures);
+  tcase_add_test(cases, in_parts);
   tcase_add_test(cases, what_is_added_counts_once);
   tcase_add_loop_test(cases, wrong_usage, 0, (int)(sizeof wrong / sizeof wrong[0]));
   tcase_add_test(cases, help);

@@ -70,7 +70,7 @@ START_TEST(everything) {
   ck_assert_str_eq(config,
                    "engine=jsc\nmode=proxy\ncheck=always\ncontrol_key=secret\nworker=http://"
                    "a:1\nworker=http://b:2/x/\n"
-                   "max_message_bytes=67108864\nmax_inflight_bytes=2147483648\n"
+                   "max_message_bytes=67108864\nmax_inflight_bytes=89600\n"
                    "cache_bytes=51200\nthreshold_ms=5\ntile_timeout_ms=6\n");
   free(config);
 }

@@ -232,6 +232,7 @@ typedef struct rig {
   uint32_t count;
 } rig;
 
+static uint64_t rig_memory_limit; /* of the next one */
 static rig rig_make(tess_mode mode, uint32_t count, behaviour how, double delay_ms) {
   rig r = {.count = count};
   clock_ms = 1000;
@@ -254,6 +255,7 @@ static rig rig_make(tess_mode mode, uint32_t count, behaviour how, double delay_
       .worker_count = count,
       .tile_timeout_ms = 500,
       .min_tile_flops = 1,
+      .memory_limit_bytes = rig_memory_limit,
   };
   r.controller = tess_controller_new(&options, NULL);
   ck_assert_ptr_nonnull(r.controller);
@@ -282,6 +284,9 @@ typedef struct product {
   tess_check check;
   bool unwatched; /* without on_tile */
   bool untimed;   /* its workers take their time in the kernel, not 1 ms */
+  bool keeps_c;   /* C0 does not travel */
+  uint64_t peak_bytes;
+  tess_reason refusal;
   uint32_t checked, rejected;
 } product;
 
@@ -347,6 +352,7 @@ static void on_done(void *ctx, tess_job *job, const tess_job_report *report) {
   p->checked = report->checked;
   p->rejected = report->rejected;
   p->note_count = report->note_count;
+  p->peak_bytes = report->peak_bytes;
   snprintf(p->message, sizeof p->message, "%s", report->message);
   if (report->note_count > 0)
     snprintf(p->note, sizeof p->note, "%s", report->notes[report->note_count - 1]);
@@ -378,6 +384,8 @@ static tess_code submit(rig *r, product *p, bool many, double deadline_ms) {
       .deadline_ms = deadline_ms,
       .product_id = "p",
       .many_tiles = many,
+      .whole_tiles = p->keeps_c,
+      .keeps_c = p->keeps_c,
       .check = p->check,
       .on_tile = p->unwatched ? NULL : on_tile,
       .done = on_done,
@@ -388,7 +396,7 @@ static tess_code submit(rig *r, product *p, bool many, double deadline_ms) {
     params.a_block = (tess_operand_block){.name = names[0], .block = params.gemm.a};
     params.b_block = (tess_operand_block){.name = names[1], .block = params.gemm.b};
   }
-  return tess_controller_submit(r->controller, &params, &p->job, NULL);
+  return tess_controller_submit(r->controller, &params, &p->job, &p->refusal);
 }
 
 static void check_exact(const product *p) {
@@ -854,6 +862,56 @@ START_TEST(parts_of_k_are_added_once) {
 }
 END_TEST
 
+/* What comes back is added to C0, once, whoever computed it, failed or lied. */
+START_TEST(c0_stays_here) {
+  random_state = 0x7654321u * (uint32_t)(_i + 1);
+  rig r = rig_make(TESS_MODE_PROXY, (uint32_t)_i % 5, RANDOM_LUCK, 13);
+  for (int round = 0; round < 20; round++) {
+    product p =
+        product_make(1 + next_random() % 40, 1 + next_random() % 40, next_random() % 60,
+                     next_random() % 2 ? TESS_DTYPE_FLOAT32 : TESS_DTYPE_FLOAT64, next_random() % 2,
+                     next_random() % 2, 1 + next_random() % 2, next_random() % 3);
+    p.keeps_c = true;
+    p.check = TESS_CHECK_ALWAYS;
+    if (round % 3 == 0 && r.count > 0) r.workers[0]->how = LIES;
+    run_exact(&r, &p, next_random() % 2);
+    if (r.count > 0) r.workers[0]->how = RANDOM_LUCK;
+    product_free(&p);
+    clock_ms += next_random() % 60000;
+  }
+  rig_free(&r);
+}
+END_TEST
+
+/* float32: A 64 x 32, B 32 x 48, C 64 x 48: 8192 + 6144 + 12288 bytes here; and two
+ * workers with one tile each at a time hold all of C again. */
+START_TEST(what_cannot_fit_is_refused_beforehand) {
+  static const uint64_t here = 8192 + 6144 + 12288, there = here + 12288;
+  for (uint32_t workers = 0; workers <= 2; workers += 2) {
+    const uint64_t peak = workers == 0 ? here : there;
+    random_state = 51;
+    rig_memory_limit = peak - 1;
+    rig tight = rig_make(TESS_MODE_PROXY, workers, GOOD, 5);
+    product p = product_make(64, 48, 32, TESS_DTYPE_FLOAT32, false, false, 1, 0);
+    p.keeps_c = true; /* no parts of k */
+    ck_assert_int_eq(submit(&tight, &p, false, 0), TESS_RESOURCE_EXHAUSTED);
+    char need[32], limit[32];
+    snprintf(need, sizeof need, "needs %u bytes", (unsigned)peak);
+    snprintf(limit, sizeof limit, "limit of %u", (unsigned)peak - 1);
+    ck_assert_msg(strstr(p.refusal.text, need) != NULL, "%s", p.refusal.text);
+    ck_assert_msg(strstr(p.refusal.text, limit) != NULL, "%s", p.refusal.text);
+    rig_free(&tight);
+    rig_memory_limit = peak;
+    rig enough = rig_make(TESS_MODE_PROXY, workers, GOOD, 5);
+    run_exact(&enough, &p, false);
+    ck_assert_uint_eq(p.peak_bytes, peak);
+    product_free(&p);
+    rig_free(&enough);
+    rig_memory_limit = 0;
+  }
+}
+END_TEST
+
 START_TEST(a_thousand_products_leave_nothing) {
   random_state = 61;
   rig r = rig_make(TESS_MODE_PROXY, 2, GOOD, 1);
@@ -982,6 +1040,8 @@ int main(void) {
   tcase_add_test(tc, a_long_product_goes_out_in_its_middle);
   tcase_add_loop_test(tc, random_failures_always_end_well, 0, 20);
   tcase_add_loop_test(tc, parts_of_k_are_added_once, 0, 12);
+  tcase_add_loop_test(tc, c0_stays_here, 0, 10);
+  tcase_add_test(tc, what_cannot_fit_is_refused_beforehand);
   tcase_add_test(tc, a_thousand_products_leave_nothing);
   tcase_add_test(tc, no_memory_is_an_error_not_a_crash);
   tcase_add_loop_test(tc, a_quarter_of_the_speed, 0, 8);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+tess_code cli_target_failed(tess_status *status, const char *path, int error) {
+  tess_code code = error == ENOSPC || error == EDQUOT || error == EFBIG  ? TESS_RESOURCE_EXHAUSTED
+                   : error == EACCES || error == EPERM || error == EROFS ? TESS_PERMISSION_DENIED
+                   : error == ENOENT || error == ENOTDIR                 ? TESS_NOT_FOUND
+                                                                         : TESS_UNAVAILABLE;
+  return tess_status_set(status, code, "%s: %s", path, strerror(error));
+}
+
+tess_code cli_target_resolve(const char *path, char resolved[PATH_MAX], mode_t *mode,
+                             tess_status *status) {
+  struct stat info;
+  if (stat(path, &info) == 0) {
+    if (!S_ISREG(info.st_mode))
+      return tess_status_set(status, TESS_INVALID_ARGUMENT, "%s: is there and not a regular file",
+                             path);
+    *mode = info.st_mode & 07777;
+    if (realpath(path, resolved) == NULL) return cli_target_failed(status, path, errno);
+    return TESS_OK;
+  }
+  if (errno != ENOENT) return cli_target_failed(status, path, errno);
+  mode_t mask = umask(0);
+  umask(mask);
+  *mode = 0666 & ~mask;
+  size_t size = strlen(path);
+  if (size >= PATH_MAX) return cli_target_failed(status, path, ENAMETOOLONG);
+  memcpy(resolved, path, size + 1);
+  return TESS_OK;
+}
+
+size_t cli_target_directory_size(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash == NULL ? 0 : (size_t)(slash - path) + 1;
+}
+
+void cli_target_sync_directory(const char *path) {
+  char directory[PATH_MAX];
+  size_t size = cli_target_directory_size(path);
+  if (size == 0) {
+    directory[0] = '.';
+    size = 1;
+  } else {
+    memcpy(directory, path, size);
+  }
+  directory[size] = '\0';
+  int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return; /* readable or not, the change is done */
+  (void)fsync(fd);
+  close(fd);
+}
