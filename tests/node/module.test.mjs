@@ -155,6 +155,8 @@ for (const manner of /** @type {const} */ (['garbage', 'wrong-shape', 'short', '
     const { c, stats } = await client.multiply(product);
     same(c?.data, expected(product), manner);
     assert.ok(bad.calls.multiply > 0, 'the bad worker was asked');
+    // One that is only silent may be beaten before its time is over.
+    if (manner === 'silent' && (stats?.backups ?? 0) > 0) return;
     assert.ok((stats?.workers.find((one) => one.worker === urls[0])?.failures ?? 0) > 0, JSON.stringify(stats));
     assert.ok(log.some((line) => line.includes(urls[0])), `the log names it:\n${log.join('\n')}`);
   });

@@ -114,6 +114,7 @@ class FakeWorker:
 
     def __init__(self, answer):
         fake = self
+        self.answer = answer
         self.asked = 0
 
         class Handler(http.server.BaseHTTPRequestHandler):

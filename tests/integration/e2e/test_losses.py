@@ -217,12 +217,16 @@ class Lies(Case):
         with harness.worker("--threads", "1") as good:
             for fake in self.ways():
                 with server(fake.url, good.url, options=("--tile-timeout-ms", "1000")) as program:
+                    backups = 0
                     with Client(program.url) as client:
                         for _ in range(2):
-                            c, _ = client.multiply(a, b)
+                            c, result = client.multiply(a, b)
                             np.testing.assert_array_equal(c, exact(a, b))
+                            backups += result.stats.backups
                     self.assertGreater(fake.asked, 0)
-                    self.assertIn(fake.url, program.log_text())  # named in the log
+                    # One that is only silent may be beaten before its time is over.
+                    if fake.answer is not fake_worker.never or backups == 0:
+                        self.assertIn(fake.url, program.log_text())  # named in the log
 
     def test_alone_behind_the_server(self):
         a, b = integers(self.rng, 50, 60), integers(self.rng, 60, 70)
