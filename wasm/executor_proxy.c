@@ -68,6 +68,7 @@ struct proxy {
   tess_proxy_calls calls;
   tess_proxy_blocks blocks;
   tess_proxy_pulse pulse;
+  bool near; /* the worker is on this machine */
   char url[256];
 };
 
@@ -480,12 +481,19 @@ static void pulse_ended(proxy *self, double now_ms) {
 
 /* ---- the seam ---- */
 
+static bool is_loopback(const char *url) {
+  static const char *const hosts[] = {"://127.", "://localhost:", "://[::1]"};
+  for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++)
+    if (strstr(url, hosts[i]) != NULL) return true;
+  return false;
+}
+
 static tess_panel_ref chosen(const proxy *self, const tess_tile_work *work, tess_panel_ref ref) {
   const tess_panel_ref none = {0};
   if (ref.panel != NULL && ref.panel->elsewhere) return ref;
   if (ref.panel == NULL || !tess_proxy_blocks_usable(&self->blocks)) return none;
   if (ref.panel->named && tess_proxy_blocks_holds(&self->blocks, ref.panel->name)) return ref;
-  return tess_panel_is_worth(ref.panel, work->ms_per_byte) ? ref : none;
+  return tess_panel_is_worth(ref.panel, work->ms_per_byte, self->near) ? ref : none;
 }
 
 static tess_code proxy_start(tess_tile_executor *executor, tess_tile_work *work,
@@ -623,6 +631,7 @@ tess_tile_executor *tess_executor_proxy_new(const tess_executor_proxy_options *o
   self->max_message_bytes =
       options->max_message_bytes > 0 ? options->max_message_bytes : TESS_PROXY_MESSAGE_BYTES;
   tess_wire_set_text(self->url, sizeof self->url, options->url);
+  self->near = is_loopback(self->url);
   self->base = (tess_tile_executor){
       .ops = &ops,
       .name = self->url,

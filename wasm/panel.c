@@ -50,12 +50,12 @@ tess_code tess_panel_name_step(tess_panel *panel, size_t max_bytes) {
   return code;
 }
 
-bool tess_panel_is_worth(const tess_panel *panel, double ms_per_byte) {
+bool tess_panel_is_worth(const tess_panel *panel, double ms_per_byte, bool near) {
   if (tess_panel_bytes(panel) < TESS_PANEL_MIN_BYTES) return false;
   if (panel->kept_for) return true;
   const double link = ms_per_byte > 0 ? ms_per_byte : UNKNOWN_MS_PER_BYTE;
   double saved = (panel->sends - 1) * link;
-  if (panel->whole && ms_per_byte > 0) saved += COMES_AGAIN * link;
+  if (panel->whole && ms_per_byte > 0 && !near) saved += COMES_AGAIN * link;
   double cost = VERIFY_MS_PER_BYTE;
   if (!panel->named) cost += tess_sha256_ms_per_byte / (panel->owners > 1 ? panel->owners : 1);
   return saved > cost;

@@ -93,7 +93,9 @@ uint64_t tess_panel_bytes(const tess_panel *panel);
  * of sha256.h, and it can begin anew. */
 tess_code tess_panel_name_step(tess_panel *panel, size_t max_bytes);
 /* Is it cheaper to name it than to send it as often as it is needed? ms_per_byte of
- * the link to the worker; 0: not known. */
-bool tess_panel_is_worth(const tess_panel *panel, double ms_per_byte);
+ * the link to the worker; 0: not known. near: the worker is on this machine, where
+ * sending again costs less than hashing twice and memory to keep it, whatever a busy
+ * machine makes the link look like: nothing is named for a next product that may come. */
+bool tess_panel_is_worth(const tess_panel *panel, double ms_per_byte, bool near);
 
 #endif
