@@ -13,7 +13,7 @@ import numpy as np
 import blocks
 import harness
 from harness import Case, Client, MULTIPLY, exact, integers, pb
-from relay import Relay
+from counting_relay import Relay
 
 ENGINE = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else "native"
 N = 1024
