@@ -363,7 +363,8 @@ static void answer_blocks(fake_host *host, int32_t handle, const posted *p) {
 }
 
 static void answer_describe(fake_host *host, int32_t handle) {
-  Tessera__Matmul__V1__DescribeResponse reply = TESSERA__MATMUL__V1__DESCRIBE_RESPONSE__INIT;
+  Tessera__Matmul__V1__DescribeResponse reply;
+  tessera__matmul__v1__describe_response__init(&reply);
   char name[] = "tessera-worker";
   reply.name = name;
   reply.gflops = 12;
