@@ -224,7 +224,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("module_blocks");
   TCase *tc = tcase_create("module_blocks");
-  tcase_set_timeout(tc, 100);
+  tcase_set_timeout(tc, 300);
   tcase_add_loop_test(tc, every_panel_is_sent_once, 0, 4);
   tcase_add_loop_test(tc, scaling_and_doubles, 0, 4);
   tcase_add_test(tc, a_worker_without_room_gets_elements);
@@ -234,7 +234,7 @@ int main(void) {
   tcase_add_loop_test(tc, cancelled_products_share_panels_with_others, 0, 3);
   suite_add_tcase(suite, tc);
   TCase *names = tcase_create("names");
-  tcase_set_timeout(names, 100);
+  tcase_set_timeout(names, 300);
   tcase_add_test(names, a_panel_that_another_proxy_named);
   suite_add_tcase(suite, names);
   SRunner *runner = srunner_create(suite);
