@@ -78,7 +78,8 @@ stage_clang() { build clang; }
 # What a sanitizer cannot watch (browsers, Node, a JIT) is left to the release build, and
 # so is what differs by the engine alone and takes minutes: sanitizers see it with one.
 stage_asan() { build asan && ctest_all asan -LE 'browser|node|jit|npm|package|slow|sim' -E "$by_engine"; }
-stage_tsan() { build tsan && ctest_all tsan -LE 'browser|node|jit|npm|package|slow|sim|fuzz' -E "$by_engine"; }
+stage_tsan() { build tsan && ctest_all tsan -LE 'browser|node|jit|npm|package|slow|sim|fuzz' -E "$by_engine|$one_thread"; }
+one_thread='^wasm/test_module' # minutes, and nothing to race with
 by_engine='^e2e_(losses|blocks_server|workers)_wasm2c$'
 
 # The environment may carry settings for other programs' BLAS; keep them.
