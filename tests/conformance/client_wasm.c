@@ -154,3 +154,8 @@ size_t tess_module_stats(const tess_module *module, char *text, size_t size) {
   (void)module, (void)text, (void)size;
   return 0;
 }
+
+bool tess_module_spare_memory(tess_module *module) {
+  (void)module;
+  return false;
+}
