@@ -368,7 +368,7 @@ tess_http_server *tess_http_server_start(const tess_http_server_options *options
   site->max_body_bytes = options->max_body_bytes;
   site->drain_path = server->drain_path;
   site->body_timeout_ms = ms_or_default(options->body_timeout_ms, 30000);
-  site->idle_timeout_ms = ms_or_default(options->idle_timeout_ms, 5000);
+  site->idle_timeout_ms = ms_or_default(options->idle_timeout_ms, 60000);
   site->pages = (tess__pages){.files = options->static_files,
                               .cors_origin = server->cors_origin,
                               .metrics = options->metrics,

@@ -35,7 +35,7 @@ typedef struct tess_http_server_options {
   size_t max_connections;
   size_t max_body_bytes;     /* of any request; larger: 413. Default no limit */
   int64_t header_timeout_ms; /* for a request head to arrive; default 3000 */
-  int64_t idle_timeout_ms;   /* keep-alive; default 5000 */
+  int64_t idle_timeout_ms;   /* keep-alive; default 60000: at its end calls get lost */
   int64_t body_timeout_ms;   /* without a byte of body, either way; default 30000 */
   const char *cors_origin;   /* "*", or one origin; NULL: no CORS headers */
   /* Files for GET below "/": path "/" is served as index.html. NULL: none. */
