@@ -5,7 +5,7 @@
  * how it ended; it knows neither kernels nor HTTP.
  *
  *   executor_local.c  a kernel of matmul/, in bounded steps
- *   executor_proxy.c  one worker behind MatmulService.Multiply
+ *   executor_proxy.c  one worker behind MatmulService.Multiply (proxy.h names its parts)
  *
  * Ownership: work belongs to the controller and stays in place from start()
  * until done() was called or cancel() returned. So do the bytes its views point

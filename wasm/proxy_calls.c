@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Ends of calls: they come on the transport's thread and wait for step().
+ */
+#include <stdatomic.h>
+
+#include "wasm/proxy.h"
+
+static void lock(tess__proxy *self) {
+  if (self->sync.lock != NULL) self->sync.lock(self->sync.ctx);
+}
+
+static void unlock(tess__proxy *self) {
+  if (self->sync.unlock != NULL) self->sync.unlock(self->sync.ctx);
+}
+
+void tess__proxy_on_call_done(void *ctx, const tess_status *status) {
+  tess_proxy_end *end = ctx;
+  tess__proxy *self = end->proxy;
+  tess_executor_sync sync = self->sync;
+  tess_status_copy(&end->status, status);
+  lock(self);
+  atomic_store(&end->ended, true);
+  end->next = self->ended;
+  self->ended = end;
+  /* After the unlock the owner and self may be gone. */
+  unlock(self);
+  if (sync.wake != NULL) sync.wake(sync.ctx);
+}
+
+/* Without the lock: transports ask this under locks of their own. */
+static bool has_ended(void *ctx) {
+  return atomic_load(&((tess_proxy_end *)ctx)->ended);
+}
+
+void tess__proxy_end_call(tess_proxy_end *end, tess_client_call *call) {
+  tess__proxy *self = end->proxy;
+  /* The call lives until tess__proxy_on_call_done returns, which the lock holds up. */
+  lock(self);
+  if (!has_ended(end)) tess_client_call_cancel(call);
+  unlock(self);
+  /* A transport without wait() (one thread) has ended the call by now. */
+  if (!has_ended(end) && self->transport->ops->wait != NULL)
+    self->transport->ops->wait(self->transport, has_ended, end, TESS_NEVER_MS);
+}
+
+tess_proxy_end *tess__proxy_take_ended(tess__proxy *self) {
+  lock(self);
+  tess_proxy_end *newest_first = self->ended;
+  self->ended = NULL;
+  unlock(self);
+  tess_proxy_end *in_order = NULL;
+  while (newest_first != NULL) {
+    tess_proxy_end *next = newest_first->next;
+    newest_first->next = in_order;
+    in_order = newest_first;
+    newest_first = next;
+  }
+  return in_order;
+}
