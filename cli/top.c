@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/common_options.h"
 #include "cli/http_get.h"
 #include "cli/interrupt.h"
 #include "cli/remote.h"
@@ -17,7 +18,6 @@
 #include "cli/terminal.h"
 #include "cli/top_look.h"
 #include "cli/wire.h"
-#include "program/number.h"
 
 #define MAX_REPLY_BYTES ((size_t)8 << 20)
 #define MAX_METRICS_BYTES ((size_t)8 << 20)
@@ -66,6 +66,8 @@ typedef struct top {
 /* ---- the command line ---- */
 
 static int parse(top *t, int argc, char **argv) {
+  static const program_number_option interval = {"interval", PROGRAM_MS, 100, 3600000};
+  int code = -1;
   t->interval_ms = 1000;
   optind = 1;
   opterr = 0;
@@ -79,9 +81,8 @@ static int parse(top *t, int argc, char **argv) {
         t->once = true;
         break;
       case OPTION_INTERVAL:
-        if (!program_number(optarg, false, 100, 3600000, &t->interval_ms))
-          return cli_wrong_usage("--interval takes milliseconds from 100 to 3600000, not '%s'",
-                                 optarg);
+        code = cli_take_number(&interval, optarg, &t->interval_ms);
+        if (code >= 0) return code;
         break;
       case ':':
         return cli_wrong_usage("%s needs a value; see tessera top --help", argv[optind - 1]);
