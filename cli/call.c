@@ -13,10 +13,10 @@
 #include <tessera/schema_set.h>
 
 #include "cli/commands.h"
+#include "cli/common_options.h"
 #include "cli/remote.h"
 #include "cli/report.h"
 #include "cli/schema_source.h"
-#include "program/number.h"
 #include "tessera/matmul/v1/matmul.rpc.pb-c.h"
 
 #define MAX_REPLY_BYTES ((size_t)1 << 30)
@@ -229,7 +229,7 @@ static int parse(call *c, int argc, char **argv, bool *helped) {
                                                {"help", no_argument, NULL, 'h'},
                                                {NULL, 0, NULL, 0}};
   int option;
-  uint64_t timeout = 0;
+  int code = -1;
   optind = 1;
   opterr = 0;
   while ((option = getopt_long(argc, argv, ":hH:", long_options, NULL)) != -1) {
@@ -242,9 +242,8 @@ static int parse(call *c, int argc, char **argv, bool *helped) {
           return cli_wrong_usage("--header takes 'name: value', not '%s'", optarg);
         break;
       case 't':
-        if (!program_number(optarg, false, 1, INT32_MAX, &timeout))
-          return cli_wrong_usage("--timeout takes milliseconds, not '%s'", optarg);
-        c->timeout_ms = (int64_t)timeout;
+        code = cli_take_ms("timeout", optarg, &c->timeout_ms);
+        if (code >= 0) return code;
         break;
       case 'h':
         *helped = true;

@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "cli/block_name.h"
+#include "cli/common_options.h"
 #include "cli/matrix_file.h"
 #include "cli/report.h"
-#include "cli/wire.h"
-#include "program/number.h"
+#include "matmul/check_mode.h"
 
 static const char help_text[] =
     "Usage: tessera multiply A B -o C (--server URL | --worker URL ... | --local) [OPTION]...\n"
@@ -127,16 +127,11 @@ static int take_number(const char *name, const char *text, double *number) {
   return cli_wrong_usage("--%s takes a number, not '%s'", name, text);
 }
 
-static int take_ms(const char *name, const char *text, int64_t *ms) {
-  uint64_t number = 0;
-  if (!program_number(text, false, 1, INT32_MAX, &number))
-    return cli_wrong_usage("--%s takes milliseconds from 1 to %d, not '%s'", name, INT32_MAX, text);
-  *ms = (int64_t)number;
-  return -1;
-}
-
 static int take_option(cli_multiply_options *options, int option, char *value, bool *beta_given) {
+  static const program_number_option threads = {"threads", PROGRAM_COUNT, 1, 1024};
+  static const program_number_option memory_limit = {"memory-limit", PROGRAM_BYTES, 1, INT64_MAX};
   uint64_t number = 0;
+  int code = -1;
   switch (option) {
     case 'o':
       options->c_path = value;
@@ -174,24 +169,17 @@ static int take_option(cli_multiply_options *options, int option, char *value, b
       options->add_path = value;
       return -1;
     case OPTION_DTYPE:
-      if (strcmp(value, "float32") == 0)
-        options->dtype = TESS_DTYPE_FLOAT32;
-      else if (strcmp(value, "float64") == 0)
-        options->dtype = TESS_DTYPE_FLOAT64;
-      else
-        return cli_wrong_usage("--dtype is float32 or float64, not '%s'", value);
-      return -1;
+      return cli_take_dtype(value, &options->dtype);
     case OPTION_THREADS:
-      if (!program_number(value, false, 1, 1024, &number))
-        return cli_wrong_usage("--threads takes a whole number from 1 to 1024, not '%s'", value);
-      options->threads = (unsigned)number;
-      return -1;
+      code = cli_take_number(&threads, value, &number);
+      if (code < 0) options->threads = (unsigned)number;
+      return code;
     case OPTION_TIMEOUT:
-      return take_ms("timeout", value, &options->timeout_ms);
+      return cli_take_ms("timeout", value, &options->timeout_ms);
     case OPTION_TILE_TIMEOUT_MS:
-      return take_ms("tile-timeout-ms", value, &options->tile_timeout_ms);
+      return cli_take_ms("tile-timeout-ms", value, &options->tile_timeout_ms);
     case OPTION_CHECK:
-      options->check = (int)cli_check_from_name(value);
+      options->check = (int)tess_check_from_name(value, strlen(value));
       if (options->check != 0) return -1;
       return cli_wrong_usage("--check is never, always or adaptive, not '%s'", value);
     case OPTION_STATS:
@@ -202,10 +190,8 @@ static int take_option(cli_multiply_options *options, int option, char *value, b
       options->workers_file = value;
       return set_place(options, CLI_PLACE_WORKERS);
     case OPTION_MEMORY_LIMIT:
-      if (!program_number(value, true, 1, INT64_MAX, &options->memory_limit))
-        return cli_wrong_usage("--memory-limit takes bytes, like 500M or 8G, not '%s'", value);
       options->in_parts = true;
-      return -1;
+      return cli_take_number(&memory_limit, value, &options->memory_limit);
     case OPTION_JOURNAL:
       options->journal = options->in_parts = true;
       return -1;

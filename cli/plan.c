@@ -12,6 +12,7 @@
 #include <tessera/transport_curl.h>
 
 #include "cli/commands.h"
+#include "cli/common_options.h"
 #include "cli/interrupt.h"
 #include "cli/link.h"
 #include "cli/plan_report.h"
@@ -19,7 +20,6 @@
 #include "cli/product.h"
 #include "cli/report.h"
 #include "matmul/plan_choice.h"
-#include "program/number.h"
 #include "program/worker_set.h"
 #include "wasm/executor.h"
 
@@ -124,7 +124,9 @@ static int read_list(planning *p) {
 }
 
 static int take_option(planning *p, int option, char *value) {
+  static const program_number_option link = {"link", PROGRAM_MEGABYTES_A_SECOND, 1, 1000000};
   uint64_t number = 0;
+  int code = -1;
   switch (option) {
     case OPTION_WORKER:
       return add_worker(p, value);
@@ -133,9 +135,7 @@ static int take_option(planning *p, int option, char *value) {
       p->file = value;
       return -1;
     case OPTION_DTYPE:
-      p->dtype = strcmp(value, "float64") == 0 ? TESS_DTYPE_FLOAT64 : TESS_DTYPE_FLOAT32;
-      if (strcmp(value, tess_dtype_name(p->dtype)) == 0) return -1;
-      return cli_wrong_usage("--dtype is float32 or float64, not '%s'", value);
+      return cli_take_dtype(value, &p->dtype);
     case OPTION_ADD:
       p->add = true;
       return -1;
@@ -143,11 +143,9 @@ static int take_option(planning *p, int option, char *value) {
       p->watched = true;
       return -1;
     case OPTION_LINK:
-      if (!program_number(value, false, 1, 1000000, &number))
-        return cli_wrong_usage("--link takes megabytes a second from 1 to 1000000, not '%s'",
-                               value);
-      p->link_bytes_per_ms = (double)number * 1e3;
-      return -1;
+      code = cli_take_number(&link, value, &number);
+      if (code < 0) p->link_bytes_per_ms = (double)number * 1e3;
+      return code;
     case OPTION_TILES:
       p->all_tiles = true;
       return -1;

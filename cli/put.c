@@ -9,13 +9,13 @@
 
 #include "cli/block_name.h"
 #include "cli/commands.h"
+#include "cli/common_options.h"
 #include "cli/held.h"
 #include "cli/interrupt.h"
 #include "cli/matrix_file.h"
 #include "cli/multiply_options.h"
 #include "cli/report.h"
 #include "matmul/block_store.h"
-#include "program/number.h"
 
 #define MAX_REPLY_BYTES ((size_t)64 << 10)
 
@@ -48,7 +48,6 @@ typedef struct put_options {
 enum { OPTION_URL = 256, OPTION_DTYPE, OPTION_TIMEOUT, OPTION_JSON };
 
 static int take_option(put_options *options, int option, char *value, const char *text) {
-  uint64_t number = 0;
   switch (option) {
     case OPTION_URL:
       if (options->url_count == CLI_MAX_WORKERS)
@@ -56,19 +55,9 @@ static int take_option(put_options *options, int option, char *value, const char
       options->urls[options->url_count++] = value;
       return -1;
     case OPTION_DTYPE:
-      if (strcmp(value, "float32") == 0)
-        options->dtype = TESS_DTYPE_FLOAT32;
-      else if (strcmp(value, "float64") == 0)
-        options->dtype = TESS_DTYPE_FLOAT64;
-      else
-        return cli_wrong_usage("--dtype is float32 or float64, not '%s'", value);
-      return -1;
+      return cli_take_dtype(value, &options->dtype);
     case OPTION_TIMEOUT:
-      if (!program_number(value, false, 1, INT32_MAX, &number))
-        return cli_wrong_usage("--timeout takes milliseconds from 1 to %d, not '%s'", INT32_MAX,
-                               value);
-      options->timeout_ms = (int64_t)number;
-      return -1;
+      return cli_take_ms("timeout", value, &options->timeout_ms);
     case OPTION_JSON:
       options->json = true;
       return -1;

@@ -45,9 +45,19 @@ typedef struct pending {
   tess_client_call *handle;
   atomic_bool refused; /* by the receiver */
   atomic_bool done;
-  pthread_mutex_t lock; /* done is set under it: the call lives as long as on_done waits for it */
+  /* done is set under it: while the main thread holds it and done is not set, the call
+   * lives. Recursive, because a call may end within what is asked of it here. */
+  pthread_mutex_t lock;
   tess_status *status;
 } pending;
+
+static void init_lock(pending *call) {
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+  pthread_mutex_init(&call->lock, &attributes);
+  pthread_mutexattr_destroy(&attributes);
+}
 
 static void on_done(void *ctx, const tess_status *status) {
   pending *call = ctx;
@@ -123,7 +133,7 @@ tess_code cli_remote_explain(const char *url, tess_status *status) {
   return tess_status_set(status, status->code, "%s", text);
 }
 
-/* Until the call has ended. */
+/* Until the call has ended. The lock goes with it. */
 static void wait_for(pending *call) {
   tess_transport *transport = &call->remote->meter.transport;
   bool cancelled = false;
@@ -137,30 +147,48 @@ static void wait_for(pending *call) {
   }
   pthread_mutex_lock(&call->lock); /* on_done has left it */
   pthread_mutex_unlock(&call->lock);
+  pthread_mutex_destroy(&call->lock);
 }
 
 tess_code cli_remote_call(cli_remote *remote, const tess_method *method,
                           const tess_call_options *options, const void *request, void *response,
                           tess_status *status) {
-  pending call = {.remote = remote, .status = status, .lock = PTHREAD_MUTEX_INITIALIZER};
+  pending call = {.remote = remote, .status = status};
+  init_lock(&call);
   tess_code code = tess_client_unary_start(remote->client, method, options, request, response,
                                            on_done, &call, &call.handle, status);
-  if (code != TESS_OK) return cli_remote_explain(remote->url, status);
+  if (code != TESS_OK) {
+    pthread_mutex_destroy(&call.lock);
+    return cli_remote_explain(remote->url, status);
+  }
   wait_for(&call);
   return status->code == TESS_OK ? TESS_OK : cli_remote_explain(remote->url, status);
+}
+
+/* The one request of a stream. A peer that refuses at once may have ended the call
+ * before: its status tells why, and nothing is sent. */
+static tess_code send_request(pending *call, const void *request) {
+  tess_code code = TESS_OK;
+  pthread_mutex_lock(&call->lock);
+  if (!is_done(call)) code = tess_client_stream_send(call->handle, request);
+  if (code == TESS_OK && !is_done(call)) code = tess_client_stream_close_send(call->handle);
+  pthread_mutex_unlock(&call->lock);
+  return code;
 }
 
 tess_code cli_remote_stream(cli_remote *remote, const tess_method *method,
                             const tess_call_options *options, const void *request,
                             const cli_remote_receiver *receiver, tess_status *status) {
   static const tess_client_stream_events events = {.on_message = on_message, .on_end = on_end};
-  pending call = {
-      .remote = remote, .receiver = receiver, .status = status, .lock = PTHREAD_MUTEX_INITIALIZER};
+  pending call = {.remote = remote, .receiver = receiver, .status = status};
+  init_lock(&call);
   tess_code code = tess_client_stream_start(remote->client, method, options, &events, &call,
                                             &call.handle, status);
-  if (code != TESS_OK) return cli_remote_explain(remote->url, status);
-  code = tess_client_stream_send(call.handle, request);
-  if (code == TESS_OK) code = tess_client_stream_close_send(call.handle);
+  if (code != TESS_OK) {
+    pthread_mutex_destroy(&call.lock);
+    return cli_remote_explain(remote->url, status);
+  }
+  code = send_request(&call, request);
   if (code != TESS_OK) cancel(&call);
   wait_for(&call);
   /* Why it could not be sent says more than that it was cancelled then. */

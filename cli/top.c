@@ -8,16 +8,18 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/commands.h"
+#include "cli/common_options.h"
 #include "cli/http_get.h"
 #include "cli/interrupt.h"
 #include "cli/remote.h"
 #include "cli/report.h"
 #include "cli/terminal.h"
+#include "cli/top_json.h"
 #include "cli/top_look.h"
 #include "cli/wire.h"
-#include "program/number.h"
 
 #define MAX_REPLY_BYTES ((size_t)8 << 20)
 #define MAX_METRICS_BYTES ((size_t)8 << 20)
@@ -36,13 +38,18 @@ static const char help_text[] =
     "standard output is no terminal, it prints text after each look.\n"
     "\n"
     "  --interval MS        time between two looks, from 100 (1000)\n"
-    "  --once               one look, as text\n";
+    "  --once               one look, as text; ends with 1 where there is no answer\n"
+    "  --count N            N looks, then end\n"
+    "  --json               a line of JSON for each look, with the figures of the screen; null is\n"
+    "                       what is not known, as rates are at the first look\n";
 
-enum { OPTION_INTERVAL = 256, OPTION_ONCE };
+enum { OPTION_INTERVAL = 256, OPTION_ONCE, OPTION_COUNT, OPTION_JSON };
 
 static const struct option long_options[] = {
     {"interval", required_argument, NULL, OPTION_INTERVAL},
     {"once", no_argument, NULL, OPTION_ONCE},
+    {"count", required_argument, NULL, OPTION_COUNT},
+    {"json", no_argument, NULL, OPTION_JSON},
     PROGRAM_TLS_CLIENT_OPTIONS,
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -51,7 +58,9 @@ static const struct option long_options[] = {
 typedef struct top {
   const char *url;
   uint64_t interval_ms;
+  uint64_t count; /* of looks; 0: no end */
   bool once;
+  bool json;
   program_tls tls;
   bool on_terminal;
   bool utf8;
@@ -66,6 +75,9 @@ typedef struct top {
 /* ---- the command line ---- */
 
 static int parse(top *t, int argc, char **argv) {
+  static const program_number_option interval = {"interval", PROGRAM_MS, 100, 3600000};
+  static const program_number_option count = {"count", PROGRAM_COUNT, 1, 1000000000};
+  int code = -1;
   t->interval_ms = 1000;
   optind = 1;
   opterr = 0;
@@ -78,10 +90,16 @@ static int parse(top *t, int argc, char **argv) {
       case OPTION_ONCE:
         t->once = true;
         break;
+      case OPTION_JSON:
+        t->json = true;
+        break;
+      case OPTION_COUNT:
+        code = cli_take_number(&count, optarg, &t->count);
+        if (code >= 0) return code;
+        break;
       case OPTION_INTERVAL:
-        if (!program_number(optarg, false, 100, 3600000, &t->interval_ms))
-          return cli_wrong_usage("--interval takes milliseconds from 100 to 3600000, not '%s'",
-                                 optarg);
+        code = cli_take_number(&interval, optarg, &t->interval_ms);
+        if (code >= 0) return code;
         break;
       case ':':
         return cli_wrong_usage("%s needs a value; see tessera top --help", argv[optind - 1]);
@@ -92,6 +110,8 @@ static int parse(top *t, int argc, char **argv) {
   }
   if (argc - optind != 1) return cli_wrong_usage("top takes one URL: tessera top URL");
   t->url = argv[optind];
+  if (t->once && t->count != 0) return cli_wrong_usage("--once is one look: not with --count");
+  if (t->once) t->count = 1;
   const char *wrong = program_tls_check(&t->tls);
   return wrong != NULL ? cli_wrong_usage("%s", wrong) : -1;
 }
@@ -131,7 +151,7 @@ static void look(top *t) {
     const size_t url = strlen(t->url);
     if (!t->once && strncmp(text, t->url, url) == 0 && strncmp(text + url, ": ", 2) == 0)
       text += url + 2;
-    snprintf(t->problem, sizeof t->problem, "%s", text);
+    cli_top_copy_text(t->problem, sizeof t->problem, text); /* the peer may have said it */
   }
   tess_status_cleanup(&status);
   tess_arena_cleanup(&arena);
@@ -180,7 +200,6 @@ static void make_frame(top *t, uint32_t width, uint32_t height) {
   cli_top_draw(&t->frame, now, now != NULL ? reference(t) : NULL, &screen);
 }
 
-/* False: nobody reads any more. */
 static bool draw_on_terminal(top *t) {
   static const char *const styles[] = {[CLI_TOP_PLAIN] = "",
                                        [CLI_TOP_TITLE] = "\033[1m",
@@ -216,6 +235,24 @@ static bool print_text(top *t) {
   return fflush(stdout) == 0;
 }
 
+static bool print_json(const top *t) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  const bool answers = t->problem[0] == '\0';
+  const cli_top_json line = {.url = t->url,
+                             .problem = answers ? NULL : t->problem,
+                             .time_ms = (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6,
+                             .now = answers ? look_back(t, 0) : NULL,
+                             .before = answers ? reference(t) : NULL};
+  return cli_top_json_print(&line, stdout);
+}
+
+/* False: nobody reads any more. */
+static bool tell(top *t) {
+  if (t->json) return print_json(t);
+  return t->on_terminal ? draw_on_terminal(t) : print_text(t);
+}
+
 /* ---- the loop ---- */
 
 /* Until it is time for the next look; draws anew where the size changed. False: quit. */
@@ -231,17 +268,18 @@ static bool wait_until(top *t, double at_ms) {
 }
 
 static int run(top *t) {
-  if (!t->once) t->on_terminal = cli_terminal_open();
+  if (!t->once && !t->json) t->on_terminal = cli_terminal_open();
   double next_ms = cli_now_ms();
+  uint64_t looks = 0;
   do {
     look(t);
     if (cli_interrupted()) break;
     if (t->once && t->problem[0] != '\0') return cli_failed("%s", t->problem);
-    if (t->on_terminal ? !draw_on_terminal(t) : !print_text(t)) break;
+    if (!tell(t) || ++looks == t->count) break;
     /* A look that took longer than the time between two delays the next. */
     next_ms += (double)t->interval_ms;
     if (next_ms < cli_now_ms()) next_ms = cli_now_ms() + (double)t->interval_ms;
-  } while (!t->once && wait_until(t, next_ms));
+  } while (wait_until(t, next_ms));
   cli_terminal_restore();
   if (cli_interrupted()) cli_interrupt_die();
   return CLI_DONE;

@@ -22,8 +22,7 @@ double cli_top_metric(const char *metrics, const char *series) {
   return -1.0;
 }
 
-/* Cut to what fits, and printable. */
-static void copy_text(char *to, size_t size, const char *from) {
+void cli_top_copy_text(char *to, size_t size, const char *from) {
   size_t used = 0;
   for (; from != NULL && *from != '\0' && used + 1 < size; from++)
     to[used++] = *from >= ' ' && *from <= '~' ? *from : '?';
@@ -74,7 +73,7 @@ static void fill_worker(cli_top_worker *to, const Tessera__Matmul__V1__WorkerInf
                          .wait_ms = from->wait_ms};
   /* Most of them are http, and there is little room. */
   const bool plain = strncmp(from->url, "http://", 7) == 0;
-  copy_text(to->name, sizeof to->name, plain ? from->url + 7 : from->url);
+  cli_top_copy_text(to->name, sizeof to->name, plain ? from->url + 7 : from->url);
 }
 
 static void fill_product(cli_top_product *to, const Tessera__Matmul__V1__ProductInfo *from) {
@@ -85,7 +84,7 @@ static void fill_product(cli_top_product *to, const Tessera__Matmul__V1__Product
       .tiles = from->tiles,
       .tiles_done = from->tiles_done < from->tiles ? from->tiles_done : from->tiles,
       .elapsed_ms = from->elapsed_ms};
-  copy_text(to->name, sizeof to->name, from->product_id);
+  cli_top_copy_text(to->name, sizeof to->name, from->product_id);
 }
 
 void cli_top_look_fill(cli_top_look *look, double at_ms,
@@ -96,13 +95,14 @@ void cli_top_look_fill(cli_top_look *look, double at_ms,
   snprintf(what, sizeof what, "%.40s %.20s%s%.20s%s", reply->name, reply->version,
            reply->engine[0] != '\0' ? " (" : "", reply->engine,
            reply->engine[0] != '\0' ? ")" : "");
-  copy_text(look->what, sizeof look->what, what);
-  copy_text(look->mode, sizeof look->mode, look->is_controller ? cli_mode_name(reply->mode) : "");
+  cli_top_copy_text(look->what, sizeof look->what, what);
+  cli_top_copy_text(look->mode, sizeof look->mode,
+                    look->is_controller ? cli_mode_name(reply->mode) : "");
   look->gflops = reply->gflops;
   look->memory = reply->memory_limit_bytes;
   look->note_count = look->product_count = look->worker_count = 0;
   for (size_t i = 0; i < reply->n_notes && look->note_count < CLI_TOP_MAX_NOTES; i++)
-    copy_text(look->notes[look->note_count++], sizeof look->notes[0], reply->notes[i]);
+    cli_top_copy_text(look->notes[look->note_count++], sizeof look->notes[0], reply->notes[i]);
   for (size_t i = 0; i < reply->n_products && look->product_count < CLI_TOP_MAX_PRODUCTS; i++)
     fill_product(&look->products[look->product_count++], reply->products[i]);
   for (size_t i = 0; i < reply->n_workers && look->worker_count < CLI_TOP_MAX_WORKERS; i++)

@@ -7,6 +7,8 @@
 #ifndef TESSERA_CLI_TOP_LOOK_H
 #define TESSERA_CLI_TOP_LOOK_H
 
+#include <stddef.h>
+
 #include "cli/top_view.h"
 #include "tessera/matmul/v1/matmul.pb-c.h"
 
@@ -17,5 +19,8 @@ void cli_top_look_fill(cli_top_look *look, double at_ms,
 /* The value of a series, named as it stands there ("x_total{result=\"ok\"}"); < 0:
  * it is not there. */
 double cli_top_metric(const char *metrics, const char *series);
+
+/* Cut to what fits, and printable. from may be NULL. */
+void cli_top_copy_text(char *to, size_t size, const char *from);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/progress.h"
+#include "cli/top_rates.h"
 
 #define CELL_BYTES 32
 
@@ -15,6 +16,10 @@ typedef struct canvas {
   uint32_t width;
   uint32_t most; /* lines */
 } canvas;
+
+const char *cli_top_state(const cli_top_worker *worker) {
+  return worker->quarantined ? "quarantined" : worker->available ? "available" : "backing off";
+}
 
 /* ---- lines ---- */
 
@@ -103,39 +108,15 @@ static void time_text(char *text, double ms) {
     snprintf(text, CELL_BYTES, "%.0f h", ms / 3600e3);
 }
 
-/* What happened a second between two looks; < 0: unknown. */
-static double per_second(double now, double before, double ms) {
-  if (now < 0.0 || before < 0.0 || !(ms > 0.0) || now < before) return -1.0;
-  return (now - before) / ms * 1e3;
-}
-
 /* ---- a table of workers ---- */
 
 typedef struct seen {
   const cli_top_worker *now;
-  const cli_top_worker *before; /* NULL: new */
-  double ms;                    /* between the two */
+  cli_top_rates rates;
 } seen;
 
-static double megabytes_per_second(const seen *w) {
-  if (w->before == NULL) return -1.0;
-  return per_second((double)(w->now->bytes_sent + w->now->bytes_received) / 1e6,
-                    (double)(w->before->bytes_sent + w->before->bytes_received) / 1e6, w->ms);
-}
-
-/* What it delivered: its speed, for the part of the time in which it computed. */
-static double gflops(const seen *w) {
-  if (w->before == NULL || !(w->now->gflops > 0.0)) return -1.0;
-  double busy = per_second(w->now->compute_ms, w->before->compute_ms, w->ms) / 1e3;
-  if (busy < 0.0) return -1.0;
-  return w->now->gflops * (busy < 1.0 ? busy : 1.0);
-}
-
 static void cell_state(char *text, const seen *w) {
-  const char *state = w->now->quarantined ? "quarantined"
-                      : w->now->available ? "available"
-                                          : "backing off";
-  snprintf(text, CELL_BYTES, "%s", state);
+  snprintf(text, CELL_BYTES, "%s", cli_top_state(w->now));
 }
 
 static void cell_tiles(char *text, const seen *w) {
@@ -147,11 +128,11 @@ static void cell_fly(char *text, const seen *w) {
 }
 
 static void cell_gflops(char *text, const seen *w) {
-  rate_text(text, gflops(w));
+  rate_text(text, w->rates.gflops);
 }
 
 static void cell_megabytes(char *text, const seen *w) {
-  rate_text(text, megabytes_per_second(w));
+  rate_text(text, w->rates.megabytes_a_second);
 }
 
 static void cell_sent(char *text, const seen *w) {
@@ -218,21 +199,6 @@ static uint32_t choose_columns(uint32_t width, uint32_t *name) {
   return chosen;
 }
 
-static const cli_top_worker *find_worker(const cli_top_look *look, const char *name,
-                                         uint32_t likely) {
-  if (look == NULL) return NULL;
-  if (likely < look->worker_count && strcmp(look->workers[likely].name, name) == 0)
-    return &look->workers[likely];
-  for (uint32_t i = 0; i < look->worker_count; i++)
-    if (strcmp(look->workers[i].name, name) == 0) return &look->workers[i];
-  return NULL;
-}
-
-static seen see(const cli_top_look *now, const cli_top_look *before, uint32_t i) {
-  return (seen){&now->workers[i], find_worker(before, now->workers[i].name, i),
-                before != NULL ? now->at_ms - before->at_ms : 0.0};
-}
-
 static void draw_workers(canvas *c, const cli_top_look *now, const cli_top_look *before) {
   uint32_t name = 0, chosen = choose_columns(c->width, &name);
   uint32_t room = lines_left(c);
@@ -248,7 +214,7 @@ static void draw_workers(canvas *c, const cli_top_look *now, const cli_top_look 
   uint32_t shown = now->worker_count <= room ? now->worker_count : room - 1;
   for (uint32_t i = 0; i < shown; i++) {
     char text[CELL_BYTES];
-    const seen w = see(now, before, i);
+    const seen w = {&now->workers[i], cli_top_rates_of(now, before, i)};
     line = new_line(c, w.now->quarantined ? CLI_TOP_ALARM : CLI_TOP_PLAIN);
     put_left(c, line, w.now->name, name);
     cell_state(text, &w);
@@ -348,38 +314,28 @@ static void draw_controller(canvas *c, const cli_top_look *now, const cli_top_lo
       counted(a, t->worker_tiles), counted(b, t->local_tiles), counted(d, t->retries),
       counted(e, t->backups), counted(f, t->checked));
   put(c, line, ", wrong %s", counted(a, t->rejected));
-  double rate = -1.0, megabytes = -1.0;
-  for (uint32_t i = 0; i < now->worker_count; i++) {
-    const seen w = see(now, before, i);
-    double one = gflops(&w);
-    if (one >= 0.0) rate = (rate < 0.0 ? 0.0 : rate) + one;
-    one = megabytes_per_second(&w);
-    if (one >= 0.0) megabytes = (megabytes < 0.0 ? 0.0 : megabytes) + one;
-  }
+  const cli_top_rates rates = cli_top_rates_sum(now, before);
   line = new_line(c, CLI_TOP_PLAIN);
-  put(c, line, "workers   %s GFLOP/s, %s MB/s; memory %s", rated(a, rate), rated(b, megabytes),
-      sized(d, t->held_bytes));
+  put(c, line, "workers   %s GFLOP/s, %s MB/s; memory %s", rated(a, rates.gflops),
+      rated(b, rates.megabytes_a_second), sized(d, t->held_bytes));
   if (now->memory > 0) put(c, line, " of %s", sized(a, (double)now->memory));
 }
 
 static void draw_worker(canvas *c, const cli_top_look *now, const cli_top_look *before) {
-  const cli_top_totals *t = &now->totals, none = {0};
-  const cli_top_totals *old = before != NULL ? &before->totals : &none;
-  const double ms = before != NULL ? now->at_ms - before->at_ms : 0.0;
+  const cli_top_totals *t = &now->totals;
+  const cli_top_own_rates rates = cli_top_rates_own(now, before);
   char a[CELL_BYTES], b[CELL_BYTES], d[CELL_BYTES], e[CELL_BYTES], f[CELL_BYTES];
   put(c, new_line(c, CLI_TOP_PLAIN),
       "products  %s computing, %s waiting, %s done, %s abandoned, %s refused",
       counted(a, t->computing), counted(b, t->waiting), counted(d, t->products_ok),
       counted(e, t->abandoned), counted(f, t->queue_refused));
-  const double busy = per_second(t->compute_s, old->compute_s, ms) * 100.0;
   cli_top_line *line = new_line(c, CLI_TOP_PLAIN);
-  put(c, line, "speed     %s GFLOP/s", rated(a, per_second(t->flops / 1e9, old->flops / 1e9, ms)));
+  put(c, line, "speed     %s GFLOP/s", rated(a, rates.gflops));
   if (now->gflops > 0.0) put(c, line, " (%s measured at start)", rated(a, now->gflops));
-  if (busy >= 0.0) put(c, line, "; computing %.0f %% of the time", busy < 100.0 ? busy : 100.0);
+  if (rates.busy >= 0.0) put(c, line, "; computing %.0f %% of the time", rates.busy * 100.0);
   put(c, new_line(c, CLI_TOP_PLAIN), "network   %s in, %s out; %s MB/s in, %s MB/s out",
-      sized(a, t->bytes_in), sized(b, t->bytes_out),
-      rated(d, per_second(t->bytes_in / 1e6, old->bytes_in / 1e6, ms)),
-      rated(e, per_second(t->bytes_out / 1e6, old->bytes_out / 1e6, ms)));
+      sized(a, t->bytes_in), sized(b, t->bytes_out), rated(d, rates.megabytes_in_a_second),
+      rated(e, rates.megabytes_out_a_second));
   put(c, new_line(c, CLI_TOP_PLAIN), "blocks    %s of %s kept; %s found, not sent again",
       sized(a, t->block_bytes), sized(b, t->block_capacity), sized(d, t->block_hit_bytes));
 }

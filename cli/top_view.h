@@ -98,6 +98,9 @@ typedef struct cli_top_frame {
   cli_top_line lines[CLI_TOP_MAX_LINES];
 } cli_top_frame;
 
+/* "available", "backing off", "quarantined". Static. */
+const char *cli_top_state(const cli_top_worker *worker);
+
 /* now NULL: nothing was seen yet. before NULL: no rates yet. */
 void cli_top_draw(cli_top_frame *frame, const cli_top_look *now, const cli_top_look *before,
                   const cli_top_screen *screen);

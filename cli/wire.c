@@ -26,13 +26,6 @@ Tessera__Matmul__V1__Mode cli_mode_from_name(const char *name) {
   return TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED;
 }
 
-Tessera__Matmul__V1__Check cli_check_from_name(const char *name) {
-  if (strcmp(name, "never") == 0) return TESSERA__MATMUL__V1__CHECK__CHECK_NEVER;
-  if (strcmp(name, "always") == 0) return TESSERA__MATMUL__V1__CHECK__CHECK_ALWAYS;
-  if (strcmp(name, "adaptive") == 0) return TESSERA__MATMUL__V1__CHECK__CHECK_ADAPTIVE;
-  return TESSERA__MATMUL__V1__CHECK__CHECK_UNSPECIFIED;
-}
-
 /* The tables are in the order of the .proto. */
 const tess_method *cli_method_multiply(void) {
   return &tessera_matmul_v1_matmul_service_methods_pb_c[0];

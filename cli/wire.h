@@ -26,7 +26,5 @@ void cli_wire_fill_matrix(Tessera__Matmul__V1__Matrix *wire, tess_const_matrix v
 const char *cli_mode_name(Tessera__Matmul__V1__Mode mode);
 /* MODE_UNSPECIFIED: the name is none. */
 Tessera__Matmul__V1__Mode cli_mode_from_name(const char *name);
-/* "never", "always", "adaptive"; CHECK_UNSPECIFIED: the name is none. */
-Tessera__Matmul__V1__Check cli_check_from_name(const char *name);
 
 #endif

@@ -9,54 +9,19 @@
 #                        for the one file that compiles it
 #
 # Without CIVETWEB_SOURCE_DIR the sources come from the distribution's source
-# package, else from upstream by a pinned hash, and are kept in the user's cache
-# folder, so that further configures and build trees need no network.
+# package, else from upstream by a pinned hash (TesseraSource.cmake).
 include_guard(GLOBAL)
+include(TesseraSource)
 
 set(CIVETWEB_VERSION 1.15)
 set(CIVETWEB_URL "https://github.com/civetweb/civetweb/archive/v${CIVETWEB_VERSION}.tar.gz")
 set(CIVETWEB_SHA256 90a533422944ab327a4fbb9969f0845d0dba05354f9cacce3a5005fa59f593b9)
 set(CIVETWEB_SOURCE_DIR "" CACHE PATH "civetweb's sources; empty: get them")
 
-function(tess_civetweb_cache_dir result)
-  if(DEFINED ENV{TESSERA_CACHE_DIR})
-    set(root "$ENV{TESSERA_CACHE_DIR}")
-  elseif(DEFINED ENV{XDG_CACHE_HOME})
-    set(root "$ENV{XDG_CACHE_HOME}/tessera")
-  elseif(DEFINED ENV{HOME} AND IS_DIRECTORY "$ENV{HOME}")
-    set(root "$ENV{HOME}/.cache/tessera")
-  else()
-    set(root "${PROJECT_BINARY_DIR}/deps")
-  endif()
-  set(${result} "${root}/civetweb" PARENT_SCOPE)
-endfunction()
-
-function(tess_civetweb_fetch dest)
-  get_filename_component(parent "${dest}" DIRECTORY)
-  file(MAKE_DIRECTORY "${parent}")
-  message(STATUS "civetweb: getting the sources (once; kept in ${dest})")
-  execute_process(COMMAND "${PROJECT_SOURCE_DIR}/tools/debian-source.sh" civetweb "${dest}"
-    RESULT_VARIABLE rc ERROR_VARIABLE why OUTPUT_QUIET ERROR_STRIP_TRAILING_WHITESPACE)
-  if(rc EQUAL 0)
-    return()
-  endif()
-  message(STATUS "${why}; trying ${CIVETWEB_URL}")
-  include(FetchContent)
-  # No SOURCE_SUBDIR with a CMakeLists.txt: civetweb's own build is not wanted.
-  FetchContent_Declare(civetweb_upstream URL "${CIVETWEB_URL}"
-    URL_HASH SHA256=${CIVETWEB_SHA256} DOWNLOAD_EXTRACT_TIMESTAMP TRUE SOURCE_SUBDIR none)
-  FetchContent_MakeAvailable(civetweb_upstream)
-  string(RANDOM LENGTH 8 suffix)
-  set(part "${dest}.part.${suffix}")
-  file(COPY "${civetweb_upstream_SOURCE_DIR}/" DESTINATION "${part}")
-  file(RENAME "${part}" "${dest}" RESULT renamed)
-  file(REMOVE_RECURSE "${part}")
-endfunction()
-
 if(NOT CIVETWEB_SOURCE_DIR)
-  tess_civetweb_cache_dir(civetweb_cache)
+  tess_source_dir(civetweb_cache civetweb)
   if(NOT EXISTS "${civetweb_cache}/src/civetweb.c")
-    tess_civetweb_fetch("${civetweb_cache}")
+    tess_source_fetch(civetweb "${civetweb_cache}" "${CIVETWEB_URL}" ${CIVETWEB_SHA256})
   endif()
   set(CIVETWEB_SOURCE_DIR "${civetweb_cache}" CACHE PATH "civetweb's sources; empty: get them" FORCE)
 endif()

@@ -8,9 +8,9 @@
 #   NANOPB_GENERATOR    protoc-gen-nanopb (Debian: nanopb)
 #
 # Without NANOPB_SOURCE_DIR the sources come from the distribution's source
-# package, else from upstream by a pinned hash, and are kept in the user's cache
-# folder, so that further configures and build trees need no network.
+# package, else from upstream by a pinned hash (TesseraSource.cmake).
 include_guard(GLOBAL)
+include(TesseraSource)
 
 set(NANOPB_VERSION 0.4.7)
 set(NANOPB_URL "https://github.com/nanopb/nanopb/archive/refs/tags/${NANOPB_VERSION}.tar.gz")
@@ -20,48 +20,11 @@ set(NANOPB_DEFINITIONS PB_FIELD_32BIT PB_ENABLE_MALLOC PB_VALIDATE_UTF8)
 find_program(NANOPB_GENERATOR protoc-gen-nanopb)
 mark_as_advanced(NANOPB_GENERATOR)
 
-function(tess_nanopb_cache_dir result)
-  if(DEFINED ENV{TESSERA_CACHE_DIR})
-    set(root "$ENV{TESSERA_CACHE_DIR}")
-  elseif(DEFINED ENV{XDG_CACHE_HOME})
-    set(root "$ENV{XDG_CACHE_HOME}/tessera")
-  elseif(DEFINED ENV{HOME} AND IS_DIRECTORY "$ENV{HOME}")
-    set(root "$ENV{HOME}/.cache/tessera")
-  else()
-    set(root "${PROJECT_BINARY_DIR}/deps")
-  endif()
-  set(${result} "${root}/nanopb" PARENT_SCOPE)
-endfunction()
-
-function(tess_nanopb_fetch dest)
-  get_filename_component(parent "${dest}" DIRECTORY)
-  file(MAKE_DIRECTORY "${parent}")
-  message(STATUS "nanopb: getting the C sources (once; kept in ${dest})")
-  execute_process(COMMAND "${PROJECT_SOURCE_DIR}/tools/debian-source.sh" nanopb "${dest}"
-    RESULT_VARIABLE rc ERROR_VARIABLE why OUTPUT_QUIET ERROR_STRIP_TRAILING_WHITESPACE)
-  if(rc EQUAL 0)
-    return()
-  endif()
-  message(STATUS "${why}; trying ${NANOPB_URL}")
-  include(FetchContent)
-  # No SOURCE_SUBDIR with a CMakeLists.txt: nanopb's own build is not wanted.
-  FetchContent_Declare(nanopb_upstream URL "${NANOPB_URL}"
-    URL_HASH SHA256=${NANOPB_SHA256} DOWNLOAD_EXTRACT_TIMESTAMP TRUE SOURCE_SUBDIR none)
-  FetchContent_MakeAvailable(nanopb_upstream)
-  string(RANDOM LENGTH 8 suffix)
-  set(part "${dest}.part.${suffix}")
-  foreach(file pb.h pb_common.h pb_common.c pb_encode.h pb_encode.c pb_decode.h pb_decode.c
-      LICENSE.txt)
-    file(COPY "${nanopb_upstream_SOURCE_DIR}/${file}" DESTINATION "${part}")
-  endforeach()
-  file(RENAME "${part}" "${dest}" RESULT renamed)
-  file(REMOVE_RECURSE "${part}")
-endfunction()
-
 if(NOT NANOPB_SOURCE_DIR)
-  tess_nanopb_cache_dir(nanopb_cache)
+  tess_source_dir(nanopb_cache nanopb)
   if(NOT EXISTS "${nanopb_cache}/pb_decode.c")
-    tess_nanopb_fetch("${nanopb_cache}")
+    tess_source_fetch(nanopb "${nanopb_cache}" "${NANOPB_URL}" ${NANOPB_SHA256}
+      pb.h pb_common.h pb_common.c pb_encode.h pb_encode.c pb_decode.h pb_decode.c LICENSE.txt)
   endif()
   set(NANOPB_SOURCE_DIR "${nanopb_cache}" CACHE PATH "nanopb's C sources; empty: get them" FORCE)
 endif()

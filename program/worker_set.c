@@ -2,11 +2,9 @@
 #include "program/worker_set.h"
 
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define DEFAULT_DNS_MS 10000
 #define LEAST_DNS_MS 1000
@@ -54,21 +52,6 @@ static bool split_url(const char *url, char host[256], const char **rest) {
   memcpy(host, at, size);
   host[size] = '\0';
   *rest = at + size;
-  return true;
-}
-
-static bool system_resolve(void *ctx, const char *host,
-                           void (*found)(void *to, const char *address), void *to) {
-  (void)ctx;
-  const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-  struct addrinfo *list = NULL;
-  if (getaddrinfo(host, NULL, &hints, &list) != 0) return false;
-  for (const struct addrinfo *one = list; one != NULL; one = one->ai_next) {
-    char text[NI_MAXHOST];
-    if (getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0)
-      found(to, text);
-  }
-  freeaddrinfo(list);
   return true;
 }
 
@@ -243,7 +226,7 @@ program_worker_set *program_worker_set_new(const program_worker_set_options *opt
   set->urls = (const char *const *)s->urls;
   s->options = *options;
   if (s->options.dns_ms <= 0) s->options.dns_ms = DEFAULT_DNS_MS;
-  if (s->options.resolver.resolve == NULL) s->options.resolver.resolve = system_resolve;
+  if (s->options.resolver.resolve == NULL) s->options.resolver = tess_resolver_system;
   if (options->file == NULL) return set;
   program_file_changed(&s->mark, options->file); /* before it is read: no change is missed */
   if (program_worker_list_read(&s->file, options->file, why, why_size)) return set;

@@ -32,7 +32,7 @@ typedef struct program_worker_set_options {
   size_t url_count;
   const char *file;       /* NULL: none */
   int64_t dns_ms;         /* 0: 10000 */
-  tess_resolver resolver; /* resolve NULL: getaddrinfo */
+  tess_resolver resolver; /* resolve NULL: tess_resolver_system */
   void (*tell)(void *ctx, const char *line);
   void *ctx;
 } program_worker_set_options;

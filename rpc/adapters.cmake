@@ -28,7 +28,7 @@ if(OPENSSL_FOUND)
 endif()
 
 # A filter in front of any transport; the decisions are pure, the rest is threads.
-add_library(tessera-policy STATIC endpoints.c lookup.c policy_call.c response_peek.c retry.c
+add_library(tessera-policy STATIC endpoints.c lookup.c policy_call.c resolver_system.c response_peek.c retry.c
   transport_policy.c)
 target_include_directories(tessera-policy PRIVATE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(tessera-policy PUBLIC tessera-rpc Threads::Threads

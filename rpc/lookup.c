@@ -2,11 +2,9 @@
 #include "rpc/lookup.h"
 
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "rpc/format.h"
 #include "rpc/wait_until.h"
@@ -62,21 +60,6 @@ bool tess__lookup_split(const char *url, char host[256], char port[6]) {
 static bool is_address(const char *host) {
   unsigned char bytes[16];
   return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
-}
-
-static bool system_resolve(void *ctx, const char *host,
-                           void (*found)(void *to, const char *address), void *to) {
-  (void)ctx;
-  const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-  struct addrinfo *list = NULL;
-  if (getaddrinfo(host, NULL, &hints, &list) != 0) return false;
-  for (const struct addrinfo *one = list; one != NULL; one = one->ai_next) {
-    char text[NI_MAXHOST];
-    if (getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST) == 0)
-      found(to, text);
-  }
-  freeaddrinfo(list);
-  return true;
 }
 
 static void add_address(void *to, const char *address) {
@@ -135,7 +118,7 @@ tess__lookup *tess__lookup_new(const tess__lookup_options *options) {
   tess__lookup *l = calloc(1, sizeof *l);
   if (l == NULL) return NULL;
   l->options = *options;
-  if (l->options.resolver.resolve == NULL) l->options.resolver.resolve = system_resolve;
+  if (l->options.resolver.resolve == NULL) l->options.resolver = tess_resolver_system;
   pthread_mutex_init(&l->lock, NULL);
   tess__cond_init(&l->changed);
   if (pthread_create(&l->thread, NULL, run, l) == 0) return l;

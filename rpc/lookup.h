@@ -18,7 +18,7 @@ typedef struct tess__lookup_options {
   const char *const *urls; /* "http://host:port/..."; borrowed. Addresses are not looked up */
   size_t url_count;
   int64_t refresh_ms;
-  tess_resolver resolver; /* resolve NULL: getaddrinfo */
+  tess_resolver resolver; /* resolve NULL: tess_resolver_system */
   /* On the lookup's thread: where url number `index` leads now, "address:port". Not
    * called for a lookup that failed. */
   void (*found)(void *ctx, size_t index, const char *const *connect_to, size_t count);

@@ -63,6 +63,14 @@ tess_engine_outcome tess_wasm_alloc(tess_engine *engine, size_t size, tess_guest
 tess_engine_outcome tess_wasm_free(tess_engine *engine, tess_guest guest);
 bool tess_wasm_has_blocks(tess_engine *engine);
 
+/* These members, for the table of an engine. */
+#define TESS_WASM_ENGINE_OPS                                                                  \
+  .configure = tess_wasm_configure, .on_request = tess_wasm_on_request,                       \
+  .on_response = tess_wasm_on_response, .on_cancel = tess_wasm_on_cancel,                     \
+  .on_writable = tess_wasm_on_writable, .on_sent = tess_wasm_on_sent, .loop = tess_wasm_loop, \
+  .stats = tess_wasm_stats, .alloc = tess_wasm_alloc, .free = tess_wasm_free,                 \
+  .has_blocks = tess_wasm_has_blocks
+
 /* CLOCK_MONOTONIC in ms: now_ms() of the ABI. */
 double tess_engine_now_ms(void);
 /* False: the system has no random bytes to give. */

@@ -118,30 +118,26 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
+/* optarg is the option's number. */
+static bool take_number(const char *name, program_unit unit, uint64_t min, uint64_t max,
+                        uint64_t *to, FILE *err) {
+  const program_number_option option = {name, unit, min, max};
+  char why[PROGRAM_WHY_BYTES];
+  if (program_number_take(&option, optarg, to, why)) return true;
+  fprintf(err, "tessera-server: %s\n", why);
+  return false;
+}
+
 static bool take_ms(const char *name, uint64_t min, int64_t *to, FILE *err) {
-  const uint64_t max = 86400000;
   uint64_t number = 0;
-  if (!program_number(optarg, false, min, max, &number)) {
-    fprintf(err,
-            "tessera-server: --%s takes milliseconds from %" PRIu64 " to %" PRIu64 ", not '%s'\n",
-            name, min, max, optarg);
-    return false;
-  }
+  if (!take_number(name, PROGRAM_MS, min, 86400000, &number, err)) return false;
   *to = (int64_t)number;
   return true;
 }
 
-static bool take_bytes(const char *name, uint64_t min, uint64_t max, uint64_t *to, FILE *err) {
-  if (program_number(optarg, true, min, max, to)) return true;
-  fprintf(err,
-          "tessera-server: --%s takes bytes (K, M, G) from %" PRIu64 " to %" PRIu64 ", not '%s'\n",
-          name, min, max, optarg);
-  return false;
-}
-
 static bool take_size(const char *name, uint64_t max, size_t *to, FILE *err) {
   uint64_t number = 0;
-  if (!take_bytes(name, 4096, max, &number, err)) return false;
+  if (!take_number(name, PROGRAM_BYTES, 4096, max, &number, err)) return false;
   *to = (size_t)number;
   return true;
 }
@@ -229,20 +225,19 @@ static bool take_option(server_options *options, const char *const *engines, int
       options->module_file = optarg;
       return true;
     case OPTION_MEMORY_LIMIT:
-      return take_bytes("memory-limit", 65536, (uint64_t)1 << 40, &options->memory_limit, err);
+      return take_number("memory-limit", PROGRAM_BYTES, 65536, (uint64_t)1 << 40,
+                         &options->memory_limit, err);
     case OPTION_MAX_MESSAGE_BYTES:
       return take_size("max-message-bytes", UINT32_MAX - 1, &options->max_message_bytes, err);
     case OPTION_MAX_INFLIGHT_BYTES:
       return take_size("max-inflight-bytes", PTRDIFF_MAX, &options->max_inflight_bytes, err);
     case OPTION_CACHE_BYTES:
-      if (!take_bytes("cache-bytes", 0, (uint64_t)1 << 40, &number, err)) return false;
+      if (!take_number("cache-bytes", PROGRAM_BYTES, 0, (uint64_t)1 << 40, &number, err))
+        return false;
       options->cache_bytes = (int64_t)number;
       return true;
     case OPTION_MAX_CONNECTIONS:
-      if (!program_number(optarg, false, 1, 65536, &number)) {
-        fprintf(err, "tessera-server: --max-connections takes 1 to 65536, not '%s'\n", optarg);
-        return false;
-      }
+      if (!take_number("max-connections", PROGRAM_COUNT, 1, 65536, &number, err)) return false;
       options->max_connections = (unsigned)number;
       return true;
     case OPTION_WATCHDOG_MS:

@@ -34,6 +34,7 @@
 #include <tessera/memory.h>
 #include <tessera/status.h>
 
+#include "matmul/check_mode.h"
 #include "matmul/gemm.h"
 #include "matmul/plan.h"
 #include "matmul/schedule.h"

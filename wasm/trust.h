@@ -22,19 +22,6 @@
 #define TESS_TRUST_QUARANTINE_MS 30000.0
 #define TESS_TRUST_QUARANTINE_MAX_MS 3600000.0
 
-/* The numbers are those of tessera.matmul.v1.Check. */
-typedef enum tess_check {
-  TESS_CHECK_UNSPECIFIED = 0,
-  TESS_CHECK_NEVER = 1,
-  TESS_CHECK_ALWAYS = 2,
-  TESS_CHECK_ADAPTIVE = 3
-} tess_check;
-
-/* "never", ...; NULL for a number that is none. Static. */
-const char *tess_check_name(tess_check check);
-/* TESS_CHECK_UNSPECIFIED where the text names none. */
-tess_check tess_check_from_name(const char *text, uint64_t size);
-
 /* Zero: a worker nobody knows. */
 typedef struct tess_trust {
   uint32_t valid_in_row;

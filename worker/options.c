@@ -2,7 +2,6 @@
 #include "worker/options.h"
 
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,26 +77,35 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
+/* optarg is the option's number. */
+static bool take_number(const program_number_option *option, uint64_t *to, FILE *err) {
+  char why[PROGRAM_WHY_BYTES];
+  if (program_number_take(option, optarg, to, why)) return true;
+  fprintf(err, "tessera-worker: %s\n", why);
+  return false;
+}
+
 static bool take_unsigned(const char *name, uint64_t min, uint64_t max, unsigned *to, FILE *err) {
+  const program_number_option option = {name, PROGRAM_COUNT, min, max};
   uint64_t number = 0;
-  if (!program_number(optarg, false, min, max, &number)) {
-    fprintf(err,
-            "tessera-worker: --%s takes a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'\n",
-            name, min, max, optarg);
-    return false;
-  }
+  if (!take_number(&option, &number, err)) return false;
   *to = (unsigned)number;
   return true;
 }
 
 static bool take_bytes(const char *name, uint64_t min, size_t *to, FILE *err) {
+  const program_number_option option = {name, PROGRAM_BYTES, min, PTRDIFF_MAX};
   uint64_t number = 0;
-  if (!program_number(optarg, true, min, PTRDIFF_MAX, &number)) {
-    fprintf(err, "tessera-worker: --%s takes bytes (K, M, G), at least %" PRIu64 ", not '%s'\n",
-            name, min, optarg);
-    return false;
-  }
+  if (!take_number(&option, &number, err)) return false;
   *to = (size_t)number;
+  return true;
+}
+
+static bool take_ms(const char *name, uint64_t min, int64_t *to, FILE *err) {
+  const program_number_option option = {name, PROGRAM_MS, min, 86400000};
+  uint64_t number = 0;
+  if (!take_number(&option, &number, err)) return false;
+  *to = (int64_t)number;
   return true;
 }
 
@@ -126,7 +134,6 @@ static void print_version(FILE *out) {
 }
 
 static bool take_option(worker_options *options, int option, FILE *err) {
-  unsigned grace = 0;
   switch (option) {
     case OPTION_LISTEN:
       options->listen = optarg;
@@ -151,9 +158,7 @@ static bool take_option(worker_options *options, int option, FILE *err) {
       options->cors_origin = optarg;
       return true;
     case OPTION_GRACE_MS:
-      if (!take_unsigned("grace-ms", 0, 86400000, &grace, err)) return false;
-      options->grace_ms = grace;
-      return true;
+      return take_ms("grace-ms", 0, &options->grace_ms, err);
     case OPTION_MEASURE:
       options->measure = true;
       return true;

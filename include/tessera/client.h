@@ -100,7 +100,8 @@ typedef struct tess_client_stream_events {
   /* Borrowed until return. False: pause until tess_client_stream_resume. */
   bool (*on_message)(void *ctx, const void *message);
   void (*on_writable)(void *ctx);
-  /* The last event, exactly once; the call is freed after it. */
+  /* The last event, exactly once; the call is freed after it. It may come before all is
+   * sent, even before start returns: a thread that sends must know that it has not. */
   void (*on_end)(void *ctx, const tess_status *status, const tess_metadata *trailers);
 } tess_client_stream_events;
 

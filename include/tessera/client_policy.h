@@ -89,6 +89,9 @@ typedef struct tess_resolver {
   void *ctx;
 } tess_resolver;
 
+/* getaddrinfo: the addresses that the system knows. */
+extern const tess_resolver tess_resolver_system;
+
 typedef struct tess_client_policy_options {
   tess_transport *transport;    /* carries the attempts; borrowed, outlives the policy */
   const char *const *endpoints; /* "http://host:port[/prefix]"; copied */
@@ -102,7 +105,7 @@ typedef struct tess_client_policy_options {
    * (at most once a second); each address is then an endpoint. 0: the transport
    * looks names up. */
   int64_t dns_refresh_ms;
-  tess_resolver resolver; /* default: getaddrinfo */
+  tess_resolver resolver; /* resolve NULL: tess_resolver_system */
   uint64_t seed;          /* of the jitter; 0: from the clock */
 } tess_client_policy_options;
 

@@ -441,6 +441,59 @@ class Remote(Files):
         gone = f"http://127.0.0.1:{harness.free_port()}"
         self.not_done(1, gone, "top", gone, "--once")
 
+    def top_json(self, *arguments):
+        result = run_tessera("top", "--json", *arguments)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    def test_top_as_json_of_a_worker(self):
+        url = self.workers[0].url
+        before = time.time() * 1e3 - 1
+        lines = self.top_json(url, "--count", 3, "--interval", 100)
+        self.assertEqual([(line["url"], line["answers"], line["kind"]) for line in lines],
+                         [(url, True, "worker")] * 3)
+        times = [line["timeMs"] for line in lines]
+        self.assertTrue(before <= times[0] < times[1] < times[2] <= time.time() * 1e3, times)
+        self.assertIsNone(lines[0]["gflops"])
+        self.assertEqual((lines[1]["gflops"], lines[1]["busy"]), (0, 0))
+        done = lines[0]["products"]["done"]
+        a, b = integers(self.rng, 40, 50), integers(self.rng, 50, 60)
+        with harness.Client(url) as client:
+            client.multiply(a, b)
+        line, = self.top_json(url, "--once")
+        self.assertEqual(line["products"], {"computing": 0, "waiting": 0, "done": done + 1,
+                                            "abandoned": 0, "refused": 0})
+        self.assertGreaterEqual(line["bytesIn"] - lines[0]["bytesIn"], (40 * 50 + 50 * 60) * 4)
+
+    def test_top_as_json_of_a_server(self):
+        server = harness.server("--engine", "native", "--mode", "proxy",
+                                *(part for w in self.workers for part in ("--worker", w.url)))
+        self.addCleanup(server.kill)
+        a, b = integers(self.rng, 300, 200), integers(self.rng, 200, 400)
+        self.done(self.save("A.npy", a), self.save("B.npy", b), "-o", self.c, "--server", server.url)
+        line, = self.top_json(server.url, "--count", 1)
+        self.assertEqual((line["kind"], line["mode"], line["running"]), ("server", "proxy", []))
+        self.assertEqual(line["products"], {"running": 0, "done": 1, "failed": 0, "cancelled": 0,
+                                            "refused": 0})
+        self.assertEqual([w["url"] for w in line["workers"]], [w.url for w in self.workers])
+        self.assertEqual({w["state"] for w in line["workers"]}, {"available"})
+        self.assertEqual(sum(w["tiles"] for w in line["workers"]), line["tiles"]["onWorkers"])
+        self.assertGreaterEqual(sum(w["bytesReceived"] for w in line["workers"]), 300 * 400 * 4)
+        # Where it no longer answers, a line says so; one look alone is then an error.
+        server.kill()
+        for line in self.top_json(server.url, "--count", 2, "--interval", 100):
+            self.assertEqual(set(line), {"timeMs", "url", "answers", "problem"})
+            self.assertIs(line["answers"], False)
+            self.assertIn("unavailable", line["problem"])
+        self.not_done(1, server.url, "top", server.url, "--once", "--json")
+
+    def test_top_looks_so_often(self):
+        result = run_tessera("top", self.workers[0].url, "--count", 2, "--interval", 100)
+        self.assertEqual((result.returncode, result.stdout.count("tessera-worker")), (0, 2))
+        self.not_done(2, "not with --count", "top", self.workers[0].url, "--once", "--count", 2)
+        self.not_done(2, "--count takes a whole number from 1", "top", self.workers[0].url,
+                      "--count", 0)
+
     def test_top_on_a_terminal(self):
         for ending in (b"q", signal.SIGINT, signal.SIGTERM):
             with self.subTest(ending=ending):

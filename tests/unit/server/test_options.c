@@ -115,7 +115,7 @@ START_TEST(wrong_usage) {
   expect_wrong("--threshold-ms 0", "takes milliseconds");
   expect_wrong("--threshold-ms 1.5", "takes milliseconds");
   expect_wrong("--watchdog-ms 1", "takes milliseconds");
-  expect_wrong("--max-connections 0", "takes 1 to 65536");
+  expect_wrong("--max-connections 0", "takes a whole number from 1 to 65536");
 }
 END_TEST
 
