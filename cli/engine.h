@@ -52,6 +52,8 @@ struct cli_engine {
   double flops;          /* of all parts, for the bar; flops_done of it may come from elsewhere */
   double deadline_ms;    /* of cli_now_ms(); 0: none */
   uint64_t memory_bytes; /* most it takes beside operands and results */
+  /* Figures of its parts are added to it, where there are workers; NULL: nobody asks. */
+  struct cli_stats_sum *stats;
 };
 
 /* NULL: the status says why. options are borrowed. threads 0: all processors. */

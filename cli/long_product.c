@@ -55,8 +55,7 @@ typedef struct long_run {
 bool cli_long_product_is_long(const cli_multiply_options *options) {
   const char *const paths[] = {options->a_path, options->b_path, options->c_path,
                                options->add_path};
-  if (options->place == CLI_PLACE_SERVER || options->no_journal || options->stats_path != NULL)
-    return false;
+  if (options->place == CLI_PLACE_SERVER || options->no_journal) return false;
   for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
     if (paths[i] != NULL && cli_format_of(paths[i]) != CLI_FORMAT_NPY) return false;
   if (cli_journal_exists(options->c_path)) return true;

@@ -209,24 +209,35 @@ static tess_code run_at_once(run *r, tess_status *status) {
 
 /* ---- in parts, with a journal ---- */
 
+/* Of the parts; where nobody but this machine computes it stays empty. */
+static cli_stats_sum sum;
+
 static cli_engine *make_engine(const cli_multiply_options *options, unsigned threads,
                                tess_status *status) {
   if (options->place == CLI_PLACE_LOCAL) return cli_engine_local_new(options, threads, status);
   tess_kernel_set_threads(threads); /* for tiles that no worker takes */
-  if (options->place == CLI_PLACE_WORKERS) return cli_engine_workers_new(options, true, status);
-  static cli_multiply_options one; /* a server is a worker: it gets the parts */
+  static cli_multiply_options one;  /* a server is a worker: it gets the parts */
   one = *options;
-  one.workers[0] = options->server;
-  one.worker_count = 1;
-  return cli_engine_workers_new(&one, true, status);
+  if (options->place == CLI_PLACE_SERVER) {
+    one.workers[0] = options->server;
+    one.worker_count = 1;
+  }
+  cli_engine *engine = cli_engine_workers_new(&one, true, status);
+  if (engine != NULL) engine->stats = &sum;
+  return engine;
 }
 
-static tess_code run_in_parts(const cli_multiply_options *options, cli_long_result *result,
-                              tess_status *status) {
-  tess_code code = cli_long_product(options, make_engine, result, status);
+static tess_code run_in_parts(run *r, cli_long_result *result, tess_status *status) {
+  const cli_multiply_options *options = &r->options;
+  tess_code code = open_stats(r, status);
+  if (code == TESS_OK) code = cli_long_product(options, make_engine, result, status);
+  if (code == TESS_OK) cli_stats_keep_sum(&r->answer, &sum, result->elapsed_ms);
   if (code == TESS_OK && !options->quiet)
     print_summary(options->c_path, result->shape, result->dtype, result->flops, result->elapsed_ms,
-                  result->how, "");
+                  result->how, r->answer.told);
+  if (code == TESS_OK && r->stats != NULL) write_stats(r);
+  cli_stats_sum_cleanup(&sum);
+  cleanup(r);
   return code;
 }
 
@@ -254,7 +265,7 @@ int cli_multiply(int argc, char **argv) {
   tess_status status = TESS_STATUS_INIT;
   if (!r.options.in_parts) r.options.in_parts = cli_long_product_is_long(&r.options);
   tess_code code =
-      r.options.in_parts ? run_in_parts(&r.options, &parts, &status) : run_at_once(&r, &status);
+      r.options.in_parts ? run_in_parts(&r, &parts, &status) : run_at_once(&r, &status);
   exit_code = code == TESS_OK ? CLI_DONE : CLI_FAILED;
   if (code != TESS_OK) {
     status.code = code;

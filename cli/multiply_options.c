@@ -40,7 +40,8 @@ static const char help_text[] =
     "then\n"
     "                       fewer (--server: as the server is configured; --worker: never)\n"
     "  --stats FILE         write figures of the product there, as JSON: per worker tiles, bytes,\n"
-    "                       speed, failures, backups, cache, checks, waiting\n"
+    "                       speed, failures, backups, cache, checks, waiting. With a journal: of\n"
+    "                       this run's parts together\n"
     "  --threads N          threads of --local (all processors)\n"
     "  --timeout MS         give up after so many milliseconds\n"
     "  --tile-timeout-ms MS with --worker: time for a worker to answer with a tile (60000)\n"
@@ -237,9 +238,6 @@ static int check(const cli_multiply_options *options, bool beta_given) {
     return cli_wrong_usage("--tile-timeout-ms goes with --worker");
   if (options->place == CLI_PLACE_LOCAL && (options->check != 0 || options->stats_path != NULL))
     return cli_wrong_usage("--check and --stats go with --server or --worker");
-  if (options->stats_path != NULL && options->in_parts)
-    return cli_wrong_usage(
-        "--stats is of a product in memory: not with --memory-limit, --journal or --resume");
   if (options->no_journal && options->in_parts)
     return cli_wrong_usage(
         "--memory-limit, --journal and --resume keep a journal: not with "

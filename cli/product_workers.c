@@ -45,7 +45,6 @@ typedef struct spread {
   const cli_multiply_options *options;
   tess_transport *transport;
   tess_controller *controller;
-  cli_answer *answer; /* gets the figures; NULL: nobody asks */
   cli_worker_changes changes;
   double checked_ms; /* when it was last looked who does not answer */
   /* Of the part that runs. */
@@ -130,7 +129,7 @@ static void on_done(void *ctx, tess_job *job, const tess_job_report *report) {
   s->tiles += report->tiles;
   s->proxied_tiles += report->proxied_tiles;
   s->local_tiles += report->local_tiles;
-  if (s->answer != NULL) cli_stats_keep_report(s->answer, report);
+  if (s->base.stats != NULL) cli_stats_add(s->base.stats, report);
 }
 
 static void workers_tell(const cli_engine *engine, char *text, size_t size) {
@@ -375,7 +374,13 @@ cli_engine *cli_engine_workers_new(const cli_multiply_options *options, bool thr
 }
 
 tess_code cli_product_workers(const cli_product *product, cli_answer *answer, tess_status *status) {
+  static cli_stats_sum sum; /* too much for a stack */
   cli_engine *engine = cli_engine_workers_new(product->options, false, status);
-  if (engine != NULL) ((spread *)engine)->answer = answer;
-  return cli_product_run(product, engine, answer, status);
+  if (engine == NULL) return status->code;
+  const double started_ms = cli_now_ms();
+  engine->stats = &sum;
+  tess_code code = cli_product_run(product, engine, answer, status);
+  if (code == TESS_OK) cli_stats_keep_sum(answer, &sum, cli_now_ms() - started_ms);
+  cli_stats_sum_cleanup(&sum);
+  return code;
 }

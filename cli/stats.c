@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/stats.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <tessera/json.h>
@@ -98,7 +99,7 @@ static void convert(converted *c, const tess_job_report *report) {
   to->n_notes = report->note_count;
 }
 
-void cli_stats_keep_report(cli_answer *answer, const tess_job_report *report) {
+static void keep_report(cli_answer *answer, const tess_job_report *report) {
   tess_arena arena;
   tess_arena_init(&arena, NULL, 0);
   const size_t workers = report->executor_count + 1u, notes = report->note_count + 1u;
@@ -111,6 +112,86 @@ void cli_stats_keep_report(cli_answer *answer, const tess_job_report *report) {
   }
   tess_arena_cleanup(&arena);
 }
+
+/* ---- a sum ---- */
+
+static tess_job_executor *find_executor(cli_stats_sum *sum, const char *name) {
+  for (uint32_t i = 0; i < sum->executor_count; i++)
+    if (strcmp(sum->executors[i].name, name) == 0) return &sum->executors[i];
+  char *copy = sum->executor_count <= CLI_MAX_WORKERS ? strdup(name) : NULL;
+  if (copy == NULL) return NULL;
+  tess_job_executor *executor = &sum->executors[sum->executor_count++];
+  *executor = (tess_job_executor){.name = copy};
+  return executor;
+}
+
+static void add_executor(cli_stats_sum *sum, const tess_job_executor *from) {
+  tess_job_executor *to = find_executor(sum, from->name);
+  if (to == NULL) return;
+  to->stats.tiles += from->stats.tiles;
+  to->stats.failures += from->stats.failures;
+  to->stats.backups += from->stats.backups;
+  to->stats.bytes_sent += from->stats.bytes_sent;
+  to->stats.bytes_received += from->stats.bytes_received;
+  to->stats.busy_ms += from->stats.busy_ms;
+  to->compute_ms += from->compute_ms;
+  to->checked += from->checked;
+  to->rejected += from->rejected;
+  to->cache_hits += from->cache_hits;
+  to->cache_bytes += from->cache_bytes;
+  if (from->gflops > 0.0) to->gflops = from->gflops; /* the last it reached */
+}
+
+static void add_note(cli_stats_sum *sum, const char *note) {
+  for (uint32_t i = 0; i < sum->note_count; i++)
+    if (strcmp(sum->notes[i], note) == 0) return;
+  char *copy = sum->note_count < CLI_STATS_MAX_NOTES ? strdup(note) : NULL;
+  if (copy != NULL) sum->notes[sum->note_count++] = copy;
+}
+
+void cli_stats_add(cli_stats_sum *sum, const tess_job_report *report) {
+  tess_job_report *to = &sum->total;
+  to->mode = report->mode;
+  to->tiles += report->tiles;
+  to->local_tiles += report->local_tiles;
+  to->proxied_tiles += report->proxied_tiles;
+  to->retries += report->retries;
+  to->backups += report->backups;
+  to->checked += report->checked;
+  to->rejected += report->rejected;
+  to->bytes_sent += report->bytes_sent;
+  to->bytes_received += report->bytes_received;
+  to->cache_bytes += report->cache_bytes;
+  to->flops += report->flops;
+  if (report->peak_bytes > to->peak_bytes) to->peak_bytes = report->peak_bytes;
+  for (uint32_t i = 0; i < report->executor_count; i++)
+    add_executor(sum, &report->executors[i]);
+  for (uint32_t i = 0; i < report->note_count; i++)
+    add_note(sum, report->notes[i]);
+}
+
+void cli_stats_sum_cleanup(cli_stats_sum *sum) {
+  for (uint32_t i = 0; i < sum->executor_count; i++)
+    free(text(sum->executors[i].name));
+  for (uint32_t i = 0; i < sum->note_count; i++)
+    free(sum->notes[i]);
+  sum->executor_count = sum->note_count = 0;
+}
+
+void cli_stats_keep_sum(cli_answer *answer, const cli_stats_sum *sum, double elapsed_ms) {
+  const char *notes[CLI_STATS_MAX_NOTES];
+  for (uint32_t i = 0; i < sum->note_count; i++)
+    notes[i] = sum->notes[i];
+  tess_job_report report = sum->total;
+  report.elapsed_ms = elapsed_ms;
+  report.executors = sum->executors;
+  report.executor_count = sum->executor_count;
+  report.notes = notes;
+  report.note_count = sum->note_count;
+  keep_report(answer, &report);
+}
+
+/* ---- telling ---- */
 
 tess_code cli_stats_write(const cli_answer *answer, FILE *to, tess_status *status) {
   if (answer->stats.data == NULL)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Products that are larger than the memory they get, and products that are ended and
 go on: what is computed, what it takes, what stays on the disk."""
+import json
 import os
 import re
 import resource
@@ -11,13 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import unittest
 import urllib.request
 
 import numpy as np
 
 import harness
-from harness import Case, integers
+from harness import Case, FilesCase, integers
 
 MIB = 1 << 20
 SANITIZED = "--sanitized" in sys.argv  # a sanitizer's own memory counts as well
@@ -58,16 +58,11 @@ def area(tiles):
     return sum(rows * cols for _, _, rows, cols in tiles)
 
 
-class Files(Case):
+class Files(FilesCase):
     def setUp(self):
         super().setUp()
-        self.folder = tempfile.mkdtemp(prefix="tessera-files-")
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.a, self.b, self.c = (self.path(f"{name}.npy") for name in "ABC")
+        self.a, self.b = self.path("A.npy"), self.path("B.npy")
         self.part, self.journal = self.c + ".part", self.c + ".journal"
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
 
     def start(self, *arguments, **keywords):
         environment = dict(os.environ)
@@ -228,9 +223,52 @@ class Kinds(Files):
         self.assertEqual(result.returncode, 2)
         self.assertIn("A.mtx: --memory-limit, --journal and --resume work on .npy files alone",
                       result.stderr)
+        name = "sha256:" + 64 * "a"
+        result = harness.run_tessera("multiply", name, self.b, "-o", self.c, "--worker",
+                                     "http://127.0.0.1:1", "--memory-limit", "1G")
+        self.assertEqual((result.returncode, result.stderr.count("\n")), (2, 1))
+        self.assertIn(name + ": --memory-limit, --journal and --resume work on .npy files alone",
+                      result.stderr)
         np.save(self.b, np.zeros((4, 3)))
         _, stderr = self.run_to(1, "--memory-limit", "1G", "--local")
         self.assertIn("the inner dimensions 3 and 4 differ", stderr)
+
+    def figures(self, *where):
+        """Those of a product of several parts, and the summary."""
+        a, b = integers(self.rng, 1300, 1400), integers(self.rng, 1400, 1200)
+        np.save(self.a, a)
+        np.save(self.b, b)
+        path = self.path("stats.json")
+        limit = self.least(*where)
+        stdout, _ = self.run_to(0, "--memory-limit", limit, "--stats", path, *where)
+        self.assertNotIn("; 1 block of 1 panel", stdout)
+        np.testing.assert_array_equal(np.load(self.c), harness.exact(a, b))
+        with open(path, encoding="utf-8") as file:
+            stats = json.load(file)
+        self.assertEqual(stats["mode"], "MODE_PROXY")
+        self.assertEqual(sum(w.get("tiles", 0) for w in stats["workers"]), stats["tiles"])
+        self.assertEqual(sum(int(w.get("bytesReceived", 0)) for w in stats["workers"]),
+                         int(stats["bytesReceived"]))
+        # Each panel of the inner dimension brings an answer of the size of its block.
+        self.assertGreaterEqual(int(stats["bytesReceived"]), 1300 * 1200 * 4)
+        self.assertEqual(int(stats["bytesReceived"]) % (1200 * 4), 0)
+        speed = 2e-6 * 1300 * 1400 * 1200 / stats["elapsedMs"]
+        self.assertAlmostEqual(stats["gflops"] / speed, 1, places=3)
+        return stats, stdout
+
+    def test_figures_of_workers(self):
+        with harness.worker("--threads", "1") as w, harness.worker("--threads", "1") as v:
+            stats, stdout = self.figures("--worker", w.url, "--worker", v.url, "--check", "always")
+            self.assertLessEqual({worker["worker"] for worker in stats["workers"]}, {w.url, v.url})
+            self.assertEqual(stats["checked"], stats["tiles"])
+            self.assertIn(f"; {stats['checked']} checked, 0 wrong", stdout)
+            self.assertIn(f"{stats['tiles']} tiles: ", stdout)
+            self.assertGreater(stats["tiles"], 2)
+
+    def test_figures_of_a_server(self):
+        with harness.server("--engine", "native") as s:
+            stats, _ = self.figures("--server", s.url)
+            self.assertEqual([worker["worker"] for worker in stats["workers"]], [s.url])
 
     def test_a_server_that_is_not_there(self):
         np.save(self.a, np.zeros((3, 3)))
