@@ -5,23 +5,12 @@
 #   tests/package/echo.sh BUILD_DIR SOURCE_DIR
 set -eu
 build=$1 source=$2
-work=$(mktemp -d)
-server=
-cleanup() {
-  [ -z "$server" ] || kill "$server" 2>/dev/null || true
-  [ -z "$server" ] || wait "$server" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM HUP
-fail() { echo "package: $1" >&2; exit 1; }
+name=package
+. "$(dirname "$0")/installed.sh"
 expect() { # WHAT GOT WANTED
   [ "$2" = "$3" ] || fail "$1: got '$2', not '$3'"
   echo "ok: $1"
 }
-
-prefix=$work/prefix
-cmake --install "$build" --prefix "$prefix" >"$work/install.log" || { cat "$work/install.log"; fail install; }
 
 # A copy, so that nothing of the source tree is found by chance.
 cp -R "$source/examples/echo" "$work/echo"
@@ -31,16 +20,7 @@ cmake --build "$work/build" -j 2 >"$work/build.log" 2>&1 || { cat "$work/build.l
 ! grep -rqF "$source/" "$prefix/lib" --include='*.cmake' --include='*.pc' ||
   fail "installed files name the source tree"
 
-"$work/build/echo-server" 127.0.0.1:0 >"$work/server.out" &
-server=$!
-url=
-tries=0
-while [ -z "$url" ]; do
-  tries=$((tries + 1))
-  [ "$tries" -le 100 ] || fail "the server does not start"
-  url=$(sed -n 's/^listening on //p' "$work/server.out")
-  [ -n "$url" ] || sleep 0.1
-done
+start "$work/build/echo-server" 127.0.0.1:0
 
 expect "protobuf-c client" "$("$work/build/echo-client" "$url" hello)" "hello"
 expect "nanopb client" "$("$work/build/echo-client-nanopb" "$url" "hello, too")" "hello, too"
@@ -63,7 +43,6 @@ fi
 grep -q unavailable "$work/err" || fail "a client without a server says: $(cat "$work/err")"
 
 # The same client without CMake.
-export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
 gen=$work/build/echo-messages.gen
 # shellcheck disable=SC2046
 "${CC:-cc}" -std=c11 -o "$work/client" "$source/examples/echo/client.c" -I"$gen" \

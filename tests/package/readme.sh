@@ -5,16 +5,8 @@
 #   tests/package/readme.sh BUILD_DIR SOURCE_DIR
 set -eu
 build=$1 source=$2
-work=$(mktemp -d)
-server=
-cleanup() {
-  [ -z "$server" ] || kill "$server" 2>/dev/null || true
-  [ -z "$server" ] || wait "$server" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM HUP
-fail() { echo "readme: $1" >&2; exit 1; }
+name=readme
+. "$(dirname "$0")/installed.sh"
 
 # block FILE NAME: the code block below the line "`NAME`:".
 block() {
@@ -32,31 +24,18 @@ fence() {
     !inside && !other && /^```/ { if ($0 == head && ++count == n) inside = 1; else other = 1 }' "$1"
 }
 
-prefix=$work/prefix
-cmake --install "$build" --prefix "$prefix" >"$work/install.log" || { cat "$work/install.log"; fail install; }
-export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
-
 # ---- the service of README.md ----
 mkdir "$work/say"
-for name in say.proto server.c CMakeLists.txt; do
-  block "$source/README.md" "$name" >"$work/say/$name"
-  [ -s "$work/say/$name" ] || fail "README.md has no block $name"
+for file in say.proto server.c CMakeLists.txt; do
+  block "$source/README.md" "$file" >"$work/say/$file"
+  [ -s "$work/say/$file" ] || fail "README.md has no block $file"
 done
 sed -i 's/127\.0\.0\.1:9000/127.0.0.1:0/' "$work/say/server.c"
 cmake -S "$work/say" -B "$work/say/build" -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log" 2>&1 ||
   { cat "$work/cmake.log"; fail "configure"; }
 ! grep -q Warning "$work/cmake.log" || { cat "$work/cmake.log"; fail "README.md's CMakeLists.txt warns"; }
 cmake --build "$work/say/build" >"$work/build.log" 2>&1 || { cat "$work/build.log"; fail "build"; }
-stdbuf -oL "$work/say/build/server" >"$work/server.out" &
-server=$!
-url=
-tries=0
-while [ -z "$url" ]; do
-  tries=$((tries + 1))
-  [ "$tries" -le 100 ] || fail "the server does not start"
-  url=$(sed -n 's/^listening on //p' "$work/server.out")
-  [ -n "$url" ] || sleep 0.1
-done
+start stdbuf -oL "$work/say/build/server"
 say() { curl -sS -m 10 -H 'Content-Type: application/json' -d "$1" "$url/demo.v1.SayService/Say"; }
 got=$(say '{"text": "hello"}')
 [ "$got" = '{"text":"hello"}' ] || fail "to hello it says '$got'"

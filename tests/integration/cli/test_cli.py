@@ -8,7 +8,6 @@ import re
 import select
 import signal
 import subprocess
-import tempfile
 import termios
 import time
 
@@ -16,24 +15,10 @@ import numpy as np
 
 import fake_worker
 import harness
-from harness import Case, exact, integers, run_tessera
+from harness import FilesCase, exact, integers, run_tessera
 
 
-class Files(Case):
-    def setUp(self):
-        super().setUp()
-        folder = tempfile.TemporaryDirectory(prefix="tessera-cli-")
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-        self.c = self.path("C.npy")
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def save(self, name, array):
-        np.save(self.path(name), array)
-        return self.path(name)
-
+class Files(FilesCase):
     def write(self, name, data):
         with open(self.path(name), "wb") as file:
             file.write(data if isinstance(data, bytes) else data.encode())

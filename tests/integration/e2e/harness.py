@@ -198,18 +198,12 @@ class Client:
         """Returns (HTTP status, headers, body)."""
         sent = {"Content-Type": "application/proto", "Connect-Protocol-Version": "1"}
         sent.update(headers or {})
-        if time.monotonic() - self.used > self.IDLE_SECONDS:
+        # What may be asked seldom gets a connection of its own: a kept one may have been closed
+        # for idleness just now.
+        if path in (DESCRIBE, HEALTH) or time.monotonic() - self.used > self.IDLE_SECONDS:
             self.http.close()  # request() opens another
-        reused = self.http.sock is not None
-        try:
-            self.http.request(method, path, body=body, headers=sent)
-            reply = self.http.getresponse()
-        except (http.client.RemoteDisconnected, ConnectionError):
-            if not reused or method != "POST" or path not in (DESCRIBE, HEALTH):
-                raise
-            self.http.close()  # a busy machine let it idle too long: what changes nothing is asked again
-            self.http.request(method, path, body=body, headers=sent)
-            reply = self.http.getresponse()
+        self.http.request(method, path, body=body, headers=sent)
+        reply = self.http.getresponse()
         text = reply.read()
         self.used = time.monotonic()
         return reply.status, reply.headers, text
@@ -369,6 +363,24 @@ class Case(unittest.TestCase):
         b = integers(self.rng, 6, 7)
         c, _ = client.multiply(a, b)
         np.testing.assert_array_equal(c, exact(a, b))
+
+
+class FilesCase(Case):
+    """A test with a folder for matrices, in which results go to C.npy."""
+
+    def setUp(self):
+        super().setUp()
+        folder = tempfile.TemporaryDirectory(prefix="tessera-files-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.c = self.path("C.npy")
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def save(self, name, array):
+        np.save(self.path(name), array)
+        return self.path(name)
 
 
 def run_tessera(*arguments, timeout=120, **keywords):

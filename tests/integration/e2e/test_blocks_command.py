@@ -3,13 +3,12 @@
 command and two workers exchange: 4n² words for a product of n x n, 2n² by name."""
 import json
 import os
-import tempfile
 
 import numpy as np
 
 import blocks
 import harness
-from harness import Case, exact, integers, run_tessera
+from harness import FilesCase, exact, integers, run_tessera
 from counting_relay import Relay
 
 N = 1024
@@ -20,21 +19,7 @@ def text_of(array):
     return "sha256:" + blocks.name_of(array).hex()
 
 
-class Command(Case):
-    def setUp(self):
-        super().setUp()
-        folder = tempfile.TemporaryDirectory(prefix="tessera-blocks-")
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-        self.c = self.path("C.npy")
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def save(self, name, array):
-        np.save(self.path(name), array)
-        return self.path(name)
-
+class Command(FilesCase):
     def done(self, *arguments):
         result = run_tessera(*arguments)
         self.assertEqual(result.returncode, 0, result.stderr)

@@ -65,6 +65,13 @@ def half_a_request(program, headers="", length=100, context=None):
     return peer
 
 
+def is_not_ready(program):
+    try:
+        return get(program.url + "/readyz")[0] == 503
+    except OSError:  # closed as idle, just when it began to drain
+        return False
+
+
 class Health(Case):
     @both
     def test_list_in_json(self, start):
@@ -99,6 +106,8 @@ class Health(Case):
                 program.process.send_signal(signal.SIGTERM)
                 thread.join(20)
                 self.assertEqual((heard, failed), ([SERVING, NOT_SERVING], ["unavailable"]))
+                # Watchers hear it first; then the rest is closed to new work.
+                eventually(lambda: is_not_ready(program), what="draining")
                 with Client(program.url) as client:
                     reply = client.call(HEALTH, health_pb.HealthCheckRequest(),
                                         health_pb.HealthCheckResponse)

@@ -34,6 +34,14 @@ static replied *answer(fake_host *host, int32_t id, int status) {
   return reply;
 }
 
+/* An error that says the words. */
+static void fails(fake_host *host, int32_t id, int status, const char *words) {
+  replied *reply = answer(host, id, status);
+  reply->body[reply->size] = '\0';
+  ck_assert_msg(strstr((char *)reply->body, words) != NULL, "%s", (char *)reply->body);
+  fake_host_forget(host, id);
+}
+
 static int32_t send_put(fake_host *host, int32_t id, const pb_matrix *m, const uint8_t *name) {
   Tessera__Matmul__V1__PutBlockRequest request;
   uint8_t copy[32];
@@ -71,10 +79,7 @@ static bool put(fake_host *host, const pb_matrix *m, const uint8_t *name) {
 static void put_fails(fake_host *host, const pb_matrix *m, const uint8_t *name, int status,
                       const char *words) {
   ck_assert_int_eq(send_put(host, 71, m, name), 0);
-  replied *reply = answer(host, 71, status);
-  reply->body[reply->size] = '\0';
-  ck_assert_msg(strstr((char *)reply->body, words) != NULL, "%s", (char *)reply->body);
-  fake_host_forget(host, 71);
+  fails(host, 71, status, words);
 }
 
 static pb_list *list(fake_host *host, const uint8_t *name) {
@@ -128,11 +133,39 @@ static void by_data(pb_matrix *m, const named *n) {
   m->data = n->data;
 }
 
+static void send_multiply(fake_host *host, const product *p) {
+  ck_assert_int_eq(fake_host_send_request(host, 1, MULTIPLY, &p->request, ""), 0);
+}
+
+static void multiply_fails(fake_host *host, const product *p, int status, const char *words) {
+  send_multiply(host, p);
+  fails(host, 1, status, words);
+}
+
+static void multiply(fake_host *host, product *p) {
+  result_free(run(host, p));
+}
+
+/* ---- a module, and a product to ask it for ---- */
+
+static fake_host *host;
+static product *p;
+
+static void begin(unsigned workers, const char *mode, const char *config, uint32_t m, uint32_t n,
+                  uint32_t k, int dtype) {
+  host = fake_host_new(workers, mode, config);
+  p = product_new(m, n, k, dtype, false, false, 1, 0);
+}
+
+static void end(void) {
+  product_free(p);
+  fake_host_free(host);
+}
+
 /* ---- tests ---- */
 
 START_TEST(put_list_drop) {
-  fake_host *host = fake_host_new(0, "serial", "cache_bytes=1000000\n");
-  product *p = product_new(20, 30, 40, _i ? F64 : F32, false, false, 1, 0);
+  begin(0, "serial", "cache_bytes=1000000\n", 20, 30, 40, _i ? F64 : F32);
   uint8_t a[32], b[32];
   name_of(&p->a, a);
   name_of(&p->b, b);
@@ -154,14 +187,12 @@ START_TEST(put_list_drop) {
   ck_assert(!drop(host, b));
   ck_assert_uint_eq(held(host, b), 0);
   ck_assert_uint_eq(held(host, a), 1);
-  product_free(p);
-  fake_host_free(host);
+  end();
 }
 END_TEST
 
 START_TEST(what_cannot_be_put) {
-  fake_host *host = fake_host_new(0, "serial", "cache_bytes=10000\n");
-  product *p = product_new(20, 20, 20, F32, false, false, 1, 0);
+  begin(0, "serial", "cache_bytes=10000\n", 20, 20, 20, F32);
   product *large = product_new(60, 60, 60, F32, false, false, 1, 0);
   uint8_t b[32];
   named n;
@@ -175,40 +206,37 @@ START_TEST(what_cannot_be_put) {
   put_fails(host, &p->a, NULL, 400, "bytes of data");
   p->a.rows--;
   ck_assert_uint_eq(held(host, NULL), 0);
-  product_free(p);
   product_free(large);
-  fake_host_free(host);
+  end();
 }
 END_TEST
 
 START_TEST(products_by_name) {
-  fake_host *host = fake_host_new(0, "serial", "");
-  product *p = product_new(31, 32, 33, F32, _i & 1, _i & 2, -2, 3);
+  host = fake_host_new(0, "serial", "");
+  p = product_new(31, 32, 33, F32, _i & 1, _i & 2, -2, 3);
   named a, b, c;
   put(host, &p->a, NULL);
   put(host, &p->b, NULL);
   put(host, &p->c, NULL);
   by_name(&p->b, &b, false);
-  result_free(run(host, p));
+  multiply(host, p);
   by_name(&p->a, &a, false);
   by_name(&p->c, &c, false);
-  result_free(run(host, p));
+  multiply(host, p);
   by_data(&p->a, &a);
   by_data(&p->b, &b);
   by_data(&p->c, &c);
-  product_free(p);
-  fake_host_free(host);
+  end();
 }
 END_TEST
 
 START_TEST(missing_blocks_are_told) {
-  fake_host *host = fake_host_new(0, "serial", "");
-  product *p = product_new(31, 32, 33, F32, false, false, 1, 0);
+  begin(0, "serial", "", 31, 32, 33, F32);
   named a, b;
   put(host, &p->b, NULL);
   by_name(&p->a, &a, false);
   by_name(&p->b, &b, false);
-  ck_assert_int_eq(fake_host_send_request(host, 1, MULTIPLY, &p->request, ""), 0);
+  send_multiply(host, p);
   replied *reply = answer(host, 1, 404);
   reply->body[reply->size] = '\0';
   ck_assert_ptr_nonnull(strstr((char *)reply->body, "\"code\":\"not_found\""));
@@ -218,57 +246,47 @@ START_TEST(missing_blocks_are_told) {
   /* With its data it is kept, and its name is enough from then on. */
   by_data(&p->a, &a);
   by_name(&p->a, &a, true);
-  result_free(run(host, p));
+  multiply(host, p);
   ck_assert_uint_eq(held(host, a.name), 1);
   by_data(&p->a, &a);
   by_name(&p->a, &a, false);
-  result_free(run(host, p));
+  multiply(host, p);
   by_data(&p->a, &a);
   by_data(&p->b, &b);
-  product_free(p);
-  fake_host_free(host);
+  end();
 }
 END_TEST
 
 START_TEST(data_under_a_wrong_name) {
-  fake_host *host = fake_host_new(0, "serial", "");
-  product *p = product_new(31, 32, 33, F32, false, false, 1, 0);
+  begin(0, "serial", "", 31, 32, 33, F32);
   named a, b;
   by_name(&p->a, &a, true);
   by_name(&p->b, &b, true);
   a.name[5] ^= 4;
-  ck_assert_int_eq(fake_host_send_request(host, 1, MULTIPLY, &p->request, ""), 0);
-  replied *reply = answer(host, 1, 400);
-  reply->body[reply->size] = '\0';
-  ck_assert_ptr_nonnull(strstr((char *)reply->body, "not what its name says"));
-  fake_host_forget(host, 1);
+  multiply_fails(host, p, 400, "not what its name says");
   ck_assert_uint_eq(held(host, a.name), 0);
   a.name[5] ^= 4;
-  result_free(run(host, p));
+  multiply(host, p);
   by_data(&p->a, &a);
   by_data(&p->b, &b);
-  product_free(p);
-  fake_host_free(host);
+  end();
 }
 END_TEST
 
 START_TEST(without_room_data_is_used_where_it_lies) {
-  fake_host *host = fake_host_new(0, "serial", "cache_bytes=0\n");
-  product *p = product_new(31, 32, 33, F64, false, false, 1, 0);
+  begin(0, "serial", "cache_bytes=0\n", 31, 32, 33, F64);
   named b;
   by_name(&p->b, &b, true);
-  result_free(run(host, p));
+  multiply(host, p);
   ck_assert_uint_eq(held(host, NULL), 0);
   by_data(&p->b, &b);
-  product_free(p);
-  fake_host_free(host);
+  end();
 }
 END_TEST
 
 /* Workers learn the client's name, and get the block once for all products. */
 START_TEST(names_go_down_to_workers) {
-  fake_host *host = fake_host_new(2, "proxy", "");
-  product *p = product_new(N, N, N, F32, false, false, 1, 0);
+  begin(2, "proxy", "", N, N, N, F32);
   named b;
   put(host, &p->b, NULL);
   by_name(&p->b, &b, false);
@@ -288,13 +306,12 @@ START_TEST(names_go_down_to_workers) {
     ck_assert_uint_eq(host->blocks[i].puts_of_known, 0);
   }
   by_data(&p->b, &b);
-  product_free(p);
-  fake_host_free(host);
+  end();
 }
 END_TEST
 
 START_TEST(rectangles_of_a_block) {
-  fake_host *host = fake_host_new((unsigned)_i, _i ? "proxy" : "serial", "");
+  host = fake_host_new((unsigned)_i, _i ? "proxy" : "serial", "");
   product *whole = product_new(200, 100, 150, F32, false, false, 1, 0);
   put(host, &whole->a, NULL);
   /* Rows 40 .. 139 and columns 20 .. 139 of A, times the first 120 rows of B. */
@@ -310,9 +327,9 @@ START_TEST(rectangles_of_a_block) {
   a.ref.cols = 150;
   a.ref.row = 40;
   a.ref.col = 20;
-  result_free(run(host, part));
+  multiply(host, part);
   a.ref.col = 31; /* one beyond the edge */
-  ck_assert_int_eq(fake_host_send_request(host, 1, MULTIPLY, &part->request, ""), 0);
+  send_multiply(host, part);
   answer(host, 1, 400);
   by_data(&part->a, &a);
   product_free(part);
@@ -323,12 +340,11 @@ END_TEST
 
 /* While blocks are being verified anything may be cancelled. */
 START_TEST(cancelled_while_it_is_verified) {
-  fake_host *host = fake_host_new(0, "serial", "");
-  product *p = product_new(700, 700, 700, F64, false, false, 1, 0);
+  begin(0, "serial", "", 700, 700, 700, F64);
   named a, b;
   by_name(&p->a, &a, true);
   by_name(&p->b, &b, true);
-  ck_assert_int_eq(fake_host_send_request(host, 1, MULTIPLY, &p->request, ""), 0);
+  send_multiply(host, p);
   by_data(&p->a, &a);
   ck_assert_int_eq(send_put(host, 2, &p->a, NULL), 0);
   ck_assert_int_eq(send_put(host, 3, &p->a, NULL), 0);
@@ -344,29 +360,29 @@ START_TEST(cancelled_while_it_is_verified) {
   ck_assert_uint_eq(rest->used_bytes, 0); /* no pin is left */
   tessera__matmul__v1__list_blocks_response__free_unpacked(rest, NULL);
   by_data(&p->b, &b);
-  product_free(p);
-  fake_host_free(host);
+  end();
 }
 END_TEST
 
 START_TEST(the_least_recently_used_goes) {
-  fake_host *host = fake_host_new(0, "serial", "cache_bytes=11000\n");
-  product *p[4];
+  host = fake_host_new(0, "serial", "cache_bytes=11000\n");
+  product *products[4];
   named names[4];
   for (unsigned i = 0; i < 4; i++) {
-    p[i] = product_new(28, 28, 28, F32, false, false, 1, 0); /* 3136 bytes: three have room */
+    products[i] =
+        product_new(28, 28, 28, F32, false, false, 1, 0); /* 3136 bytes: three have room */
     if (i == 3) { /* the first is used again before the fourth comes */
-      by_name(&p[0]->b, &names[0], false);
-      result_free(run(host, p[0]));
-      by_data(&p[0]->b, &names[0]);
+      by_name(&products[0]->b, &names[0], false);
+      multiply(host, products[0]);
+      by_data(&products[0]->b, &names[0]);
     }
-    name_of(&p[i]->b, names[i].name);
-    put(host, &p[i]->b, NULL);
+    name_of(&products[i]->b, names[i].name);
+    put(host, &products[i]->b, NULL);
   }
   const size_t expected[4] = {1, 0, 1, 1};
   for (unsigned i = 0; i < 4; i++) {
     ck_assert_uint_eq(held(host, names[i].name), expected[i]);
-    product_free(p[i]);
+    product_free(products[i]);
   }
   fake_host_free(host);
 }
