@@ -5,7 +5,7 @@
  * server module (it defines the functions of wasm/module.h). Its configuration is
  * a server's URL; the body of a request is sent there as the text of an Echo, and
  * the reply is the text that came back, or status 502 and the name of the error.
- * client.mjs runs it. Threads: one.
+ * Threads: one.
  */
 #include "wasm/module.h"
 
