@@ -5,11 +5,13 @@ A benchmark compares contestants. Each round runs every contestant once, in
 turn, so that a noisy neighbour hits all alike; what is reported is the median
 of the rounds and the ratio of medians.
 """
+import contextlib
 import json
 import os
 import pathlib
 import re
 import selectors
+import signal
 import statistics
 import subprocess
 import sys
@@ -20,6 +22,8 @@ BIN = pathlib.Path(os.environ.get("TESSERA_BENCH_BIN", ROOT / "build/bench/bin")
 OUT = ROOT / "build/bench/results"
 # Fewer rounds: run.py --quick.
 QUICK = False
+# One run of a contestant, at most: what hangs fails.
+LONGEST_S = 120
 # Of this run, in order.
 REPORTS = []
 # How busy the machine was before anything ran.
@@ -78,13 +82,38 @@ class Server:
         return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024
 
 
-def output(*command, timeout=300, env=None):
-    """What a command prints; it must succeed."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout,
-                          env={**environment(), **(env or {})})
+def output(*command, timeout=None, env=None):
+    """What a command prints; it must succeed, in `timeout` seconds (LONGEST_S)."""
+    text, limit_s = " ".join(map(str, command)), timeout or LONGEST_S
+    try:
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=limit_s,
+                              env={**environment(), **(env or {})})
+    except subprocess.TimeoutExpired:
+        raise SystemExit(f"{text} did not end within {limit_s:g} s") from None
     if done.returncode != 0:
-        raise SystemExit(f"{' '.join(map(str, command))} failed ({done.returncode}):\n{done.stderr}")
+        raise SystemExit(f"{text} failed ({done.returncode}):\n{done.stderr}")
     return done.stdout
+
+
+@contextlib.contextmanager
+def at_most(seconds):
+    """What is inside ends after so many seconds, wherever it then stands; its own with statements clean up. In the
+    main thread alone, and not one inside another."""
+    def late(*unused):
+        raise SystemExit(f"not done within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def times(quick, full):
+    """So many rounds."""
+    return quick if QUICK else full
 
 
 def rounds(contestants, count, budget_s=None):
@@ -101,7 +130,10 @@ def rounds(contestants, count, budget_s=None):
         if index % 2:
             names.reverse()
         for name in names:
-            results[name].append(contestants[name]())
+            try:
+                results[name].append(contestants[name]())
+            except SystemExit as why:
+                raise SystemExit(f"{name}, round {index + 1}: {why}") from None
             if sys.stderr.isatty():
                 print(f"\r  round {index + 1}/{count} {name:<24}", end="", file=sys.stderr, flush=True)
     if sys.stderr.isatty():

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs benchmarks and prints their ratios.
 
-Usage: bench/run.py [--quick] [NAME...]
+Usage: bench/run.py [--quick] [--limit SECONDS] [NAME...]
 
-Without a name, all of them. --quick: fewer rounds. At the end of several, and of
-product-all (every benchmark of products, peers included), comes one table of all
-ratios in Markdown. Exit 1: a benchmark could not run; ratios that miss their mark
-are told, and are no failure.
+Without a name, all of them. --quick: fewer rounds. --limit: what one benchmark may
+take (1800), whatever hangs in it; one run of a contestant has a bound of its own.
+At the end of several, and of product-all (every benchmark of products, peers
+included), comes one table of all ratios in Markdown. Exit 1: a benchmark could not
+run, or not in time; ratios that miss their mark are told, and are no failure.
 
 Build first: tools/deps.sh --bench && cmake --preset bench && cmake --build --preset bench
 """
+import argparse
 import importlib
 import pathlib
 import sys
@@ -33,22 +35,32 @@ def find():
     return benchmarks, groups
 
 
+def seconds(text):
+    value = float(text)
+    if not 0 < value <= 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is no time")
+    return value
+
+
 def main():
     benchmarks, groups = find()
-    arguments = sys.argv[1:]
-    if "--help" in arguments or "-h" in arguments:
-        print(__doc__ + "\nBenchmarks: " + ", ".join(benchmarks) + "\nGroups: " + ", ".join(groups))
-        return 0
-    harness.QUICK = "--quick" in arguments
-    asked = [name for name in arguments if name != "--quick"] or list(benchmarks)
-    names = [name for word in asked for name in groups.get(word, [word])]
+    parser = argparse.ArgumentParser(
+        prog="run.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS,
+        epilog="Benchmarks: " + ", ".join(benchmarks) + "\nGroups: " + ", ".join(groups))
+    parser.add_argument("--quick", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--limit", type=seconds, default=1800, help=argparse.SUPPRESS)
+    parser.add_argument("names", nargs="*", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    harness.QUICK = asked.quick
+    names = [name for word in asked.names or benchmarks for name in groups.get(word, [word])]
     unknown = [name for name in names if name not in benchmarks]
     if unknown:
-        sys.exit(f"run.py: no benchmark {', '.join(unknown)}; there are: {', '.join([*benchmarks, *groups])}")
+        parser.exit(2, f"run.py: no benchmark {', '.join(unknown)}; there are: {', '.join([*benchmarks, *groups])}\n")
     failed = []
     for name in names:
         try:
-            benchmarks[name]()
+            with harness.at_most(asked.limit):
+                benchmarks[name]()
         except (Exception, SystemExit) as why:  # the others are still worth measuring
             if not isinstance(why, SystemExit):
                 traceback.print_exc()

@@ -25,7 +25,7 @@ test=(check git clang-format-19 libclang-rt-19-dev openssl python3-protobuf proc
 # that they skip.
 test_wanted=(llvm-19 chromium firefox-esr)
 # libcivetweb-dev: the floor that the RPC benchmarks are held against.
-bench=(libcivetweb-dev nghttp2-client libgrpc++-dev protobuf-compiler-grpc g++ iproute2)
+bench=(libcivetweb-dev nghttp2-client libgrpc++-dev protobuf-compiler-grpc g++ iproute2 musl-tools)
 
 die() { echo "deps.sh: $1" >&2; exit 1; }
 

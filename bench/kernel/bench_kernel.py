@@ -83,7 +83,7 @@ def in_browser(command, rounds):
 def kernel(rounds=25):
     prepare()
     report = Report("kernel", f"the module's float32 kernel, {N} x {N} x {N}, one thread, against tfjs-backend-wasm 4.22")
-    engines = {"Node": lambda: json.loads(output("node", WORK / "node.mjs", WORK / "module.wasm", N, rounds))}
+    engines = {"Node": lambda: json.loads(output("node", WORK / "node.mjs", WORK / "module.wasm", N, rounds, timeout=300))}
     if shutil.which("chromium"):
         engines["Chromium"] = lambda: in_browser(lambda p: ["chromium", *CHROMIUM, f"--user-data-dir={p}"], rounds)
     if shutil.which("firefox-esr"):

@@ -9,8 +9,8 @@ import contextlib
 import sys
 
 from contestants import (Absent, HERE, Runner, blas, mpi_peer, native, need, part_time, peer, peer_worker, pinned,
-                         python_peer, server, times, wasm_server, worker)
-from harness import Report, Server, median, rounds
+                         python_peer, server, wasm_server, worker)
+from harness import Report, Server, median, rounds, times
 from link import Link, bits_per_second
 
 WORD = 4  # bytes

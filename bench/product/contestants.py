@@ -8,7 +8,6 @@ import subprocess
 import threading
 import time
 
-import harness
 from harness import BIN, ROOT, Server, environment, read_line
 
 PEERS = pathlib.Path(os.environ.get("PEERS_DIR", ROOT / "build/bench/peers"))
@@ -153,8 +152,3 @@ def mpi_peer(name, *arguments):
 
 def python_peer(name, n):
     return Runner(PEERS / "venv/bin/python", HERE / "peers" / f"{name}_peer.py", n, env=ONE_THREAD)
-
-
-def times(quick, full):
-    """So many rounds."""
-    return quick if harness.QUICK else full

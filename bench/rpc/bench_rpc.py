@@ -6,7 +6,7 @@ import re
 import struct
 import tempfile
 
-from harness import BIN, Report, Server, median, output, rounds
+from harness import BIN, Report, Server, median, output, rounds, times
 
 CONNECTIONS = 64
 PAYLOAD = b"x" * 100
@@ -70,19 +70,27 @@ def large(count=7, seconds=1.0):
     report.save()
 
 
-def stream(count=5, messages=1_000_000, size=16):
+def stream(messages=1_000_000, size=16):
+    """gRPC C++ without buffer hints: with them the callback API's next write waits for a flush that never comes.
+    connect-go flushes each message and offers no other way; it streams fewer, and its rate is the same."""
+    fewer = times(100_000, 400_000)
     report = Report("rpc_stream", f"server stream of {messages:,} messages of {size} bytes, each server with its own client")
     with Server(BIN / "bench-tessera-server", "0") as tessera, Server(BIN / "bench-grpc-server", "0") as grpc, \
             Server(BIN / "bench-connect-go", "server", "0") as connect_go:
+        def count(program, at, number=messages):
+            return lambda: float(output(BIN / program, *at, number, size))
+
         results = rounds({
-            "tessera": lambda: float(output(BIN / "bench-tessera-client", tessera.url, "count", messages, size)),
-            "gRPC C++": lambda: float(output(BIN / "bench-grpc-client", grpc.address, "count", messages, size)),
-            "connect-go": lambda: float(output(BIN / "bench-connect-go", "count", connect_go.url, messages, size)),
-        }, count)
+            "tessera": count("bench-tessera-client", (tessera.url, "count")),
+            "gRPC C++": count("bench-grpc-client", (grpc.address, "count")),
+            "connect-go": count("bench-connect-go", ("count", connect_go.url), fewer),
+        }, times(5, 9), 150)
+    rate = {name: median(values) for name, values in results.items()}
     for name, values in results.items():
-        report.row(f"{name}: messages", median(values), "1/s", values)
-    report.claim("messages/s against connect-go", median(results["tessera"]) / median(results["connect-go"]), 3)
-    report.claim("messages/s against gRPC C++", median(results["tessera"]) / median(results["gRPC C++"]), 1.5)
+        report.row(f"{name}: messages", rate[name], "1/s", values)
+    report.note(f"connect-go streams {fewer:,} messages")
+    report.claim("messages/s against connect-go", rate["tessera"] / rate["connect-go"], 3)
+    report.claim("messages/s against gRPC C++", rate["tessera"] / rate["gRPC C++"], 1.5)
     report.save()
 
 
