@@ -171,6 +171,11 @@ void tess_schedule_use_speed(tess_schedule *schedule, uint32_t executor, tess_sp
   e->speed = speed != NULL ? speed : &e->own_speed;
 }
 
+void tess_schedule_tell_speed(tess_schedule *schedule, uint32_t executor, double gflops) {
+  if (executor >= schedule->executor_count) return;
+  schedule->executors[executor].told = tess_speed_told(gflops);
+}
+
 void tess_schedule_set_policy(tess_schedule *schedule, tess_schedule_policy policy) {
   schedule->params.policy = policy;
   tess__schedule_check_hope(schedule);

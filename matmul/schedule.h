@@ -26,7 +26,11 @@
  *     failure in a row up to backoff_max_ms. Then it is probed with one tile;
  *     a success gives it its full capacity again.
  *   - An attempt that takes longer than tile_timeout_ms counts as failed, and,
- *     once speeds are known, one that takes 5 times as long as expected and 5 s more. Its
+ *     once its worker's speed is known, one that takes 5 times as long as expected and 5 s
+ *     more; also where that becomes known while it runs. Of a worker that has not done a
+ *     tile yet, who is measured by others or by what it says of itself, 20 times is
+ *     allowed, a link of 1 MB/s, and twice as long for each attempt of the tile that
+ *     failed. So one connection that stalls is not awaited for all of tile_timeout_ms. Its
  *     late answer is recognised by the attempt's generation and ignored, so
  *     every tile is counted once. A new attempt may begin while the old one still
  *     runs: whoever receives must drop what tess_schedule_is_current refuses
@@ -99,7 +103,8 @@ typedef struct tess_attempt {
   uint32_t executor; /* TESS_SCHEDULE_LOCAL or a worker's number */
   uint32_t generation;
   double started_ms;
-  double deadline_ms; /* started + tile_timeout_ms, or TESS_SCHEDULE_NO_WAKE */
+  double deadline_ms; /* started + tile_timeout_ms, or TESS_SCHEDULE_NO_WAKE; it may be
+                       * given up before */
 } tess_attempt;
 
 typedef struct tess_executor_stats {
@@ -161,6 +166,9 @@ void tess_schedule_suspend(tess_schedule *schedule, uint32_t executor, double un
 /* Estimates with, and teaches, this speed, which the caller keeps across products;
  * borrowed until the cleanup. NULL: one of the schedule's own. */
 void tess_schedule_use_speed(tess_schedule *schedule, uint32_t executor, tess_speed *speed);
+/* How fast it is as it says itself; 0: unknown. It counts where nothing was seen, and only for
+ * when an attempt is given up: what it says knows nothing of its link and of its other work. */
+void tess_schedule_tell_speed(tess_schedule *schedule, uint32_t executor, double gflops);
 /* Attempts under way go on. */
 void tess_schedule_set_policy(tess_schedule *schedule, tess_schedule_policy policy);
 

@@ -13,6 +13,13 @@
  * its worker. */
 #define OVERDUE_FACTOR 2.0
 #define OVERDUE_LEAST_MS 500.0
+/* An attempt that is expected to take e is given up after EARLY_FACTOR * e + EARLY_MS. Of
+ * who has not done a tile yet less is known: STRANGER_FACTOR, and a link that moves
+ * STRANGER_BYTES_PER_MS. */
+#define EARLY_FACTOR 5.0
+#define EARLY_MS 5000.0
+#define STRANGER_FACTOR 20.0
+#define STRANGER_BYTES_PER_MS 1e3
 
 uint64_t tess__schedule_tile_flops(const tess_schedule *s, uint32_t tile) {
   const tess_plan_tile *t = &s->plan->tiles[tile];
@@ -62,4 +69,34 @@ double tess__schedule_overdue_ms(const tess_schedule *s, uint32_t flight) {
 bool tess__schedule_is_overdue(const tess_schedule *s, uint32_t flight, double now_ms) {
   double overdue = tess__schedule_overdue_ms(s, flight);
   return overdue >= 0.0 && now_ms > overdue;
+}
+
+/* How long an attempt with a worker may take of which nothing was seen when it began; < 0:
+ * nothing is known. */
+static double stranger_patience_ms(const tess_schedule *s, uint32_t flight) {
+  const tess__schedule_flight *f = &s->flights[flight];
+  const tess__schedule_executor *e = &s->executors[f->executor];
+  const uint64_t flops = tess__schedule_tile_flops(s, flight / 2);
+  double ms = tess_speed_estimate_ms(e->speed, flops, f->bytes);
+  /* Meanwhile it did other tiles: this one may have waited for all that it holds. */
+  if (ms >= 0.0) return EARLY_MS + EARLY_FACTOR * ms * e->capacity;
+  ms = tess_speed_estimate_ms(&s->mean_speed, flops, f->bytes);
+  double told = tess_speed_estimate_ms(&e->told, flops, 0);
+  if (told > ms) ms = told;
+  if (ms < 0.0) return -1.0;
+  double patience = EARLY_MS + STRANGER_FACTOR * ms + (double)f->bytes / STRANGER_BYTES_PER_MS;
+  for (uint32_t i = 0; i < s->tiles[flight / 2].attempts && patience < s->params.tile_timeout_ms;
+       ++i) {
+    patience *= 2.0;
+  }
+  return patience;
+}
+
+double tess__schedule_deadline_ms(const tess_schedule *s, uint32_t flight) {
+  const tess__schedule_flight *f = &s->flights[flight];
+  if (f->deadline_ms < 0.0) return TESS_SCHEDULE_NO_WAKE;
+  double patience = f->seen ? EARLY_MS + EARLY_FACTOR * (f->expected_ms - f->started_ms)
+                            : stranger_patience_ms(s, flight);
+  double early = f->started_ms + patience;
+  return patience >= 0.0 && early < f->deadline_ms ? early : f->deadline_ms;
 }

@@ -5,10 +5,6 @@
  */
 #include "matmul/schedule_private.h"
 
-/* An attempt that is expected to be known to take e is given up after
- * EARLY_FACTOR * e + EARLY_MS. */
-#define EARLY_FACTOR 5.0
-#define EARLY_MS 5000.0
 /* A tile is left to an idle worker that needs less than this share of the time, and
  * that asked for work within the last LEAVE_MS. */
 #define LEAVE_SHARE 0.67
@@ -156,14 +152,10 @@ static uint32_t launch(tess_schedule *s, uint32_t index, uint32_t executor, doub
   if (ms >= 0.0) {
     e->free_at_ms = (e->free_at_ms > now_ms ? e->free_at_ms : now_ms) + ms;
     f->expected_ms = e->free_at_ms;
+    f->seen = e->speed->ms_per_flop > 0.0;
   }
   if (executor != TESS_SCHEDULE_LOCAL) {
-    if (s->params.tile_timeout_ms > 0.0) {
-      double timeout = s->params.tile_timeout_ms;
-      double early = EARLY_MS + EARLY_FACTOR * (f->expected_ms - now_ms);
-      if (ms >= 0.0 && early < timeout) timeout = early;
-      f->deadline_ms = now_ms + timeout;
-    }
+    if (s->params.tile_timeout_ms > 0.0) f->deadline_ms = now_ms + s->params.tile_timeout_ms;
     tess__schedule_flight_append(s, flight);
   }
   ++e->stats.in_flight;
@@ -211,7 +203,9 @@ double tess_schedule_next_wake(const tess_schedule *schedule, double now_ms) {
   uint32_t seen = 0;
   for (uint32_t i = s->flight_head; i != TESS__NONE && seen < TESS__SCHEDULE_SCAN;
        i = s->flights[i].after, ++seen) {
-    double at = s->flights[i].deadline_ms;
+    double at = tess__schedule_deadline_ms(s, i);
+    /* What was learnt just now may make it late already: the next tick sees it. */
+    if (at >= 0.0 && at <= now_ms) at = now_ms + 1.0;
     if (at >= 0.0 && (wake < 0.0 || at < wake)) wake = at;
   }
   if (s->params.policy == TESS_POLICY_LOCAL) return wake;

@@ -185,14 +185,15 @@ bool tess_schedule_reopen(tess_schedule *schedule, uint32_t tile, uint32_t execu
 uint32_t tess_schedule_tick(tess_schedule *schedule, double now_ms) {
   tess_schedule *s = schedule;
   uint32_t given_up = 0, seen = 0, after;
-  if (now_ms == s->ticked_ms) return 0; /* every deadline is later than its attempt's start */
+  if (now_ms == s->ticked_ms) return 0;
   s->ticked_ms = now_ms;
   for (uint32_t i = s->flight_head;
        i != TESS__NONE && seen < TESS__SCHEDULE_SCAN && s->state == TESS_SCHEDULE_RUNNING;
        i = after) {
     tess__schedule_flight *f = &s->flights[i];
     after = f->after;
-    if (f->deadline_ms < 0.0 || f->deadline_ms > now_ms) {
+    double deadline = tess__schedule_deadline_ms(s, i);
+    if (deadline < 0.0 || deadline > now_ms) {
       ++seen;
       continue;
     }

@@ -53,9 +53,10 @@ typedef struct tess__schedule_flight {
   bool beaten;
   bool overdue;
   double started_ms;
-  double deadline_ms;
+  double deadline_ms; /* at the latest; NO_WAKE: none */
   uint64_t bytes;     /* that it was to move when it began */
   double expected_ms; /* its end; NO_WAKE: nothing is known */
+  bool seen;          /* expected_ms is by what was seen of its own worker */
 } tess__schedule_flight;
 
 typedef struct tess__schedule_executor {
@@ -72,6 +73,7 @@ typedef struct tess__schedule_executor {
   double pace;       /* ms per flop of its latest tiles, transfer and all; 0: none yet */
   tess_speed *speed; /* own_speed, or the caller's */
   tess_speed own_speed;
+  tess_speed told;                               /* by itself */
   uint32_t queue_head, queue_tail, queue_length; /* tiles owned and not tried */
   tess_executor_stats stats;
 } tess__schedule_executor;
@@ -106,6 +108,8 @@ double tess__schedule_flight_expected_ms(const tess_schedule *s, uint32_t flight
  * worker; NO_WAKE: never. */
 double tess__schedule_overdue_ms(const tess_schedule *s, uint32_t flight);
 bool tess__schedule_is_overdue(const tess_schedule *s, uint32_t flight, double now_ms);
+/* When the flight is given up, by what is known now; NO_WAKE: never. */
+double tess__schedule_deadline_ms(const tess_schedule *s, uint32_t flight);
 
 /* ---- schedule_outcome.c ---- */
 

@@ -62,6 +62,7 @@ static void join_ready_workers(tess_job *job, double now_ms) {
     if (job->shares[i].number != 0) continue;
     job->shares[i].number = tess_schedule_join(&job->schedule, worker->health.capacity);
     tess_schedule_use_speed(&job->schedule, job->shares[i].number, &worker->speed);
+    tess_schedule_tell_speed(&job->schedule, job->shares[i].number, worker->executor->gflops);
     if (job->shares[i].number != 0) job->shares[job->joined_count++].joined = i;
   }
 }

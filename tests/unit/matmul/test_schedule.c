@@ -401,6 +401,76 @@ START_TEST(silent_before_anything_is_known) {
 }
 END_TEST
 
+/* One connection stalls, its worker answers on another, and nobody else is there: what the
+ * worker did meanwhile tells that the tile is late, long before its 60 s are over. */
+START_TEST(a_stalled_connection_of_the_only_worker) {
+  tess_plan plan;
+  tess_schedule s;
+  plan_of(&plan, 1, 2);
+  make(&s, &plan,
+       (tess_schedule_params){
+           .max_workers = 1, .policy = TESS_POLICY_REMOTE, .tile_timeout_ms = 60000});
+  uint32_t one = tess_schedule_join(&s, 2);
+  tess_attempt stalled = must_next(&s, one, 0), other = must_next(&s, one, 0);
+  ck_assert_double_eq(tess_schedule_next_wake(&s, 0), 60000);
+  ck_assert(tess_schedule_done(&s, &other, 1000, 0, 0));
+  /* 1 s for a tile, 2 at a time: 5 * 1 * 2 + 5 s. */
+  ck_assert_double_eq_tol(tess_schedule_next_wake(&s, 1000), 15000, 1e-6);
+  ck_assert_uint_eq(tess_schedule_tick(&s, 14999), 0);
+  ck_assert_uint_eq(tess_schedule_tick(&s, 15001), 1);
+  ck_assert(!tess_schedule_is_current(&s, &stalled));
+  tess_attempt again = must_next(&s, one, 15001 + 200);
+  ck_assert_uint_eq(again.tile, stalled.tile);
+  ck_assert(tess_schedule_done(&s, &again, 16000, 0, 0));
+  ck_assert_int_eq(tess_schedule_state_get(&s), TESS_SCHEDULE_DONE);
+  tess_schedule_cleanup(&s);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+/* One tile, and nothing known but what the worker says of itself: 20 times that, a link of
+ * 1 MB/s, 5 s; and twice as long for the next attempt, so that a slow link is awaited in
+ * the end. */
+START_TEST(a_stalled_connection_of_a_stranger) {
+  tess_plan plan;
+  tess_schedule s;
+  plan_of(&plan, 1, 1); /* 20 Mflop; 10 000 + 10 000 + 1 000 000 elements of 4 bytes */
+  make(&s, &plan,
+       (tess_schedule_params){
+           .max_workers = 1, .policy = TESS_POLICY_REMOTE, .tile_timeout_ms = 60000});
+  uint32_t one = tess_schedule_join(&s, 2);
+  tess_schedule_tell_speed(&s, one, 0.2); /* 100 ms */
+  tess_attempt a = must_next(&s, one, 0);
+  const double patience = 5000 + 20 * 100 + 4080;
+  ck_assert_double_eq_tol(tess_schedule_next_wake(&s, 0), patience, 1e-6);
+  ck_assert_uint_eq(tess_schedule_tick(&s, patience - 1), 0);
+  ck_assert_uint_eq(tess_schedule_tick(&s, patience + 1), 1);
+  ck_assert(!tess_schedule_is_current(&s, &a));
+  must_next(&s, one, 20000);
+  ck_assert_double_eq_tol(tess_schedule_next_wake(&s, 20000), 20000 + 2 * patience, 1e-6);
+  tess_schedule_cleanup(&s);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+/* A worker ten times slower than the others, of whom nothing was seen, keeps its tile. */
+START_TEST(an_honest_slow_stranger_keeps_its_tile) {
+  tess_plan plan;
+  tess_schedule s;
+  plan_of(&plan, 2, 1);
+  make(&s, &plan,
+       (tess_schedule_params){.max_workers = 2, .tile_timeout_ms = 60000, .backup_share = -1});
+  uint32_t fast = tess_schedule_join(&s, 1), slow = tess_schedule_join(&s, 1);
+  tess_attempt a = must_next(&s, fast, 0), b = must_next(&s, slow, 0);
+  ck_assert(tess_schedule_done(&s, &a, 2000, 0, 0));
+  ck_assert_uint_eq(tess_schedule_tick(&s, 20000), 0);
+  ck_assert(tess_schedule_done(&s, &b, 20000, 0, 0));
+  ck_assert_int_eq(tess_schedule_state_get(&s), TESS_SCHEDULE_DONE);
+  tess_schedule_cleanup(&s);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
 /* A worker ten times slower than the other does not take the last tile away. */
 START_TEST(the_slow_do_not_steal_what_is_sooner_done) {
   tess_plan plan;
@@ -595,7 +665,9 @@ int main(void) {
   return RUN_SUITE("schedule", owner_capacity_and_stealing, failure_goes_elsewhere_and_backs_off,
                    probe_success_restores, timeout_and_late_answer, falls_home, policies, no_hope,
                    empty_and_memory, a_silent_worker_is_backed_up, either_copy_may_fail_or_win,
-                   backups_have_a_budget, who_fell_silent_is_the_only_one_known,
-                   silent_before_anything_is_known, the_slow_do_not_steal_what_is_sooner_done,
-                   a_tile_is_opened_again, random_products);
+                   a_stalled_connection_of_the_only_worker, a_stalled_connection_of_a_stranger,
+                   an_honest_slow_stranger_keeps_its_tile, backups_have_a_budget,
+                   who_fell_silent_is_the_only_one_known, silent_before_anything_is_known,
+                   the_slow_do_not_steal_what_is_sooner_done, a_tile_is_opened_again,
+                   random_products);
 }
