@@ -315,7 +315,9 @@ static tess_code make_plan(const planning *p, tess_plan *plan, tess_plan_params 
                            double *weights, bool *local_only, tess_reason *reason) {
   static tess_speed speeds[CLI_MAX_WORKERS];
   static const tess_speed *list[CLI_MAX_WORKERS];
+  bool far = true;
   for (uint32_t i = 0; i < p->count; i++) {
+    far = far && tess_executor_is_far(p->urls[p->index[i]]);
     speeds[i] = tess_speed_told(p->probes[p->index[i]].gflops);
     list[i] = &speeds[i];
   }
@@ -325,6 +327,7 @@ static tess_code make_plan(const planning *p, tess_plan *plan, tess_plan_params 
                                    .dtype = p->dtype,
                                    .sends_c = p->add,
                                    .many_tiles = p->watched,
+                                   .far = far,
                                    .max_message_bytes = message_limit(p),
                                    .min_tile_flops = TESS_PLAN_MIN_TILE_FLOPS,
                                    .worker_count = p->count,

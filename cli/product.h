@@ -21,7 +21,7 @@
 #include "matmul/gemm.h"
 
 /* Tiles on their way to one worker: it computes one while it receives the next. */
-#define CLI_TILES_IN_FLIGHT 2
+#define CLI_TILES_IN_FLIGHT 3
 
 typedef struct cli_product {
   tess_gemm gemm; /* c.data is NULL: a place brings the result's memory */

@@ -334,6 +334,18 @@ static tess_code refuse_cut(const tess_plan_params *params, tess_reason *reason)
       params->split_k ? "" : ", and this product is not split along k");
 }
 
+/* One row or one column of pieces: what they share is sent before the first of them can
+ * be computed, so it is the operand that is held, or else the smaller one. */
+static void choose_stream(const tess_plan_params *params, tess_tile tile, uint32_t pieces,
+                          uint32_t *row_parts, uint32_t *col_parts) {
+  const bool shares_a = params->a_held == params->b_held ? tile.rows < tile.cols : params->a_held;
+  if (shares_a) {
+    *col_parts = pieces < tile.cols ? pieces : tile.cols;
+  } else {
+    *row_parts = pieces < tile.rows ? pieces : tile.rows;
+  }
+}
+
 /* The grid of at least `pieces` pieces with the shortest edges. */
 static void choose_grid(tess_tile tile, uint32_t pieces, uint32_t *row_parts, uint32_t *col_parts) {
   double least = __builtin_inf();
@@ -361,7 +373,10 @@ static tess_code add_tile(tile_list *list, const tess_plan_params *params, tess_
     if (!params->split_k || k_parts > params->k) return refuse_cut(params, reason);
   }
   uint32_t grid_rows = 1, grid_cols = 1;
-  if (list->each > 1) choose_grid(tile, list->each, &grid_rows, &grid_cols);
+  if (list->each > 1 && params->streamed)
+    choose_stream(params, tile, list->each, &grid_rows, &grid_cols);
+  else if (list->each > 1)
+    choose_grid(tile, list->each, &grid_rows, &grid_cols);
   if (row_parts < grid_rows) row_parts = grid_rows;
   if (col_parts < grid_cols) col_parts = grid_cols;
   list->panel_elements += panel_elements(params, tile.rows, tile.cols, params->k);

@@ -24,7 +24,8 @@
  * With shared_panels each worker gets one rectangle, cut into a grid: small tiles
  * for even ends, and the bytes of a large one where the worker keeps panels. With
  * b_held rectangles are as wide as C, with a_held as high: the other operand then
- * travels once.
+ * travels once. With streamed the pieces of a rectangle lie in one row or column: they
+ * share one panel, and what each needs beside it travels while another is computed.
  *
  * Every cell of C lies in exactly one tile for each k; no tile is empty, unless k is 0.
  *
@@ -86,6 +87,9 @@ typedef struct tess_plan_params {
   bool shared_panels;         /* the tiles of a worker form a grid in one rectangle of C, and
                                  so need the same panels of A and B again: for workers
                                  that keep what they were sent */
+  bool streamed;              /* with shared_panels: the grid of a worker is one row or one
+                                 column, whichever leaves the least to be sent before its
+                                 first tile */
   uint64_t max_message_bytes; /* of one request and of one reply; 0: no limit */
   uint64_t message_overhead_bytes; /* what a message carries beside elements; 0: 512 */
   uint64_t memory_limit_bytes;     /* operands plus result of one tile; 0: no limit */

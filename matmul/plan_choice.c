@@ -14,6 +14,11 @@
 /* A pair of which one is this much faster. */
 #define UNEQUAL_FACTOR 1.5
 #define UNEQUAL_TILES_PER_WORKER 4u
+/* Pieces of a share that is streamed: small ones, because nothing is computed while the
+ * first travels and nothing is sent while the last is computed; but the work of each
+ * should outweigh a request. */
+#define STREAMED_TILE_FLOPS 1000000000u
+#define STREAMED_TILES_PER_WORKER 16u
 
 static uint32_t local_pieces(const tess_plan_choice *choice) {
   uint64_t pieces = tess_gemm_flops(choice->m, choice->n, choice->k) / LOCAL_TILE_FLOPS;
@@ -33,6 +38,20 @@ static bool unequal(const double *weights, uint32_t workers) {
   return most > UNEQUAL_FACTOR * least;
 }
 
+/* How many, so that a few far workers compute while they are sent the next and return the
+ * one before; 1: too little work for that. */
+static uint32_t streamed_tiles(const tess_plan_choice *choice) {
+  if (!choice->far || choice->worker_count > 4) return 1;
+  /* What they share must fit into a message, or it would be sent with each. */
+  const uint64_t shared = (uint64_t)(choice->m < choice->n ? choice->m : choice->n) * choice->k /
+                          choice->worker_count * tess_dtype_size(choice->dtype);
+  if (choice->max_message_bytes != 0 && shared > choice->max_message_bytes / 2) return 1;
+  const uint64_t pieces =
+      tess_gemm_flops(choice->m, choice->n, choice->k) / choice->worker_count / STREAMED_TILE_FLOPS;
+  if (pieces > STREAMED_TILES_PER_WORKER) return STREAMED_TILES_PER_WORKER;
+  return pieces > 1 ? (uint32_t)pieces : 1;
+}
+
 /* One tile each moves the fewest bytes, or the same in fewer messages; with many
  * workers some will be lost, and what is lost with one should be small; unequal ones
  * need tiles that can go to another when it turns out how fast they are today. Cold
@@ -49,7 +68,7 @@ static void choose_local(const tess_plan_choice *choice, tess_plan_params *param
   params->weights = NULL;
   params->a_held = params->b_held = false;
   params->first_bytes = NULL;
-  params->shared_panels = false;
+  params->shared_panels = params->streamed = false;
   params->tiles_per_worker = local_pieces(choice);
 }
 
@@ -77,6 +96,11 @@ static void choose(const tess_plan_choice *choice, tess_plan_params *params) {
   if (tess_cost_weights(params, choice->speeds, choice->weights) >= 0)
     params->weights = choice->weights;
   params->tiles_per_worker = tiles_per_worker(choice, params->weights);
+  const uint32_t streamed = streamed_tiles(choice);
+  if (streamed > params->tiles_per_worker) {
+    params->tiles_per_worker = streamed;
+    params->streamed = true;
+  }
 }
 
 tess_code tess_plan_make_chosen(tess_plan *plan, const tess_plan_choice *choice,

@@ -29,6 +29,8 @@ typedef struct tess_plan_choice {
   bool many_tiles;     /* somebody watches the tiles: cut finer */
   bool named;          /* both operands are blocks with names: cutting finer sends no more */
   bool whole_tiles;    /* no splits over k */
+  bool far;            /* every worker is on another machine: operands and results on their
+                          way take time, and not the workers' */
   bool workers_only;   /* it cannot be computed here: no plan for this machine alone */
   bool a_held, b_held; /* as in tess_plan_params, like first_bytes */
   const uint64_t *first_bytes;

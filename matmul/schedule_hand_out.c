@@ -158,6 +158,7 @@ static uint32_t launch(tess_schedule *s, uint32_t index, uint32_t executor, doub
     if (s->params.tile_timeout_ms > 0.0) f->deadline_ms = now_ms + s->params.tile_timeout_ms;
     tess__schedule_flight_append(s, flight);
   }
+  if (e->first_start_ms == 0.0) e->first_start_ms = now_ms;
   ++e->stats.in_flight;
   return flight;
 }

@@ -107,13 +107,25 @@ static void beat(tess_schedule *s, uint32_t flight, double now_ms) {
   f->beaten = true;
   f->overdue = tess__schedule_is_overdue(s, flight, now_ms);
   uint32_t tile = flight / 2;
-  double begun = f->started_ms > e->last_done_ms ? f->started_ms : e->last_done_ms;
-  tess_speed_observe_at_least(e->speed, tess__schedule_tile_flops(s, tile),
-                              tess__schedule_tile_bytes(s, f->executor, tile), now_ms - begun);
-  e->last_done_ms = now_ms;
+  /* A worker that holds other tiles may have been at work on those all the time. */
+  if (e->stats.in_flight == 1) {
+    double begun = f->started_ms > e->last_done_ms ? f->started_ms : e->last_done_ms;
+    tess_speed_observe_at_least(e->speed, tess__schedule_tile_flops(s, tile),
+                                tess__schedule_tile_bytes(s, f->executor, tile), now_ms - begun);
+    e->last_done_ms = now_ms;
+  }
   ++e->stats.beaten;
   land(s, flight);
   if (f->overdue && !e->left && f->epoch == e->epoch) back_off(s, f->executor, now_ms);
+}
+
+/* What of its time in a kernel the tile cost its worker, who may compute several at a time.
+ * Answers that come in a burst say nothing of that one by one, but all of them together. */
+static double share_of_compute_ms(const tess__schedule_executor *e, double now_ms,
+                                  double compute_ms) {
+  const double all_ms = e->stats.compute_ms + compute_ms, elapsed_ms = now_ms - e->first_start_ms;
+  if (!(elapsed_ms > 0.0) || all_ms <= elapsed_ms) return compute_ms;
+  return compute_ms * elapsed_ms / all_ms;
 }
 
 bool tess_schedule_done_in(tess_schedule *schedule, const tess_attempt *attempt, double now_ms,
@@ -134,11 +146,12 @@ bool tess_schedule_done_in(tess_schedule *schedule, const tess_attempt *attempt,
    * it had ended. */
   double begun = f->started_ms > e->last_done_ms ? f->started_ms : e->last_done_ms;
   uint64_t flops = tess__schedule_tile_flops(s, attempt->tile);
-  tess_speed_observe(e->speed, flops, bytes_sent + bytes_received, now_ms - begun, compute_ms);
-  if (attempt->executor != TESS_SCHEDULE_LOCAL) {
-    tess_speed_observe(&s->mean_speed, flops, bytes_sent + bytes_received, now_ms - begun,
-                       compute_ms);
-  }
+  const uint64_t bytes = bytes_sent + bytes_received;
+  const double computed_ms = share_of_compute_ms(e, now_ms, compute_ms);
+  const double service_ms = now_ms - begun > computed_ms ? now_ms - begun : computed_ms;
+  tess_speed_observe(e->speed, flops, bytes, service_ms, computed_ms);
+  if (attempt->executor != TESS_SCHEDULE_LOCAL)
+    tess_speed_observe(&s->mean_speed, flops, bytes, service_ms, computed_ms);
   if (flops > 0) {
     double pace = (now_ms - begun) / (double)flops;
     e->pace = e->pace > 0.0 ? e->pace + PACE_NEWEST * (pace - e->pace) : pace;

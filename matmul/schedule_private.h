@@ -64,8 +64,9 @@ typedef struct tess__schedule_executor {
   bool left;
   uint32_t capacity;
   uint32_t failures_in_row;
-  uint32_t epoch;     /* counts back-offs: tiles that fall with the same blow count once */
-  double retry_at_ms; /* end of the back-off */
+  uint32_t epoch;        /* counts back-offs: tiles that fall with the same blow count once */
+  double retry_at_ms;    /* end of the back-off */
+  double first_start_ms; /* of its first attempt */
   double last_done_ms;
   double asked_ms;   /* last time that it had room */
   double free_at_ms; /* when all that it holds is expected to be done */

@@ -87,6 +87,7 @@ struct tess_tile_executor {
   uint64_t max_message_bytes; /* largest request or reply it takes; 0: no limit */
   double gflops;              /* as it says itself, before anything was measured; 0: unknown */
   bool eager;                 /* step() has more to do at once */
+  bool far;                   /* on another machine */
 };
 
 /* Computes with the first kernel of the build's table that takes the dtype.
@@ -102,6 +103,9 @@ tess_tile_executor *tess_executor_local_new(const tess_executor_local_options *o
 
 /* Largest message to and from a worker that does not tell its own limit. */
 #define TESS_PROXY_MESSAGE_BYTES ((uint64_t)512 << 20)
+
+/* Is what listens at this URL on another machine, as far as the URL tells? */
+bool tess_executor_is_far(const char *url);
 
 struct tess_transport;
 

@@ -29,11 +29,11 @@ static void pulse_ended(tess__proxy *self, double now_ms) {
 
 /* ---- the seam ---- */
 
-static bool is_loopback(const char *url) {
+bool tess_executor_is_far(const char *url) {
   static const char *const hosts[] = {"://127.", "://localhost:", "://[::1]"};
   for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++)
-    if (strstr(url, hosts[i]) != NULL) return true;
-  return false;
+    if (strstr(url, hosts[i]) != NULL) return false;
+  return true;
 }
 
 static tess_panel_ref chosen(const tess__proxy *self, const tess_tile_work *work,
@@ -42,7 +42,7 @@ static tess_panel_ref chosen(const tess__proxy *self, const tess_tile_work *work
   if (ref.panel != NULL && ref.panel->elsewhere) return ref;
   if (ref.panel == NULL || !tess_proxy_blocks_usable(&self->blocks)) return none;
   if (ref.panel->named && tess_proxy_blocks_holds(&self->blocks, ref.panel->name)) return ref;
-  return tess_panel_is_worth(ref.panel, work->ms_per_byte, self->near) ? ref : none;
+  return tess_panel_is_worth(ref.panel, work->ms_per_byte, !self->base.far) ? ref : none;
 }
 
 static tess_code proxy_start(tess_tile_executor *executor, tess_tile_work *work,
@@ -165,13 +165,13 @@ tess_tile_executor *tess_executor_proxy_new(const tess_executor_proxy_options *o
   self->max_message_bytes =
       options->max_message_bytes > 0 ? options->max_message_bytes : TESS_PROXY_MESSAGE_BYTES;
   tess_wire_set_text(self->url, sizeof self->url, options->url);
-  self->near = is_loopback(self->url);
   self->base = (tess_tile_executor){
       .ops = &ops,
       .name = self->url,
       .capacity = options->capacity > 0 ? options->capacity : DEFAULT_CAPACITY,
       .max_message_bytes = self->max_message_bytes,
       .gflops = options->gflops,
+      .far = tess_executor_is_far(self->url),
   };
   size_t limit = self->max_message_bytes < SIZE_MAX ? (size_t)self->max_message_bytes : SIZE_MAX;
   tess_client_options client = {

@@ -105,6 +105,13 @@ static uint32_t ready_speeds(const tess_job *job, double now_ms, const tess_spee
   return count;
 }
 
+static bool all_are_far(const tess_job *job, double now_ms) {
+  const tess_controller *c = job->controller;
+  for (uint32_t i = 0; i < c->worker_count; i++)
+    if (tess__worker_ready(&c->workers[i], now_ms) && !c->workers[i].executor->far) return false;
+  return true;
+}
+
 static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reason *reason) {
   tess_controller *c = job->controller;
   const tess_speed *speeds[TESS_CONTROLLER_MAX_WORKERS];
@@ -119,6 +126,7 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
       .many_tiles = job->params.many_tiles,
       .named = job->params.a_block.name != NULL && job->params.b_block.name != NULL,
       .whole_tiles = job->params.whole_tiles,
+      .far = all_are_far(job, now_ms),
       .max_message_bytes = message_limit(c),
       .min_tile_flops = c->min_tile_flops,
       .worker_count = remote ? ready_speeds(job, now_ms, speeds, told) : 0,

@@ -8,6 +8,9 @@
 
 /* A link that nobody measured yet: 1 Gbit/s. */
 #define UNKNOWN_MS_PER_BYTE 8e-6
+/* No link to another machine is faster than 10 Gbit/s. What is sent while something is
+ * computed costs no time that could be seen, and so seems to. */
+#define FASTEST_MS_PER_BYTE 0.8e-6
 /* A worker hashes what it receives at about 1.8 GB/s. */
 #define VERIFY_MS_PER_BYTE 0.6e-6
 /* Chance that a whole operand comes again in another product. */
@@ -53,7 +56,8 @@ tess_code tess_panel_name_step(tess_panel *panel, size_t max_bytes) {
 bool tess_panel_is_worth(const tess_panel *panel, double ms_per_byte, bool near) {
   if (tess_panel_bytes(panel) < TESS_PANEL_MIN_BYTES) return false;
   if (panel->kept_for) return true;
-  const double link = ms_per_byte > 0 ? ms_per_byte : UNKNOWN_MS_PER_BYTE;
+  double link = ms_per_byte > 0 ? ms_per_byte : UNKNOWN_MS_PER_BYTE;
+  if (!near && link < FASTEST_MS_PER_BYTE) link = FASTEST_MS_PER_BYTE;
   double saved = (panel->sends - 1) * link;
   if (panel->whole && ms_per_byte > 0 && !near) saved += COMES_AGAIN * link;
   double cost = VERIFY_MS_PER_BYTE;

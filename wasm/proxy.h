@@ -60,7 +60,6 @@ struct tess__proxy {
   tess_proxy_calls calls;
   tess_proxy_blocks blocks;
   tess_proxy_pulse pulse;
-  bool near; /* the worker is on this machine */
   char url[256];
 };
 

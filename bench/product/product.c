@@ -31,7 +31,7 @@
 #include "tessera/matmul/v1/matmul.rpc.pb-c.h"
 #include "wasm/controller.h"
 
-enum { MAX_WORKERS = 16, TILES_IN_FLIGHT = 2 };
+enum { MAX_WORKERS = 16, TILES_IN_FLIGHT = 3 };
 
 /* Answers are received into memory that stays warm, as in every long-lived client. */
 #define WARM_BYTES ((size_t)1 << 30)

@@ -284,6 +284,36 @@ START_TEST(tiles_that_share_panels) {
 }
 END_TEST
 
+/* One row or column of pieces, along the side whose operand can travel bit by bit. */
+START_TEST(streams_share_the_smaller_or_the_held_panel) {
+  static const struct {
+    bool a_held, b_held;
+    uint32_t rows, cols; /* of a piece; the worker's rectangle is 400 x 600 */
+  } cases[] = {{false, false, 400, 150}, {true, false, 400, 150}, {false, true, 100, 600}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+    tess_plan plan;
+    tess_plan_params p = {.m = 400,
+                          .n = 600,
+                          .k = 300,
+                          .dtype = TESS_DTYPE_FLOAT32,
+                          .worker_count = 1,
+                          .tiles_per_worker = 4,
+                          .shared_panels = true,
+                          .streamed = true,
+                          .a_held = cases[i].a_held,
+                          .b_held = cases[i].b_held};
+    ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, NULL), TESS_OK);
+    check_parts(&plan, &p);
+    ck_assert_uint_eq(plan.tile_count, 4);
+    for (size_t t = 0; t < 4; ++t) {
+      ck_assert_uint_eq(plan.tiles[t].tile.rows, cases[i].rows);
+      ck_assert_uint_eq(plan.tiles[t].tile.cols, cases[i].cols);
+    }
+    tess_plan_cleanup(&plan);
+  }
+}
+END_TEST
+
 START_TEST(what_is_held_stays_whole) {
   double weights[] = {5, 1, 2, 3, 3, 1, 1, 2};
   for (uint32_t workers = 1; workers <= 8; ++workers) {
@@ -506,7 +536,8 @@ END_TEST
 
 int main(void) {
   return RUN_SUITE("plan", two_workers_move_the_least, parts_of_k_carry_no_c0,
-                   every_shape_and_count, tiles_that_share_panels, what_is_held_stays_whole, limits,
+                   every_shape_and_count, tiles_that_share_panels,
+                   streams_share_the_smaller_or_the_held_panel, what_is_held_stays_whole, limits,
                    cannot_be_planned, splits_over_k, empty, a_thousand_nodes,
                    any_worker_count_is_near_the_bound, unequal_workers, small_products_stay_whole,
                    memory_runs_out);

@@ -73,6 +73,37 @@ START_TEST(more_tiles_for_more_workers_and_for_eyes) {
 }
 END_TEST
 
+/* Far workers get what they compute bit by bit, where each bit is worth a request. */
+START_TEST(far_workers_are_streamed_to) {
+  const tess_speed *speeds[] = {&fast, &fast, &fast, &fast, &fast};
+  double weights[5];
+  static const struct {
+    uint32_t side, workers;
+    bool far;
+    uint32_t tiles;
+  } cases[] = {{4096, 2, true, 32},  /* 68 Gflop each: the most */
+               {4096, 2, false, 2},  /* beside us: one each */
+               {2000, 2, true, 16},  /* 8 Gflop each */
+               {1000, 2, true, 2},   /* 1 Gflop each */
+               {4096, 5, true, 20}}; /* many workers: a grid */
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+    tess_plan_choice choice = square(cases[i].side, cases[i].workers, speeds, weights);
+    choice.far = cases[i].far;
+    ck_assert_int_eq(make(&choice), TESS_OK);
+    ck_assert_uint_eq(plan.tile_count, cases[i].tiles);
+    ck_assert(params.streamed == (plan.tile_count > 4 && cases[i].workers < 5));
+    tess_plan_cleanup(&plan);
+  }
+  /* What the tiles share would have to be sent with each, in no message: not so. */
+  tess_plan_choice choice = square(4096, 2, speeds, weights);
+  choice.far = true;
+  choice.max_message_bytes = 48 << 20;
+  ck_assert_int_eq(make(&choice), TESS_OK);
+  ck_assert(!params.streamed);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
 START_TEST(without_workers_it_stays_here) {
   tess_plan_choice choice = square(2000, 0, NULL, NULL); /* 16 Gflop: 8 pieces of 2 */
   ck_assert_int_eq(make(&choice), TESS_OK);
@@ -115,6 +146,6 @@ END_TEST
 int main(void) {
   return RUN_SUITE("plan_choice", shares_follow_what_workers_say,
                    equal_shares_where_one_says_nothing, more_tiles_for_more_workers_and_for_eyes,
-                   without_workers_it_stays_here, what_no_message_holds_stays_here,
-                   what_cannot_be_planned_is_refused);
+                   far_workers_are_streamed_to, without_workers_it_stays_here,
+                   what_no_message_holds_stays_here, what_cannot_be_planned_is_refused);
 }

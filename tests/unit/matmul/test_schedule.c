@@ -288,6 +288,55 @@ START_TEST(a_silent_worker_is_backed_up) {
 }
 END_TEST
 
+/* Both are late by the same, as over a slow link: whoever has work of its own would not
+ * be sooner done with the other's. Nor does a copy that was beaten, behind a tile that
+ * took all the time, make its worker look fast. */
+START_TEST(the_busy_back_up_nothing) {
+  tess_plan plan;
+  tess_schedule s;
+  tess_speed speeds[2] = {{.ms_per_flop = 5e-6, .samples = 5}, {.ms_per_flop = 5e-6, .samples = 5}};
+  plan_of(&plan, 2, 1); /* 10 Mflop each: 50 ms */
+  make(&s, &plan, (tess_schedule_params){.max_workers = 2, .tile_timeout_ms = 60000});
+  uint32_t one = tess_schedule_join(&s, 2), two = tess_schedule_join(&s, 2);
+  tess_schedule_use_speed(&s, one, &speeds[0]);
+  tess_schedule_use_speed(&s, two, &speeds[1]);
+  tess_attempt a = must_next(&s, one, 1), b = must_next(&s, two, 1);
+  for (double now = 2; now < 500; now += 20) {
+    ck_assert(none_for(&s, one, now));
+    ck_assert(none_for(&s, two, now));
+  }
+  ck_assert(tess_schedule_done_in(&s, &a, 500, 0, 0, 50));
+  tess_attempt copy = must_next(&s, one, 700); /* that one is idle */
+  ck_assert_uint_eq(copy.tile, b.tile);
+  ck_assert(tess_schedule_done_in(&s, &b, 710, 0, 0, 50));
+  ck_assert_double_ge(speeds[0].ms_per_flop, 4.9e-6);
+  ck_assert_double_ge(speeds[1].ms_per_flop, 4.9e-6);
+  tess_schedule_cleanup(&s);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
+/* Answers that come two at a time: each took 50 ms in the kernel, whatever lies between. */
+START_TEST(a_burst_of_answers_is_no_speed) {
+  tess_plan plan;
+  tess_schedule s;
+  tess_speed speed = {.ms_per_flop = 5e-6, .samples = 5};
+  plan_of(&plan, 1, 10); /* 2 Mflop each */
+  make(&s, &plan, (tess_schedule_params){.max_workers = 1});
+  uint32_t one = tess_schedule_join(&s, 2);
+  tess_schedule_use_speed(&s, one, &speed);
+  for (int i = 0; i < 5; ++i) {
+    tess_attempt a = must_next(&s, one, 1 + 100 * i), b = must_next(&s, one, 1 + 100 * i);
+    ck_assert(tess_schedule_done_in(&s, &a, 99 + 100 * i, 0, 0, 50));
+    ck_assert(tess_schedule_done_in(&s, &b, 101 + 100 * i, 0, 0, 50));
+  }
+  ck_assert_double_gt(speed.ms_per_flop, 20e-6); /* 50 ms for 2 Mflop are 25e-6 */
+  ck_assert_double_lt(speed.ms_per_flop, 26e-6);
+  tess_schedule_cleanup(&s);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
 START_TEST(either_copy_may_fail_or_win) {
   tess_plan plan;
   plan_of(&plan, 2, 1);
@@ -666,7 +715,8 @@ int main(void) {
                    probe_success_restores, timeout_and_late_answer, falls_home, policies, no_hope,
                    empty_and_memory, a_silent_worker_is_backed_up, either_copy_may_fail_or_win,
                    a_stalled_connection_of_the_only_worker, a_stalled_connection_of_a_stranger,
-                   an_honest_slow_stranger_keeps_its_tile, backups_have_a_budget,
+                   an_honest_slow_stranger_keeps_its_tile, the_busy_back_up_nothing,
+                   a_burst_of_answers_is_no_speed, backups_have_a_budget,
                    who_fell_silent_is_the_only_one_known, silent_before_anything_is_known,
                    the_slow_do_not_steal_what_is_sooner_done, a_tile_is_opened_again,
                    random_products);
