@@ -40,11 +40,11 @@ static double backup_estimate_ms(const tess_schedule *s, uint32_t executor, uint
   return expected >= 0.0 ? expected - s->flights[flight].started_ms : -1.0;
 }
 
-/* How long this worker is busy with what it holds already. */
-static double load_ms(const tess__schedule_executor *e, double now_ms) {
-  if (e->stats.in_flight == 0 || e->free_at_ms <= 0.0) return 0.0;
-  /* Late by so much: expected to stay so. */
-  return e->free_at_ms > now_ms ? e->free_at_ms - now_ms : now_ms - e->free_at_ms;
+/* How late this worker is with what it holds, which it is expected to stay for as long
+ * again. One that is in time has room: what it holds does not count. */
+static double delay_ms(const tess__schedule_executor *e, double now_ms) {
+  const bool late = e->stats.in_flight > 0 && e->free_at_ms > 0.0 && e->free_at_ms < now_ms;
+  return late ? now_ms - e->free_at_ms : 0.0;
 }
 
 static bool may_back_up(const tess_schedule *s, uint32_t flight, uint32_t executor) {
@@ -56,7 +56,7 @@ static bool may_back_up(const tess_schedule *s, uint32_t flight, uint32_t execut
 /* The tile that is expected last, of those that this worker would bring sooner. */
 uint32_t tess__schedule_take_backup(tess_schedule *s, uint32_t executor, double now_ms) {
   if (s->executors[executor].failures_in_row > 0) return TESS__NONE;
-  const double load = load_ms(&s->executors[executor], now_ms);
+  const double delay = delay_ms(&s->executors[executor], now_ms);
   uint32_t best = TESS__NONE, seen = 0;
   double most = 0.0;
   for (uint32_t i = s->flight_head; i != TESS__NONE && seen < TESS__SCHEDULE_SCAN;
@@ -64,7 +64,7 @@ uint32_t tess__schedule_take_backup(tess_schedule *s, uint32_t executor, double 
     if (!may_back_up(s, i, executor) || !has_budget(s, i, now_ms)) continue;
     double left = remaining_ms(s, i, now_ms);
     double ms = backup_estimate_ms(s, executor, i);
-    if (ms < 0.0 || left <= BACKUP_GAIN * (load + ms) + BACKUP_LEAST_MS || left <= most) continue;
+    if (ms < 0.0 || left <= BACKUP_GAIN * (delay + ms) + BACKUP_LEAST_MS || left <= most) continue;
     best = i / 2;
     most = left;
   }
@@ -104,7 +104,7 @@ double tess__schedule_backup_wake_ms(const tess_schedule *s, double now_ms) {
     if (by == 0 || !may_back_up(s, i, by)) continue;
     double ms = backup_estimate_ms(s, by, i);
     if (expected < 0.0 || ms < 0.0) continue;
-    ms += load_ms(&s->executors[by], now_ms);
+    ms += delay_ms(&s->executors[by], now_ms);
     double at = expected + BACKUP_GAIN * ms + BACKUP_LEAST_MS + 1.0;
     if (!backups_left(s)) {
       double overdue = tess__schedule_overdue_ms(s, i) + 1.0;

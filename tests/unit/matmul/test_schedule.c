@@ -291,7 +291,7 @@ END_TEST
 /* Both are late by the same, as over a slow link: whoever has work of its own would not
  * be sooner done with the other's. Nor does a copy that was beaten, behind a tile that
  * took all the time, make its worker look fast. */
-START_TEST(the_busy_back_up_nothing) {
+START_TEST(the_late_back_up_nothing) {
   tess_plan plan;
   tess_schedule s;
   tess_speed speeds[2] = {{.ms_per_flop = 5e-6, .samples = 5}, {.ms_per_flop = 5e-6, .samples = 5}};
@@ -715,7 +715,7 @@ int main(void) {
                    probe_success_restores, timeout_and_late_answer, falls_home, policies, no_hope,
                    empty_and_memory, a_silent_worker_is_backed_up, either_copy_may_fail_or_win,
                    a_stalled_connection_of_the_only_worker, a_stalled_connection_of_a_stranger,
-                   an_honest_slow_stranger_keeps_its_tile, the_busy_back_up_nothing,
+                   an_honest_slow_stranger_keeps_its_tile, the_late_back_up_nothing,
                    a_burst_of_answers_is_no_speed, backups_have_a_budget,
                    who_fell_silent_is_the_only_one_known, silent_before_anything_is_known,
                    the_slow_do_not_steal_what_is_sooner_done, a_tile_is_opened_again,
