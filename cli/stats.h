@@ -16,6 +16,7 @@
 
 /* Copies into the answer. Without memory there are no figures: the product is complete. */
 void cli_stats_keep(cli_answer *answer, const Tessera__Matmul__V1__ProductStats *stats);
+
 /* What controllers of this process told of the parts of a product, added up. Zero: no
  * part yet. */
 typedef struct cli_stats_sum {

@@ -134,6 +134,44 @@ function(tess_wasm_link folder wasm variant)
     DEPENDS ${objects} "${response}" VERBATIM COMMENT "Linking ${wasm}")
 endfunction()
 
+# One file `wasm`, its objects in `folder`: SOURCES, which define functions of module.h,
+# behind the border of abi.h with the client's core, nanopb and the messages of the target
+# MESSAGES (tessera_generate, nanopb). FLAGS are for all, STACK is bytes.
+function(tess_wasm_client_module folder wasm)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "MESSAGES;STACK" "SOURCES;FLAGS")
+  cmake_path(SET root NORMALIZE "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/..")
+  foreach(list IN ITEMS rpc wasm)
+    include("${root}/${list}/sources.cmake")
+  endforeach()
+  get_target_property(dir ${arg_MESSAGES} TESSERA_GENERATED_DIR)
+  get_target_property(generated ${arg_MESSAGES} SOURCES)
+  set(messages ${generated})
+  list(FILTER messages INCLUDE REGEX "\\.c$")
+  set(objects "")
+  foreach(source IN LISTS arg_SOURCES)
+    tess_wasm_object("${folder}" "${CMAKE_CURRENT_SOURCE_DIR}/${source}" objects
+      FLAGS ${arg_FLAGS} -Wall -Wextra -isystem "${dir}" DEPENDS ${generated})
+  endforeach()
+  foreach(source IN LISTS TESSERA_RPC_CORE_SOURCES TESSERA_RPC_LOCK_NONE TESSERA_RPC_NANOPB_SOURCES
+      ITEMS wasm/entry_wasm.c wasm/module_plain.c wasm/transport_host.c wasm/header_text.c)
+    tess_wasm_object("${folder}" "${root}/${source}" objects FLAGS ${arg_FLAGS})
+  endforeach()
+  foreach(source IN LISTS TESSERA_WASM_LIBC_SOURCES)
+    tess_wasm_object("${folder}" "${root}/wasm/${source}" objects FLAGS ${arg_FLAGS} -fno-builtin)
+  endforeach()
+  foreach(name IN ITEMS pb_common pb_encode pb_decode)
+    tess_wasm_object("${folder}" "${NANOPB_SOURCE_DIR}/${name}.c" objects FLAGS ${arg_FLAGS} -w)
+  endforeach()
+  foreach(source IN LISTS messages)
+    tess_wasm_object("${folder}" "${source}" objects FLAGS ${arg_FLAGS} -w -isystem "${dir}"
+      DEPENDS ${generated})
+  endforeach()
+  add_custom_command(OUTPUT "${wasm}"
+    COMMAND "${TESSERA_WASM_LD}" ${objects} -o "${wasm}" --no-entry --gc-sections --strip-all
+      --fatal-warnings -z stack-size=${arg_STACK} --max-memory=4294967296
+    DEPENDS ${objects} VERBATIM COMMENT "Linking ${wasm}")
+endfunction()
+
 # tessera_wasm_module: the module with services of one's own.
 #
 #   tessera_wasm_module(TARGET <name>

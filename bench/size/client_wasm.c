@@ -2,7 +2,8 @@
  *
  * The RPC client whose size in WebAssembly is measured: the client's core, nanopb
  * and the stub of one method behind the border of wasm/abi.h, in the place of the
- * server module (it defines the functions of wasm/module.h). Its configuration is
+ * server module (it defines those functions of wasm/module.h that
+ * module_plain.c does not). Its configuration is
  * a server's URL; the body of a request is sent there as the text of an Echo, and
  * the reply is the text that came back, or status 502 and the name of the error.
  * Threads: one.
@@ -106,27 +107,4 @@ void tess_module_on_response(tess_module *module, int32_t handle, int32_t status
 double tess_module_loop(tess_module *module) {
   (void)module;
   return TESS_ABI_WAIT_FOR_EVENT;
-}
-
-/* Replies are short, and complete when they are given. */
-void tess_module_on_cancel(tess_module *module, int32_t id) {
-  (void)module, (void)id;
-}
-
-void tess_module_on_writable(tess_module *module, int32_t id) {
-  (void)module, (void)id;
-}
-
-void tess_module_on_sent(tess_module *module, int32_t id) {
-  (void)module, (void)id;
-}
-
-size_t tess_module_stats(const tess_module *module, char *text, size_t size) {
-  (void)module, (void)text, (void)size;
-  return 0;
-}
-
-bool tess_module_spare_memory(tess_module *module) {
-  (void)module;
-  return false;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The client under test as a WebAssembly module: behind the border of
- * wasm/abi.h, in the place of the server module (it defines the functions of
- * wasm/module.h). A request's body is a ClientCompatRequest and its reply a
- * ClientCompatResponse; calls leave through the host's http_post.
- * client_wasm.mjs is the program around it. Threads: one.
+ * wasm/abi.h, in the place of the server module (it defines those functions of
+ * wasm/module.h that module_plain.c does not). A request's body is a ClientCompatRequest and its
+ * reply a ClientCompatResponse; calls leave through the host's http_post. client_wasm.mjs is the
+ * program around it. Threads: one.
  */
 #include "wasm/module.h"
 
@@ -135,27 +135,4 @@ double tess_module_loop(tess_module *module) {
   }
   if (wake_at_ms == TESS_NEVER_MS) return TESS_ABI_WAIT_FOR_EVENT;
   return wake_at_ms > now_ms ? (double)(wake_at_ms - now_ms) : 0;
-}
-
-/* The program around it never goes away and reads all it gets. */
-void tess_module_on_cancel(tess_module *module, int32_t id) {
-  (void)module, (void)id;
-}
-
-void tess_module_on_writable(tess_module *module, int32_t id) {
-  (void)module, (void)id;
-}
-
-void tess_module_on_sent(tess_module *module, int32_t id) {
-  (void)module, (void)id;
-}
-
-size_t tess_module_stats(const tess_module *module, char *text, size_t size) {
-  (void)module, (void)text, (void)size;
-  return 0;
-}
-
-bool tess_module_spare_memory(tess_module *module) {
-  (void)module;
-  return false;
 }

@@ -10,16 +10,8 @@ source=$1 nanopb=$2 civetweb=$3
 for tool in node curl; do
   command -v "$tool" >/dev/null || { echo "echo_wasm: no $tool: skipped"; exit 77; }
 done
-work=$(mktemp -d)
-server=
-cleanup() {
-  [ -z "$server" ] || kill "$server" 2>/dev/null || true
-  [ -z "$server" ] || wait "$server" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM HUP
-fail() { echo "echo_wasm: $1" >&2; exit 1; }
+name=echo_wasm
+. "$(dirname "$0")/common.sh"
 
 cp -R "$source/examples" "$work/examples"
 cmake -S "$work/examples/echo-wasm" -B "$work/build" -G Ninja -DTESSERA_DIR="$source" \
@@ -28,16 +20,7 @@ cmake -S "$work/examples/echo-wasm" -B "$work/build" -G Ninja -DTESSERA_DIR="$so
 cmake --build "$work/build" -j 2 >"$work/build.log" 2>&1 || { cat "$work/build.log"; fail "build"; }
 
 call() { # MODULE
-  node "$source/wasm/js/node-server.mjs" --listen 127.0.0.1:0 --module "$1" >"$work/out" 2>"$work/err" &
-  server=$!
-  url=
-  tries=0
-  while [ -z "$url" ]; do
-    tries=$((tries + 1))
-    [ "$tries" -le 100 ] || fail "the module does not start: $(cat "$work/err")"
-    url=$(sed -n 's/^listening on //p' "$work/out")
-    [ -n "$url" ] || sleep 0.1
-  done
+  start node "$source/wasm/js/node-server.mjs" --listen 127.0.0.1:0 --module "$1"
   # EchoRequest{text: "hello"}; the answer has the same shape.
   printf '\012\005hello' >"$work/request"
   curl -sS -m 10 -f -H 'Content-Type: application/proto' --data-binary "@$work/request" \

@@ -1,31 +1,6 @@
-# What the tests of the installed package share; sourced, with $build set and a name
-# for errors in $name. Leaves $work, a folder that goes at the end, and Tessera below
-# $prefix. A server that is running is put into $server, and ends with the script.
-work=$(mktemp -d)
-server=
-cleanup() {
-  [ -z "$server" ] || kill "$server" 2>/dev/null || true
-  [ -z "$server" ] || wait "$server" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM HUP
-fail() { echo "$name: $1" >&2; exit 1; }
-
+# For the tests of the installed package: common.sh, and with $build set, Tessera below
+# $prefix.
+. "$(dirname "$0")/common.sh"
 prefix=$work/prefix
 cmake --install "$build" --prefix "$prefix" >"$work/install.log" || { cat "$work/install.log"; fail install; }
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
-
-# start COMMAND...: a server in the background; $url is where it says that it listens.
-start() {
-  "$@" >"$work/server.out" &
-  server=$!
-  url=
-  tries=0
-  while [ -z "$url" ]; do
-    tries=$((tries + 1))
-    [ "$tries" -le 100 ] || fail "the server does not start"
-    url=$(sed -n 's/^listening on //p' "$work/server.out")
-    [ -n "$url" ] || sleep 0.1
-  done
-}

@@ -177,8 +177,8 @@ class RpcError(Exception):
 class Client:
     """Connect unary with binary protobuf over one keep-alive connection."""
 
-    # The programs close connections that were idle for 5 s: one that nearly was is not used again.
-    IDLE_SECONDS = 3
+    # The programs close connections that were idle for 60 s: one that nearly was is not used again.
+    IDLE_SECONDS = 30
 
     def __init__(self, url, timeout=120):
         parts = urllib.parse.urlsplit(url)
@@ -198,9 +198,7 @@ class Client:
         """Returns (HTTP status, headers, body)."""
         sent = {"Content-Type": "application/proto", "Connect-Protocol-Version": "1"}
         sent.update(headers or {})
-        # What may be asked seldom gets a connection of its own: a kept one may have been closed
-        # for idleness just now.
-        if path in (DESCRIBE, HEALTH) or time.monotonic() - self.used > self.IDLE_SECONDS:
+        if time.monotonic() - self.used > self.IDLE_SECONDS:
             self.http.close()  # request() opens another
         self.http.request(method, path, body=body, headers=sent)
         reply = self.http.getresponse()

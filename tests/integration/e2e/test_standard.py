@@ -7,6 +7,7 @@ import http.client
 import http.server
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -65,6 +66,11 @@ def half_a_request(program, headers="", length=100, context=None):
     return peer
 
 
+def in_progress(program):
+    """Requests that the program is at, the one that asks among them."""
+    return int(re.search(rb"(?m)^tessera_http_requests_in_progress (\d+)$", get(program.url + "/metrics")[2])[1])
+
+
 def is_not_ready(program):
     try:
         return get(program.url + "/readyz")[0] == 503
@@ -102,7 +108,8 @@ class Health(Case):
             thread.start()
             self.assertTrue(first.wait(20))
             self.assertEqual(heard, [SERVING])
-            with half_a_request(program):  # holds the end back
+            with half_a_request(program):  # holds the end back, once it is read
+                eventually(lambda: in_progress(program) == 3, what="a stream, a half and a whole request")
                 program.process.send_signal(signal.SIGTERM)
                 thread.join(20)
                 self.assertEqual((heard, failed), ([SERVING, NOT_SERVING], ["unavailable"]))

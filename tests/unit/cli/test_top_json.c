@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/cli/top_sample.h"
 #include "tests/unit/rpc/suite.h"
 
 static cli_top_look now, before;
@@ -23,48 +24,17 @@ static void expect(const cli_top_json *line, const char *expected) {
 }
 
 START_TEST(a_server) {
-  now = (cli_top_look){.at_ms = 6000,
-                       .is_controller = true,
-                       .what = "tessera-server 0.1.0 (jsc)",
-                       .mode = "proxy",
-                       .memory = 1600000000,
-                       .product_count = 1,
-                       .worker_count = 2,
-                       .note_count = 2,
-                       .notes = {"a \"note\"", "b\\"}};
-  now.totals = (cli_top_totals){.products_ok = 12,
-                                .products_failed = 1,
-                                .products_cancelled = 2,
-                                .products_refused = -1,
-                                .local_tiles = 4,
-                                .worker_tiles = 50,
-                                .retries = 5,
-                                .backups = 6,
-                                .checked = 40,
-                                .rejected = 7,
-                                .held_bytes = 3e12};
+  top_sample(&now, &before);
+  now.note_count = 2;
+  strcpy(now.notes[0], "a \"note\"");
+  strcpy(now.notes[1], "b\\");
+  now.totals.products_refused = -1;
+  now.totals.held_bytes = 3e12;
   now.products[0] = (cli_top_product){
       .name = "p-13", .m = 96, .n = 48, .k = 24, .tiles_done = 6, .tiles = 8, .elapsed_ms = 1.5};
-  now.workers[0] = (cli_top_worker){.name = "10.0.0.2:8081",
-                                    .available = true,
-                                    .tiles = 40,
-                                    .in_flight = 2,
-                                    .failures = 3,
-                                    .backups = 1,
-                                    .gflops = 80,
-                                    .bytes_sent = 900000000,
-                                    .bytes_received = 200000000,
-                                    .cache_bytes = 50000000,
-                                    .compute_ms = 10000,
-                                    .wait_ms = 2500};
-  now.workers[1] = (cli_top_worker){
-      .name = "https://b:1", .quarantined = true, .tiles = 10, .failures = 8, .rejected = 7};
-  before = now;
-  before.at_ms = 1000; /* five seconds */
-  before.workers[0].compute_ms = 7500;
-  before.workers[0].bytes_sent = 800000000;
+  strcpy(now.workers[1].name, "https://b:1");
+  now.workers[1].wait_ms = 0;
   before.workers[0].bytes_received = 197000000;
-  before.worker_count = 1; /* the other came later */
   expect(&(cli_top_json){"http://h:1", NULL, 1234.9, &now, &before},
          "{\"timeMs\":1234,\"url\":\"http://h:1\",\"answers\":true,"
          "\"what\":\"tessera-server 0.1.0 (jsc)\",\"kind\":\"server\",\"mode\":\"proxy\","

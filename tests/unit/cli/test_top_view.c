@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/top_view.h"
+#include "tests/unit/cli/top_sample.h"
 
 static cli_top_look now, before;
 static cli_top_frame frame;
@@ -14,57 +15,8 @@ static char text[1 << 18];
 
 static const char url[] = "http://127.0.0.1:8080";
 
-/* A server with two workers, one of them in quarantine, and a product in its midst. */
 static void set_up(void) {
-  now = (cli_top_look){.at_ms = 6000,
-                       .is_controller = true,
-                       .what = "tessera-server 0.1.0 (jsc)",
-                       .mode = "proxy",
-                       .memory = 1600000000,
-                       .product_count = 1,
-                       .worker_count = 2};
-  now.totals = (cli_top_totals){.products_ok = 12,
-                                .products_failed = 1,
-                                .products_cancelled = 2,
-                                .products_refused = 3,
-                                .local_tiles = 4,
-                                .worker_tiles = 50,
-                                .retries = 5,
-                                .backups = 6,
-                                .checked = 40,
-                                .rejected = 7,
-                                .held_bytes = 300000000};
-  now.products[0] = (cli_top_product){.name = "product-13",
-                                      .m = 4096,
-                                      .n = 2048,
-                                      .k = 1024,
-                                      .tiles_done = 6,
-                                      .tiles = 8,
-                                      .elapsed_ms = 1500};
-  now.workers[0] = (cli_top_worker){.name = "10.0.0.2:8081",
-                                    .available = true,
-                                    .tiles = 40,
-                                    .in_flight = 2,
-                                    .failures = 3,
-                                    .backups = 1,
-                                    .gflops = 80,
-                                    .bytes_sent = 900000000,
-                                    .bytes_received = 200000000,
-                                    .cache_bytes = 50000000,
-                                    .compute_ms = 10000,
-                                    .wait_ms = 2500};
-  now.workers[1] = (cli_top_worker){.name = "a-worker-with-a-long-name.example.org:8081",
-                                    .quarantined = true,
-                                    .tiles = 10,
-                                    .failures = 8,
-                                    .rejected = 7,
-                                    .wait_ms = 730};
-  before = now;
-  before.at_ms = 1000; /* five seconds */
-  before.workers[0].compute_ms = 7500;
-  before.workers[0].bytes_sent = 800000000;
-  before.workers[0].bytes_received = 198000000;
-  before.worker_count = 1; /* the other came later */
+  top_sample(&now, &before);
 }
 
 static const char *draw(const cli_top_look *old, uint32_t width, uint32_t height,
