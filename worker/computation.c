@@ -5,6 +5,7 @@
 
 #include "matmul/pace.h"
 #include "worker/machine.h"
+#include "worker/placement.h"
 #include "worker/text.h"
 
 /* Time between two looks at whether anybody still wants it. */
@@ -85,6 +86,7 @@ static tess_code run_steps(worker_computation *x, tess_gemm_job *job, uint64_t t
   tess_code code;
   do {
     if (atomic_load_explicit(&x->cancelled, memory_order_relaxed)) return TESS_CANCELED;
+    worker_placement_go_home();
     const double before = tess_gemm_job_progress(job) * (double)total;
     const double began_ms = worker_machine_now_ms();
     code = tess_gemm_job_step(job, tess_pace_step(&pace, total - (uint64_t)before));

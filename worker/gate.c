@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "worker/placement.h"
+
 struct worker_gate {
   pthread_mutex_t mutex;
   pthread_cond_t work; /* a job waits, or the gate closes */
@@ -16,6 +18,8 @@ struct worker_gate {
   unsigned max_small;
   uint64_t refused;
   bool closing;
+  const worker_placement *placement;
+  unsigned placed; /* threads that know their processor */
   unsigned thread_count;
   pthread_t threads[];
 };
@@ -38,6 +42,7 @@ static void queue_remove(worker_gate *gate, worker_job *job) {
 static void *gate_thread(void *arg) {
   worker_gate *gate = arg;
   pthread_mutex_lock(&gate->mutex);
+  worker_placement_adopt(gate->placement, gate->placed++);
   for (;;) {
     while (gate->first == NULL && !gate->closing)
       pthread_cond_wait(&gate->work, &gate->mutex);
@@ -54,12 +59,14 @@ static void *gate_thread(void *arg) {
   return NULL;
 }
 
-worker_gate *worker_gate_new(unsigned slots, unsigned max_waiting, unsigned max_small) {
+worker_gate *worker_gate_new(unsigned slots, unsigned max_waiting, unsigned max_small,
+                             const worker_placement *placement) {
   if (slots == 0) slots = 1;
   worker_gate *gate = calloc(1, sizeof *gate + slots * sizeof gate->threads[0]);
   if (gate == NULL) return NULL;
   gate->max_waiting = max_waiting;
   gate->max_small = max_small;
+  gate->placement = placement;
   if (pthread_mutex_init(&gate->mutex, NULL) != 0) {
     free(gate);
     return NULL;

@@ -21,6 +21,8 @@
 
 #include <tessera/status.h>
 
+#include "worker/placement.h"
+
 /* Lies in the caller's struct, which outlives run. */
 typedef struct worker_job {
   void (*run)(struct worker_job *job);
@@ -38,9 +40,11 @@ typedef struct worker_gate_counts {
   uint64_t refused; /* the queue was full */
 } worker_gate_counts;
 
-/* slots > 0 threads; max_waiting more jobs may wait; max_small run in place.
+/* slots > 0 threads; max_waiting more jobs may wait; max_small run in place. The
+ * threads' homes are the placement's, which outlives the gate; NULL: they have none.
  * NULL: out of memory or threads. */
-worker_gate *worker_gate_new(unsigned slots, unsigned max_waiting, unsigned max_small);
+worker_gate *worker_gate_new(unsigned slots, unsigned max_waiting, unsigned max_small,
+                             const worker_placement *placement);
 /* Runs what still waits, and ends the threads. Nobody may submit any more. NULL
  * is fine. */
 void worker_gate_free(worker_gate *gate);

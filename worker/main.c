@@ -21,6 +21,7 @@
 #include "worker/gate.h"
 #include "worker/machine.h"
 #include "worker/options.h"
+#include "worker/placement.h"
 #include <tessera/pool.h>
 #include "worker/service.h"
 
@@ -33,6 +34,7 @@
 typedef struct worker {
   worker_options options;
   tess_pool *pool;
+  worker_placement *placement; /* NULL: it stays with the scheduler */
   worker_gate *gate;
   worker_blocks *blocks;
   tess_server *server;
@@ -77,7 +79,10 @@ static bool start_parts(worker *w, tess_status *status) {
   unsigned at_a_time = share_threads(options);
   size_t warm_bytes = options->max_inflight_bytes / WARM_SHARE;
   w->pool = tess_pool_new(options->max_inflight_bytes, warm_bytes);
-  w->gate = worker_gate_new(at_a_time, options->queue, options->threads);
+  /* Threads inside a product are the kernel's, who places them itself. */
+  if (options->threads / at_a_time <= 1)
+    w->placement = worker_placement_new("tessera-worker", at_a_time);
+  w->gate = worker_gate_new(at_a_time, options->queue, options->threads, w->placement);
   w->blocks = worker_blocks_new(options->cache_bytes);
   if (w->pool == NULL || w->gate == NULL || w->blocks == NULL) {
     tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no memory or no threads left");
@@ -134,6 +139,7 @@ static bool start_parts(worker *w, tess_status *status) {
 static void end_parts(worker *w) {
   tess_http_server_free(w->http);
   worker_gate_free(w->gate);
+  worker_placement_free(w->placement);
   tess_server_free(w->server);
   worker_service_cleanup(&w->service);
   worker_blocks_free(w->blocks);

@@ -51,7 +51,7 @@ static test_job *new_jobs(size_t count) {
 }
 
 START_TEST(every_job_runs_once_and_no_more_than_the_slots_at_a_time) {
-  worker_gate *gate = worker_gate_new(3, 1000, 1);
+  worker_gate *gate = worker_gate_new(3, 1000, 1, NULL);
   test_job *jobs = new_jobs(500);
   for (int i = 0; i < 500; i++)
     ck_assert_int_eq(worker_gate_submit(gate, &jobs[i].job), TESS_OK);
@@ -64,7 +64,7 @@ START_TEST(every_job_runs_once_and_no_more_than_the_slots_at_a_time) {
 END_TEST
 
 START_TEST(the_queue_has_an_end) {
-  worker_gate *gate = worker_gate_new(2, 3, 1);
+  worker_gate *gate = worker_gate_new(2, 3, 1, NULL);
   test_job *jobs = new_jobs(6);
   atomic_store(&hold, true);
   for (int i = 0; i < 2; i++)
@@ -89,7 +89,7 @@ START_TEST(the_queue_has_an_end) {
 END_TEST
 
 START_TEST(without_a_queue_free_slots_still_take_jobs) {
-  worker_gate *gate = worker_gate_new(1, 0, 0);
+  worker_gate *gate = worker_gate_new(1, 0, 0, NULL);
   test_job *jobs = new_jobs(2);
   atomic_store(&hold, true);
   ck_assert_int_eq(worker_gate_submit(gate, &jobs[0].job), TESS_OK);
@@ -103,7 +103,7 @@ START_TEST(without_a_queue_free_slots_still_take_jobs) {
 END_TEST
 
 START_TEST(a_waiting_job_can_be_withdrawn) {
-  worker_gate *gate = worker_gate_new(1, 10, 1);
+  worker_gate *gate = worker_gate_new(1, 10, 1, NULL);
   test_job *jobs = new_jobs(4);
   atomic_store(&hold, true);
   ck_assert_int_eq(worker_gate_submit(gate, &jobs[0].job), TESS_OK);
@@ -125,7 +125,7 @@ START_TEST(a_waiting_job_can_be_withdrawn) {
 END_TEST
 
 START_TEST(few_small_ones_run_in_place) {
-  worker_gate *gate = worker_gate_new(1, 1, 2);
+  worker_gate *gate = worker_gate_new(1, 1, 2, NULL);
   ck_assert(worker_gate_enter_small(gate));
   ck_assert(worker_gate_enter_small(gate));
   ck_assert(!worker_gate_enter_small(gate));
