@@ -9,7 +9,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-STAGES=(deps generated format release lint conformance clang asan conformance-asan tsan conformance-tsan)
+STAGES=(deps generated format release lint conformance asan conformance-asan tsan conformance-tsan)
 jobs=$(nproc)
 logs=$PWD/build/test-logs
 mkdir -p "$logs"
@@ -57,7 +57,7 @@ run() {
 
 build() { cmake --preset "$1" "${@:2}" && cmake --build --preset "$1" -j "$jobs"; }
 
-# Short tests side by side, those that start servers or browsers one at a time.
+# As many tests side by side as there are cores; tests/CMakeLists.txt says which are not.
 # Tests of real processes may meet a busy machine: they get a second try, and the
 # log tells of the first.
 ctest_all() {
@@ -74,12 +74,13 @@ stage_release() { build release -DTESSERA_WERROR=ON -DTESSERA_BUILD_TESTS=ON && 
 stage_conformance() { tests/conformance/run.sh; }
 stage_conformance-asan() { tests/conformance/run.sh --preset asan; }
 stage_conformance-tsan() { tests/conformance/run.sh --preset tsan; }
-stage_clang() { build clang; }
 # What a sanitizer cannot watch (browsers, Node, a JIT) is left to the release build, and
 # so is what differs by the engine alone and takes minutes: sanitizers see it with one.
-stage_asan() { build asan && ctest_all asan -LE 'browser|node|jit|npm|package|slow|sim' -E "$by_engine"; }
+# The sanitizers' builds are clang's: with -Werror they show its warnings as well.
+stage_asan() { build asan -DTESSERA_WERROR=ON && ctest_all asan -LE 'browser|node|jit|npm|package|slow|sim' -E "$by_engine"; }
 stage_tsan() { build tsan && ctest_all tsan -LE 'browser|node|jit|npm|package|slow|sim|fuzz' -E "$by_engine|$one_thread"; }
-one_thread='^wasm/test_module' # minutes, and nothing to race with
+# Nothing to race with: one thread in one process.
+one_thread='^(wasm/|matmul_(kernel|plan|decimal|verify|schedule|npy)|test_(json|limits|arena|codecs_agree)|json_against_python|gen_)|^server_engine_wasm2c_copies$'
 by_engine='^e2e_(losses|blocks_server|workers)_wasm2c$'
 
 # The environment may carry settings for other programs' BLAS; keep them.

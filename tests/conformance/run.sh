@@ -52,33 +52,46 @@ cmake --build "$build" -j "$(nproc)" --target conformance >>"$build/conformance.
   { tail -n 40 "$build/conformance.log" >&2; exit 1; }
 
 # ---- the runs ----
-# Whatever a sanitizer says goes to files of its own, because the runner shows a
-# program's stderr only when a case fails.
+# The runner compares messages on one core, which takes most of the time: as many runs
+# at a time as there are cores. Whatever a sanitizer says goes to files of each run's own,
+# because the runner shows a program's stderr only when a case fails.
 reports=$PWD/$build/conformance-reports
 rm -rf "$reports"
-mkdir -p "$reports"
-export ASAN_OPTIONS="log_path=$reports/asan:${ASAN_OPTIONS:-}"
-export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1:${UBSAN_OPTIONS:-}"
-export TSAN_OPTIONS="log_path=$reports/tsan:${TSAN_OPTIONS:-}"
-passed=0 failed=0 cases=0 table=()
-# run MODE RUNTIME CONFIG COMMAND...
+runs=() pids=()
+trap '((${#pids[@]} == 0)) || kill "${pids[@]}" 2>/dev/null || true' EXIT
+# run MODE RUNTIME CONFIG COMMAND...: begins one
 run() {
-  local mode=$1 name=$2 conf=$3 log=$build/conformance-$1-$2.log rc=0 good=0 bad=0
+  local name=$1-$2 conf=$3
+  while (($(jobs -rp | wc -l) >= $(nproc))); do sleep 0.2; done
+  echo "== $1, $2"
+  runs+=("$1 $2")
   shift 3
-  echo "== $mode, $name"
-  "$runner" --conf "tests/conformance/$conf" --mode "$mode" "${runner_options[@]}" -- "$@" >"$log" 2>&1 || rc=$?
+  mkdir -p "$reports/$name"
+  (
+    export ASAN_OPTIONS="log_path=$reports/$name/asan:${ASAN_OPTIONS:-}"
+    export UBSAN_OPTIONS="log_path=$reports/$name/ubsan:print_stacktrace=1:${UBSAN_OPTIONS:-}"
+    export TSAN_OPTIONS="log_path=$reports/$name/tsan:${TSAN_OPTIONS:-}"
+    exec "$runner" --conf "tests/conformance/$conf" --mode "${name%%-*}" "${runner_options[@]}" -- "$@"
+  ) >"$build/conformance-$name.log" 2>&1 &
+  pids+=($!)
+}
+passed=0 failed=0 cases=0 table=()
+# count PID MODE RUNTIME: waits for its end
+count() {
+  local name=$2-$3 log=$build/conformance-$2-$3.log rc=0 good=0 bad=0
+  wait "$1" || rc=$?
   if [[ $(tail -n 1 "$log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
     good=${BASH_REMATCH[1]} bad=${BASH_REMATCH[2]}
   fi
-  if ((rc == 0 && bad == 0 && good > 0)) && ! compgen -G "$reports/*" >/dev/null; then
+  if ((rc == 0 && bad == 0 && good > 0)) && ! compgen -G "$reports/$name/*" >/dev/null; then
     passed=$((passed + 1))
   else
     failed=$((failed + 1))
     tail -n 60 "$log"
-    for report in "$reports"/*; do [[ ! -e $report ]] || { echo "-- $report"; head -n 60 "$report"; mv "$report" "$log.$(basename "$report")"; }; done
+    for report in "$reports/$name"/*; do [[ ! -e $report ]] || { echo "-- $report"; head -n 60 "$report"; mv "$report" "$log.$(basename "$report")"; }; done
   fi
   cases=$((cases + good))
-  table+=("$(printf '%-7s %-11s %5d passed, %d failed' "$mode" "$name" "$good" "$bad")")
+  table+=("$(printf '%-7s %-11s %5d passed, %d failed' "$2" "$3" "$good" "$bad")")
 }
 runner_options=("$@")
 wants() { [[ $runtime == all || $runtime == "$1" ]]; }
@@ -98,6 +111,11 @@ if [[ $what != server ]]; then
     fi
   fi
 fi
+for i in "${!runs[@]}"; do
+  read -r mode name <<<"${runs[i]}"
+  count "${pids[i]}" "$mode" "$name"
+done
+pids=()
 printf '%s\n' "${table[@]}"
 echo "conformance: $passed runs passed, $failed failed, $cases cases ($preset)"
 ((failed == 0))

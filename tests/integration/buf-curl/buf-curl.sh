@@ -25,7 +25,9 @@ start() {
   cat "$log" >&2
   exit 1
 }
-buf() { timeout 60 npx --yes --package "@bufbuild/buf@1.75.0" buf "$@"; }
+# Looked up once: npx takes a second each time.
+buf_path=$(timeout 60 npx --yes --package "@bufbuild/buf@1.75.0" -c 'command -v buf')
+buf() { timeout 60 "$buf_path" "$@"; }
 checks=0
 # check WHAT TEXT: the last output holds it
 check() {

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import unittest
 
 import numpy as np
 
@@ -165,6 +166,7 @@ class Cancellation(Case):
             self.expect_freed()
             self.still_answers(client)
 
+    @unittest.skipUnless(ENGINE == "native", "no server, no engine: once is enough")
     def test_the_command_is_interrupted(self):
         with tempfile.TemporaryDirectory() as folder:
             paths = [os.path.join(folder, name) for name in ("A.npy", "B.npy", "C.npy")]
@@ -184,6 +186,7 @@ class Cancellation(Case):
             self.expect_freed()
             self.assertEqual(sorted(os.listdir(folder)), ["A.npy", "B.npy"])
 
+    @unittest.skipUnless(ENGINE == "native", "no server, no engine: once is enough")
     def test_the_command_is_interrupted_while_it_asks(self):
         """One worker has answered, another never does."""
         with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as silent:
@@ -243,6 +246,7 @@ class Lies(Case):
 
 
 class LiesToTheCommand(Case):
+    @unittest.skipUnless(ENGINE == "native", "no server, no engine: once is enough")
     def test_beside_a_good_worker(self):
         a, b = integers(self.rng, 300, 200), integers(self.rng, 200, 250)
         with tempfile.TemporaryDirectory() as folder, harness.worker("--threads", "1") as good:

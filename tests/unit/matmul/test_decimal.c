@@ -32,8 +32,10 @@ static uint64_t bits_of(double value) {
 static void same_as_strtod(const char *text) {
   double value, wanted = strtod(text, NULL);
   tess_decimal_result result = tess_decimal_parse(text, strlen(text), &value);
-  ck_assert_msg(bits_of(value) == bits_of(wanted), "%s: %a, not %a", text, value, wanted);
-  ck_assert_int_eq(result, isinf(wanted) ? TESS_DECIMAL_OVERFLOW : TESS_DECIMAL_OK);
+  /* An assertion writes to a file: for each of 600,000 numbers they take most of the time. */
+  if (bits_of(value) != bits_of(wanted)) ck_abort_msg("%s: %a, not %a", text, value, wanted);
+  if (result != (isinf(wanted) ? TESS_DECIMAL_OVERFLOW : TESS_DECIMAL_OK))
+    ck_abort_msg("%s: result %d", text, (int)result);
 }
 
 START_TEST(hard_numbers) {
@@ -111,8 +113,8 @@ START_TEST(random_bits) {
     same_as_strtod(text);
     char own[TESS_DECIMAL_MAX];
     size_t size = tess_decimal_write(value, 17, own);
-    ck_assert_int_eq(tess_decimal_parse(own, size, &back), TESS_DECIMAL_OK);
-    ck_assert_uint_eq(bits_of(back), bits);
+    if (tess_decimal_parse(own, size, &back) != TESS_DECIMAL_OK || bits_of(back) != bits)
+      ck_abort_msg("%.*s is not %a", (int)size, own, value);
   }
 }
 END_TEST
