@@ -28,9 +28,8 @@ void tess__base64_encode(tess__base64_alphabet alphabet, const uint8_t *data, si
   }
   if (size != 0) {
     uint32_t bits = (uint32_t)data[0] << 16 | (size == 2 ? (uint32_t)data[1] << 8 : 0);
-    text[0] = digits[bits >> 18];
-    text[1] = digits[bits >> 12 & 63];
-    if (size == 2) text[2] = digits[bits >> 6 & 63];
+    for (size_t i = 0; i <= size; i++)
+      text[i] = digits[bits >> (18 - 6 * i) & 63];
   }
 }
 
@@ -68,13 +67,12 @@ bool tess__base64_decode(tess__base64_alphabet alphabet, const char *text, size_
       bits = 0;
     }
   }
-  if (digits % 4 == 2) {
-    if ((bits & 15) != 0) return false;
-    *out++ = (uint8_t)(bits >> 4);
-  } else if (digits % 4 == 3) {
-    if ((bits & 3) != 0) return false;
-    *out++ = (uint8_t)(bits >> 10);
-    *out++ = (uint8_t)(bits >> 2);
+  unsigned left = digits % 4;
+  if (left != 0) {
+    bits <<= 6 * (4 - left);
+    for (unsigned i = 1; i < left; i++, bits <<= 8)
+      *out++ = (uint8_t)(bits >> 16);
+    if ((bits & 0xFFFFFF) != 0) return false; /* bits that no byte has */
   }
   *out_size = (size_t)(out - start);
   return true;

@@ -64,7 +64,8 @@ tess_client *tess_client_new(const tess_client_options *options, tess_status *st
     tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
     return NULL;
   }
-  *client = (tess_client){.allocator = allocator, .options = *options, .base_url = base_url};
+  *client = (tess_client){.allocator = allocator, .base_url = base_url};
+  client->options = *options;
   atomic_init(&client->refs, 1);
   client->options.base_url = base_url;
   fill_defaults(&client->options);
@@ -108,6 +109,24 @@ void tess_client_clear_response(tess_client *client, const tess_method *method, 
 
 static bool is_grpc_web(const tess__client_base *base) {
   return base->client->options.protocol == TESS_PROTOCOL_GRPC_WEB;
+}
+
+/* What a protocol calls its headers. */
+typedef struct header_names {
+  const char *content_type; /* value, up to the codec's name */
+  const char *encoding;
+  const char *accept_encoding;
+  const char *timeout;
+} header_names;
+
+static const header_names *names_of(const tess__client_base *base) {
+  static const header_names unary = {"application/", "content-encoding", "accept-encoding",
+                                     "connect-timeout-ms"};
+  static const header_names stream = {"application/connect+", "connect-content-encoding",
+                                      "connect-accept-encoding", "connect-timeout-ms"};
+  static const header_names grpc_web = {"application/grpc-web+", "grpc-encoding",
+                                        "grpc-accept-encoding", "grpc-timeout"};
+  return is_grpc_web(base) ? &grpc_web : base->framed ? &stream : &unary;
 }
 
 tess_code tess__client_fail(tess__client_base *base, tess_code code, const char *format, ...) {
@@ -165,10 +184,9 @@ tess_code tess__client_begin(tess__client_base *base, tess_client *client,
 
   if (timeout_ms > 0) {
     char text[TESS__DECIMAL_BYTES + 1];
-    bool grpc = is_grpc_web(base);
-    size_t size = grpc ? tess__grpc_timeout_format(text, timeout_ms)
-                       : tess__connect_timeout_format(text, timeout_ms);
-    const char *name = grpc ? "grpc-timeout" : "connect-timeout-ms";
+    size_t size = is_grpc_web(base) ? tess__grpc_timeout_format(text, timeout_ms)
+                                    : tess__connect_timeout_format(text, timeout_ms);
+    const char *name = names_of(base)->timeout;
     if (tess_metadata_add_n(&base->headers, name, strlen(name), text, size) != TESS_OK)
       return out_of_memory(base);
   }
@@ -193,36 +211,27 @@ static tess_code add_text(tess_metadata *metadata, const char *name, const char 
   return tess__metadata_add_static(metadata, name, value, strlen(value));
 }
 
-static const char *content_type_prefix(const tess__client_base *base) {
-  if (is_grpc_web(base)) return "application/grpc-web+";
-  return base->framed ? "application/connect+" : "application/";
-}
-
 tess_code tess__client_add_headers(tess__client_base *base, bool compressed) {
   tess_metadata *headers = &base->headers;
   const tess_client_options *options = &base->client->options;
   const char *accepted = base->client->compressors.names;
+  const header_names *names = names_of(base);
   bool grpc = is_grpc_web(base);
-  const char *encoding = grpc           ? "grpc-encoding"
-                         : base->framed ? "connect-content-encoding"
-                                        : "content-encoding";
-  const char *accept = grpc           ? "grpc-accept-encoding"
-                       : base->framed ? "connect-accept-encoding"
-                                      : "accept-encoding";
   tess_code code = TESS_OK;
   headers->max_bytes = 0; /* a limit for what callers add */
   bool get = base->outgoing.method[0] == 'G';
   if (!get) {
     char content_type[MAX_CONTENT_TYPE_BYTES];
-    tess__format(content_type, sizeof content_type, "%s%s", content_type_prefix(base),
+    tess__format(content_type, sizeof content_type, "%s%s", names->content_type,
                  options->codec->name);
     code = tess_metadata_add(headers, "content-type", content_type);
     if (code == TESS_OK && !grpc) code = add_text(headers, "connect-protocol-version", "1");
   }
   if (code == TESS_OK && grpc) code = add_text(headers, "x-grpc-web", "1");
   if (code == TESS_OK && compressed && !get)
-    code = add_text(headers, encoding, options->send_compressor->name);
-  if (code == TESS_OK && accepted[0] != '\0') code = add_text(headers, accept, accepted);
+    code = add_text(headers, names->encoding, options->send_compressor->name);
+  if (code == TESS_OK && accepted[0] != '\0')
+    code = add_text(headers, names->accept_encoding, accepted);
   if (code == TESS_OK && tess_metadata_find(headers, "user-agent", 0) == NULL)
     code = add_text(headers, "user-agent", "tessera/" TESS_VERSION);
   return code == TESS_OK ? TESS_OK : out_of_memory(base);
@@ -311,7 +320,7 @@ static bool is_content_type(const tess_metadata_entry *entry, const char *prefix
 
 static bool is_expected_type(const tess__client_base *base, const tess_metadata_entry *type) {
   const char *codec = base->client->options.codec->name;
-  if (is_content_type(type, content_type_prefix(base), codec)) return true;
+  if (is_content_type(type, names_of(base)->content_type, codec)) return true;
   return is_grpc_web(base) && base->client->options.codec == &tess_codec_proto &&
          is_content_type(type, "application/", "grpc-web");
 }
@@ -331,15 +340,13 @@ void tess__client_accept_head(tess__client_base *base, int status, const tess_me
       tess__client_fail(base, tess_code_from_http(status), "HTTP status %d", status);
   } else if (!is_expected_type(base, type)) {
     const char *value = type != NULL ? type->value : "";
-    bool ours = strncmp(value, content_type_prefix(base), strlen(content_type_prefix(base))) == 0;
+    const char *prefix = names_of(base)->content_type;
+    bool ours = strncmp(value, prefix, strlen(prefix)) == 0;
     tess__client_fail(base, ours ? TESS_INTERNAL : TESS_UNKNOWN,
                       "unexpected content type \"%.100s\"", value);
   }
   if (base->failed) return;
-  const char *name = is_grpc_web(base) ? "grpc-encoding"
-                     : base->framed    ? "connect-content-encoding"
-                                       : "content-encoding";
-  const tess_metadata_entry *encoding = tess_metadata_find(headers, name, 0);
+  const tess_metadata_entry *encoding = tess_metadata_find(headers, names_of(base)->encoding, 0);
   if (encoding != NULL &&
       tess__compressors_find(&base->client->compressors, encoding->value, encoding->value_size,
                              &base->response_compressor) != TESS_OK)

@@ -60,17 +60,15 @@ size_t tess__connect_timeout_format(char *text, int64_t timeout_ms) {
 }
 
 size_t tess__grpc_timeout_format(char *text, int64_t timeout_ms) {
-  static const struct {
-    char unit;
-    int64_t ms;
-  } units[] = {{'m', 1}, {'S', 1000}, {'M', 60 * 1000}, {'H', 3600 * 1000}};
+  static const char units[] = "mSMH";
+  static const int32_t unit_ms[] = {1, 1000, 60 * 1000, 3600 * 1000};
   size_t i = 0;
-  while (i < 3 && timeout_ms / units[i].ms > grpc_max)
+  while (i < 3 && timeout_ms / unit_ms[i] > grpc_max)
     i++;
-  int64_t value = timeout_ms / units[i].ms;
+  int64_t value = timeout_ms / unit_ms[i];
   if (value > grpc_max) value = grpc_max;
   size_t length = tess__format_u64(text, (uint64_t)value);
-  text[length++] = units[i].unit;
+  text[length++] = units[i];
   text[length] = '\0';
   return length;
 }

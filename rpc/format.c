@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <string.h>
 
+_Static_assert((sizeof(long) == sizeof(int) || sizeof(long) == sizeof(long long)) &&
+                   (sizeof(size_t) == sizeof(int) || sizeof(size_t) == sizeof(long long)),
+               "put_integer takes integers of two sizes");
+
 typedef struct sink {
   char *buffer;
   size_t size;
@@ -28,12 +32,12 @@ static void put_padding(sink *out, char c, size_t width, size_t used) {
     put(out, c);
 }
 
-size_t tess__format_u64(char *buffer, uint64_t value) {
+static size_t format_digits(char *buffer, uint64_t value, unsigned base) {
   char digits[TESS__DECIMAL_BYTES];
   size_t count = 0;
   do {
-    digits[count++] = (char)('0' + value % 10);
-    value /= 10;
+    digits[count++] = "0123456789abcdef"[value % base];
+    value /= base;
   } while (value != 0);
   for (size_t i = 0; i < count; i++)
     buffer[i] = digits[count - 1 - i];
@@ -41,13 +45,8 @@ size_t tess__format_u64(char *buffer, uint64_t value) {
   return count;
 }
 
-static size_t format_hex(char *buffer, uint64_t value) {
-  size_t count = 1;
-  while (count < 16 && value >> (4 * count) != 0)
-    count++;
-  for (size_t i = 0; i < count; i++)
-    buffer[i] = "0123456789abcdef"[value >> (4 * (count - 1 - i)) & 15];
-  return count;
+size_t tess__format_u64(char *buffer, uint64_t value) {
+  return format_digits(buffer, value, 10);
 }
 
 static void put_number(sink *out, const char *digits, size_t count, bool negative, bool zeros,
@@ -62,182 +61,149 @@ static void put_number(sink *out, const char *digits, size_t count, bool negativ
 /* %g with six significant digits. Scaling by powers of ten rounds a little, so
  * that the sixth digit may differ from the C library's in rare cases. */
 static void put_double(sink *out, double value) {
-  if (value != value) {
-    put_text(out, "nan", 3);
-    return;
-  }
   uint64_t bits;
   memcpy(&bits, &value, sizeof bits);
-  if (bits >> 63 != 0) {
+  if (value == value && bits >> 63 != 0) {
     put(out, '-');
     value = -value;
   }
-  if (value > 1.7976931348623157e308) {
-    put_text(out, "inf", 3);
-    return;
-  }
-  if (value == 0) {
-    put(out, '0');
+  if (!(value <= 1.7976931348623157e308)) {
+    put_text(out, value != value ? "nan" : "inf", 3);
     return;
   }
   int exponent = 0;
-  static const struct {
-    double up;
-    int digits;
-  } steps[] = {{1e256, 256}, {1e128, 128}, {1e64, 64}, {1e32, 32}, {1e16, 16},
-               {1e8, 8},     {1e4, 4},     {1e2, 2},   {1e1, 1}};
-  double scaled = value;
-  for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-    if (scaled >= steps[i].up) {
-      scaled /= steps[i].up;
-      exponent += steps[i].digits;
-    }
+  if (value != 0) { /* to six digits before the point, rounded */
+    exponent = 5;
+    for (; value >= 999999.5; exponent++)
+      value /= 10;
+    for (; value < 99999.95; exponent--)
+      value *= 10;
   }
-  for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-    while (scaled < 1 && scaled * steps[i].up < 10) {
-      scaled *= steps[i].up;
-      exponent -= steps[i].digits;
-    }
-  }
-  /* 1 <= scaled < 10, up to rounding */
-  uint64_t mantissa = (uint64_t)(scaled * 1e5 + 0.5);
-  if (mantissa >= 1000000) {
-    mantissa /= 10;
-    exponent++;
-  }
-  char digits[6];
-  for (int i = 5; i >= 0; i--) {
-    digits[i] = (char)('0' + mantissa % 10);
-    mantissa /= 10;
-  }
-  int used = 6;
+  char digits[TESS__DECIMAL_BYTES];
+  int used = (int)tess__format_u64(digits, (uint32_t)(value + 0.5));
   while (used > 1 && digits[used - 1] == '0')
     used--;
-  if (exponent < -4 || exponent >= 6) {
-    put(out, digits[0]);
-    if (used > 1) {
-      put(out, '.');
-      put_text(out, digits + 1, (size_t)used - 1);
-    }
-    put(out, 'e');
-    put(out, exponent < 0 ? '-' : '+');
-    char text[TESS__DECIMAL_BYTES];
-    size_t length = tess__format_u64(text, (uint64_t)(exponent < 0 ? -exponent : exponent));
-    if (length < 2) put(out, '0');
-    put_text(out, text, length);
-  } else if (exponent < 0) {
-    put_text(out, "0.", 2);
-    put_padding(out, '0', (size_t)(-exponent - 1), 0);
-    put_text(out, digits, (size_t)used);
-  } else {
-    for (int i = 0; i < used || i <= exponent; i++) {
-      if (i == exponent + 1) put(out, '.');
-      put(out, i < used ? digits[i] : '0');
-    }
+  bool scientific = exponent < -4 || exponent >= 6;
+  int units = scientific ? 0 : exponent; /* index of the digit before the point */
+  for (int i = units < 0 ? units : 0; i < used || i <= units; i++) {
+    if (i == units + 1) put(out, '.');
+    put(out, i >= 0 && i < used ? digits[i] : '0');
   }
+  if (!scientific) return;
+  put_text(out, exponent < 0 ? "e-" : "e+", 2);
+  size_t count = tess__format_u64(digits, (uint64_t)(exponent < 0 ? -exponent : exponent));
+  put_number(out, digits, count, false, true, 2);
 }
 
+/* What stands between % and the conversion. */
 typedef struct spec {
   bool zeros;
   size_t width;
-  bool has_precision;
-  size_t precision;
-  int longs; /* 'l' seen: 0, 1, 2 */
-  bool size; /* 'z' seen */
+  size_t precision; /* SIZE_MAX: none */
+  size_t bytes;     /* of an integer: l, ll and z tell */
 } spec;
+
+/* In a struct, since a pointer to a parameter of type va_list may be another type. */
+typedef struct arguments {
+  va_list list;
+} arguments;
 
 static size_t parse_decimal(const char **cursor) {
   size_t value = 0;
-  while (**cursor >= '0' && **cursor <= '9') {
+  for (; **cursor >= '0' && **cursor <= '9'; ++*cursor)
     if (value < 100000) value = value * 10 + (size_t)(**cursor - '0');
-    ++*cursor;
-  }
   return value;
 }
 
-size_t tess__vformat(char *buffer, size_t size, const char *format, va_list args) {
+static spec parse_spec(const char **cursor, arguments *args) {
+  spec s = {.precision = SIZE_MAX, .bytes = sizeof(int), .zeros = **cursor == '0'};
+  s.width = parse_decimal(cursor);
+  if (**cursor == '.') {
+    ++*cursor;
+    if (**cursor == '*') {
+      int precision = va_arg(args->list, int);
+      if (precision >= 0) s.precision = (size_t)precision;
+      ++*cursor;
+    } else {
+      s.precision = parse_decimal(cursor);
+    }
+  }
+  int longs = 0;
+  for (; **cursor == 'l'; ++*cursor)
+    longs++;
+  if (longs != 0) s.bytes = longs == 1 ? sizeof(long) : sizeof(long long);
+  if (**cursor == 'z') {
+    s.bytes = sizeof(size_t);
+    ++*cursor;
+  }
+  return s;
+}
+
+/* Integers of one size are passed alike, whatever their type is called. */
+static void put_integer(sink *out, const spec *s, char conversion, arguments *args) {
+  bool is_signed = conversion == 'd' || conversion == 'i';
+  uint64_t value;
+  bool negative;
+  if (s->bytes == sizeof(unsigned)) {
+    unsigned number = va_arg(args->list, unsigned);
+    negative = is_signed && (int)number < 0;
+    value = negative ? 0u - number : number;
+  } else {
+    value = va_arg(args->list, unsigned long long);
+    negative = is_signed && (int64_t)value < 0;
+    if (negative) value = -value;
+  }
+  char digits[TESS__DECIMAL_BYTES];
+  size_t count = format_digits(digits, value, conversion == 'x' ? 16 : 10);
+  put_number(out, digits, count, negative, s->zeros, s->width);
+}
+
+static void put_string(sink *out, const spec *s, const char *text) {
+  if (text == NULL) text = "(null)";
+  size_t length = 0;
+  while (length < s->precision && text[length] != '\0')
+    length++;
+  put_padding(out, ' ', s->width, length);
+  put_text(out, text, length);
+}
+
+size_t tess__vformat(char *buffer, size_t size, const char *format, va_list list) {
   sink out = {buffer, size, 0};
+  arguments args;
+  va_copy(args.list, list);
   for (const char *cursor = format; *cursor != '\0'; cursor++) {
     if (*cursor != '%') {
       put(&out, *cursor);
       continue;
     }
     cursor++;
-    spec s = {0};
-    if (*cursor == '0') {
-      s.zeros = true;
-      cursor++;
-    }
-    s.width = parse_decimal(&cursor);
-    if (*cursor == '.') {
-      cursor++;
-      s.has_precision = true;
-      if (*cursor == '*') {
-        int precision = va_arg(args, int);
-        s.has_precision = precision >= 0;
-        s.precision = precision >= 0 ? (size_t)precision : 0;
-        cursor++;
-      } else {
-        s.precision = parse_decimal(&cursor);
-      }
-    }
-    for (; *cursor == 'l'; cursor++)
-      s.longs++;
-    if (*cursor == 'z') {
-      s.size = true;
-      cursor++;
-    }
-    char digits[TESS__DECIMAL_BYTES];
+    spec s = parse_spec(&cursor, &args);
     switch (*cursor) {
       case 'd':
-      case 'i': {
-        int64_t value = s.size         ? (int64_t)(ptrdiff_t)va_arg(args, size_t)
-                        : s.longs == 2 ? va_arg(args, long long)
-                        : s.longs == 1 ? va_arg(args, long)
-                                       : va_arg(args, int);
-        uint64_t magnitude = value < 0 ? -(uint64_t)value : (uint64_t)value;
-        size_t count = tess__format_u64(digits, magnitude);
-        put_number(&out, digits, count, value < 0, s.zeros, s.width);
-        break;
-      }
+      case 'i':
       case 'u':
-      case 'x': {
-        uint64_t value = s.size         ? va_arg(args, size_t)
-                         : s.longs == 2 ? va_arg(args, unsigned long long)
-                         : s.longs == 1 ? va_arg(args, unsigned long)
-                                        : va_arg(args, unsigned);
-        size_t count = *cursor == 'x' ? format_hex(digits, value) : tess__format_u64(digits, value);
-        put_number(&out, digits, count, false, s.zeros, s.width);
+      case 'x':
+        put_integer(&out, &s, *cursor, &args);
         break;
-      }
-      case 's': {
-        const char *text = va_arg(args, const char *);
-        if (text == NULL) text = "(null)";
-        size_t length = 0;
-        while ((!s.has_precision || length < s.precision) && text[length] != '\0')
-          length++;
-        put_padding(&out, ' ', s.width, length);
-        put_text(&out, text, length);
+      case 's':
+        put_string(&out, &s, va_arg(args.list, const char *));
         break;
-      }
       case 'c':
-        put(&out, (char)va_arg(args, int));
+        put(&out, (char)va_arg(args.list, int));
         break;
       case 'g':
-        put_double(&out, va_arg(args, double));
-        break;
-      case '%':
-        put(&out, '%');
+        put_double(&out, va_arg(args.list, double));
         break;
       case '\0': /* a lone % at the end */
         cursor--;
         break;
       default:
         put(&out, '%');
-        put(&out, *cursor);
+        if (*cursor != '%') put(&out, *cursor);
         break;
     }
   }
+  va_end(args.list);
   if (size != 0) buffer[out.length < size ? out.length : size - 1] = '\0';
   return out.length;
 }

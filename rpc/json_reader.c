@@ -4,6 +4,7 @@
  */
 #include "rpc/json_reader.h"
 
+#include "rpc/hex.h"
 #include "rpc/utf8.h"
 
 #include <string.h>
@@ -17,11 +18,16 @@ static bool fail(tess__json_reader *json) {
   return false;
 }
 
+/* Takes the next character if it is one of the set. */
+static bool accept(tess__json_reader *json, const char *set) {
+  char c = json->position < json->size ? json->data[json->position] : '\0';
+  if (c == '\0' || strchr(set, c) == NULL) return false;
+  json->position++;
+  return true;
+}
+
 static void skip_space(tess__json_reader *json) {
-  while (json->position < json->size) {
-    char c = json->data[json->position];
-    if (c != ' ' && c != '\t' && c != '\n' && c != '\r') return;
-    json->position++;
+  while (accept(json, " \t\n\r")) {
   }
 }
 
@@ -59,6 +65,7 @@ tess__json_kind tess__json_peek(tess__json_reader *json) {
 
 static bool begin(tess__json_reader *json, char bracket) {
   if (!take(json, bracket) || json->depth == TESS__JSON_MAX_DEPTH) return fail(json);
+  json->object[json->depth] = bracket == '{';
   json->first[json->depth++] = true;
   return true;
 }
@@ -112,38 +119,15 @@ static bool raw_string(tess__json_reader *json, size_t *start, size_t *size) {
   return fail(json);
 }
 
-/* Four hex digits; -1: they are not. */
-static int32_t hex4(const char *text, const char *end) {
-  if (end - text < 4) return -1;
-  int32_t value = 0;
-  for (int i = 0; i < 4; i++) {
-    char c = text[i];
-    int digit = c >= '0' && c <= '9'   ? c - '0'
-                : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                       : -1;
-    if (digit < 0) return -1;
-    value = value << 4 | digit;
-  }
-  return value;
-}
-
 static char *put_utf8(char *out, int32_t point) {
   if (point < 0x80) {
     *out++ = (char)point;
-  } else if (point < 0x800) {
-    *out++ = (char)(0xC0 | point >> 6);
-    *out++ = (char)(0x80 | (point & 63));
-  } else if (point < 0x10000) {
-    *out++ = (char)(0xE0 | point >> 12);
-    *out++ = (char)(0x80 | (point >> 6 & 63));
-    *out++ = (char)(0x80 | (point & 63));
-  } else {
-    *out++ = (char)(0xF0 | point >> 18);
-    *out++ = (char)(0x80 | (point >> 12 & 63));
-    *out++ = (char)(0x80 | (point >> 6 & 63));
-    *out++ = (char)(0x80 | (point & 63));
+    return out;
   }
+  int tails = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
+  *out++ = (char)(0xFF00 >> (tails + 1) | point >> 6 * tails);
+  while (tails-- > 0)
+    *out++ = (char)(0x80 | (point >> 6 * tails & 63));
   return out;
 }
 
@@ -157,13 +141,13 @@ static const char *unescape(const char *text, const char *end, char **out) {
     return text + 1;
   }
   if (*text != 'u') return NULL;
-  int32_t point = hex4(text + 1, end);
+  int32_t point = tess__hex4(text + 1, end);
   if (point < 0) return NULL;
   text += 5;
   if (point >= 0xDC00 && point <= 0xDFFF) return NULL;
   if (point >= 0xD800 && point <= 0xDBFF) {
     if (end - text < 6 || text[0] != '\\' || text[1] != 'u') return NULL;
-    int32_t low = hex4(text + 2, end);
+    int32_t low = tess__hex4(text + 2, end);
     if (low < 0xDC00 || low > 0xDFFF) return NULL;
     point = 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00);
     text += 6;
@@ -203,44 +187,29 @@ static bool take_word(tess__json_reader *json, const char *word) {
 }
 
 static bool take_digits(tess__json_reader *json) {
-  size_t start = json->position;
-  while (json->position < json->size && json->data[json->position] >= '0' &&
-         json->data[json->position] <= '9')
-    json->position++;
-  return json->position != start || fail(json);
-}
-
-static bool at(const tess__json_reader *json, const char *set) {
-  return json->position < json->size && json->data[json->position] != '\0' &&
-         strchr(set, json->data[json->position]) != NULL;
-}
-
-static bool take_number(tess__json_reader *json) {
-  if (at(json, "-")) json->position++;
-  if (at(json, "0"))
-    json->position++;
-  else if (!take_digits(json))
-    return false;
-  if (at(json, ".")) {
-    json->position++;
-    if (!take_digits(json)) return false;
-  }
-  if (at(json, "eE")) {
-    json->position++;
-    if (at(json, "+-")) json->position++;
-    if (!take_digits(json)) return false;
+  static const char digits[] = "0123456789";
+  if (!accept(json, digits)) return fail(json);
+  while (accept(json, digits)) {
   }
   return true;
 }
 
+static bool take_number(tess__json_reader *json) {
+  accept(json, "-");
+  if (!accept(json, "0") && !take_digits(json)) return false;
+  if (accept(json, ".") && !take_digits(json)) return false;
+  if (!accept(json, "eE")) return true;
+  accept(json, "+-");
+  return take_digits(json);
+}
+
 bool tess__json_skip(tess__json_reader *json) {
   unsigned floor = json->depth;
-  char closers[TESS__JSON_MAX_DEPTH]; /* of the containers opened here */
   do {
     tess_slice key;
     if (json->depth > floor) {
-      char closer = closers[json->depth - 1];
-      if (closer == '}' ? !tess__json_object_next(json, &key) : !tess__json_array_next(json)) {
+      bool object = json->object[json->depth - 1];
+      if (object ? !tess__json_object_next(json, &key) : !tess__json_array_next(json)) {
         if (json->failed) return false;
         continue;
       }
@@ -259,10 +228,8 @@ bool tess__json_skip(tess__json_reader *json) {
         tess__json_string(json, &key);
         break;
       case TESS__JSON_OBJECT:
-        if (begin(json, '{')) closers[json->depth - 1] = '}';
-        break;
       case TESS__JSON_ARRAY:
-        if (begin(json, '[')) closers[json->depth - 1] = ']';
+        begin(json, peek_char(json));
         break;
       default:
         fail(json);

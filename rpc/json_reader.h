@@ -35,7 +35,8 @@ typedef struct tess__json_reader {
   tess_arena *arena; /* decoded strings */
   bool failed;
   unsigned depth;
-  bool first[TESS__JSON_MAX_DEPTH]; /* no element of this container was read yet */
+  bool first[TESS__JSON_MAX_DEPTH];  /* no element of this container was read yet */
+  bool object[TESS__JSON_MAX_DEPTH]; /* it is no array */
 } tess__json_reader;
 
 void tess__json_reader_init(tess__json_reader *json, tess_slice data, tess_arena *arena);

@@ -1,29 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/json_scan.h"
 
+#include "rpc/hex.h"
 #include "rpc/utf8.h"
-
-static int hex_digit(char c) {
-  return c >= '0' && c <= '9'   ? c - '0'
-         : c >= 'a' && c <= 'f' ? c - 'a' + 10
-         : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                : -1;
-}
 
 /* The code unit of the escape \uXXXX at text; -1: it is none. */
 static int32_t code_unit(const char *text, const char *end) {
-  if (end - text < 6 || text[0] != '\\' || text[1] != 'u') {
+  if (end - text < 2 || text[0] != '\\' || text[1] != 'u') {
     return -1;
   }
-  int32_t unit = 0;
-  for (int i = 2; i < 6; i++) {
-    int digit = hex_digit(text[i]);
-    if (digit < 0) {
-      return -1;
-    }
-    unit = unit << 4 | digit;
-  }
-  return unit;
+  return tess__hex4(text + 2, end);
 }
 
 /* Behind the escape at text; NULL: half a surrogate pair. */

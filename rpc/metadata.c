@@ -65,6 +65,23 @@ static void commit_entry(tess_metadata *metadata, size_t bytes) {
   metadata->bytes += bytes;
 }
 
+/* Appends a copy of prefix + name and value, unchecked; the copied name, or NULL. */
+static char *append_copy(tess_metadata *metadata, tess_slice prefix, tess_slice name,
+                         tess_slice value) {
+  size_t name_size = prefix.size + name.size, bytes = name_size + value.size;
+  tess_metadata_entry *entry = new_entry(metadata, bytes);
+  char *text = entry == NULL ? NULL : tess_arena_alloc(&metadata->storage, bytes + 2);
+  if (text == NULL) return NULL;
+  char *copy = text + name_size + 1;
+  memcpy(text, prefix.data, prefix.size);
+  memcpy(text + prefix.size, name.data, name.size);
+  if (value.size != 0) memcpy(copy, value.data, value.size);
+  text[name_size] = copy[value.size] = '\0';
+  *entry = (tess_metadata_entry){text, copy, value.size};
+  commit_entry(metadata, bytes);
+  return text;
+}
+
 tess_code tess__metadata_add_static(tess_metadata *metadata, const char *name, const char *value,
                                     size_t value_size) {
   size_t bytes = strlen(name) + value_size;
@@ -83,18 +100,11 @@ tess_code tess_metadata_add_n(tess_metadata *metadata, const char *name, size_t 
   for (size_t i = 0; i < value_size; i++)
     if (!is_value_char((unsigned char)value[i])) return TESS_INVALID_ARGUMENT;
   if (value_size > SIZE_MAX / 2 || name_size > SIZE_MAX / 4) return TESS_RESOURCE_EXHAUSTED;
-  tess_metadata_entry *entry = new_entry(metadata, name_size + value_size);
-  char *text =
-      entry == NULL ? NULL : tess_arena_alloc(&metadata->storage, name_size + value_size + 2);
-  if (text == NULL) return TESS_RESOURCE_EXHAUSTED;
-  for (size_t i = 0; i < name_size; i++)
-    text[i] = tess__ascii_lower(name[i]);
-  text[name_size] = '\0';
-  char *copy = text + name_size + 1;
-  if (value_size != 0) memcpy(copy, value, value_size);
-  copy[value_size] = '\0';
-  *entry = (tess_metadata_entry){text, copy, value_size};
-  commit_entry(metadata, name_size + value_size);
+  char *copy = append_copy(metadata, (tess_slice){"", 0}, (tess_slice){name, name_size},
+                           (tess_slice){value, value_size});
+  if (copy == NULL) return TESS_RESOURCE_EXHAUSTED;
+  for (; *copy != '\0'; copy++)
+    *copy = tess__ascii_lower(*copy);
   return TESS_OK;
 }
 
@@ -152,21 +162,12 @@ tess_code tess_metadata_decode_binary(const tess_metadata_entry *entry, tess_are
 
 tess_code tess__metadata_append_prefixed(tess_metadata *to, const char *prefix,
                                          const tess_metadata *from) {
-  size_t prefix_size = strlen(prefix);
   for (size_t i = 0; i < from->count; i++) {
     const tess_metadata_entry *entry = &from->entries[i];
-    size_t name_size = strlen(entry->name);
-    size_t bytes = prefix_size + name_size + entry->value_size;
-    tess_metadata_entry *slot = new_entry(to, bytes);
-    char *text = slot == NULL ? NULL : tess_arena_alloc(&to->storage, bytes + 2);
-    if (text == NULL) return TESS_RESOURCE_EXHAUSTED;
-    memcpy(text, prefix, prefix_size);
-    memcpy(text + prefix_size, entry->name, name_size + 1);
-    char *value = text + prefix_size + name_size + 1;
-    if (entry->value_size != 0) memcpy(value, entry->value, entry->value_size);
-    value[entry->value_size] = '\0';
-    *slot = (tess_metadata_entry){text, value, entry->value_size};
-    commit_entry(to, bytes);
+    if (append_copy(to, (tess_slice){prefix, strlen(prefix)},
+                    (tess_slice){entry->name, strlen(entry->name)},
+                    (tess_slice){entry->value, entry->value_size}) == NULL)
+      return TESS_RESOURCE_EXHAUSTED;
   }
   return TESS_OK;
 }

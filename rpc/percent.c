@@ -4,6 +4,8 @@
  */
 #include "rpc/percent.h"
 
+#include "rpc/hex.h"
+
 #include <string.h>
 
 static bool stays_in_message(unsigned char c) {
@@ -37,19 +39,16 @@ void tess__percent_encode_query(tess__text *out, const char *text, size_t size) 
   encode(out, text, size, stays_in_query);
 }
 
-static int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 size_t tess__percent_decode(char *text, size_t size, bool plus_is_space) {
   size_t out = 0;
   for (size_t i = 0; i < size; i++) {
-    if (text[i] == '%' && size - i > 2 && hex_value(text[i + 1]) >= 0 &&
-        hex_value(text[i + 2]) >= 0) {
-      text[out++] = (char)(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
+    int high = -1, low = -1;
+    if (text[i] == '%' && size - i > 2) {
+      high = tess__hex_digit(text[i + 1]);
+      low = tess__hex_digit(text[i + 2]);
+    }
+    if (high >= 0 && low >= 0) {
+      text[out++] = (char)(high << 4 | low);
       i += 2;
     } else {
       text[out++] = plus_is_space && text[i] == '+' ? ' ' : text[i];

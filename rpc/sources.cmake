@@ -13,6 +13,7 @@ set(TESSERA_RPC_CORE_SOURCES
   rpc/utf8.c
   rpc/wire.c
   rpc/text.c
+  rpc/hex.c
   rpc/base64.c
   rpc/percent.c
   rpc/metadata.c
@@ -59,5 +60,7 @@ set(TESSERA_RPC_LOCK_NONE rpc/lock_none.c)
 
 # The nanopb runtime's glue (compile with nanopb's pb_common.c, pb_decode.c and
 # pb_encode.c under TESSERA_NANOPB_DEFINITIONS, everywhere the same).
-set(TESSERA_RPC_NANOPB_SOURCES rpc/runtime_nanopb.c)
+set(TESSERA_RPC_NANOPB_SOURCES rpc/runtime_nanopb.c rpc/nanopb_fields.c)
+# The same for schemas without the field types of <tessera/codec_nanopb.h>.
+set(TESSERA_RPC_NANOPB_PLAIN_SOURCES rpc/runtime_nanopb.c rpc/nanopb_fields_none.c)
 set(TESSERA_NANOPB_DEFINITIONS PB_FIELD_32BIT PB_ENABLE_MALLOC PB_VALIDATE_UTF8)

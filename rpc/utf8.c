@@ -14,20 +14,18 @@ static bool is_tail(unsigned char c) {
 size_t tess__utf8_sequence(const void *data, size_t size) {
   const unsigned char *s = data;
   if (s[0] < 0x80) return 1;
-  if (s[0] >= 0xC2 && s[0] <= 0xDF) return size >= 2 && is_tail(s[1]) ? 2 : 0;
-  if ((s[0] & 0xF0) == 0xE0) {
-    if (size < 3 || !is_tail(s[1]) || !is_tail(s[2])) return 0;
-    if (s[0] == 0xE0 && s[1] < 0xA0) return 0; /* overlong */
-    if (s[0] == 0xED && s[1] > 0x9F) return 0; /* surrogate */
-    return 3;
+  if (s[0] < 0xC2 || s[0] > 0xF4) return 0;
+  size_t length = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
+  if (size < length) return 0;
+  uint32_t point = s[0] & 0x7Fu >> length;
+  for (size_t i = 1; i < length; i++) {
+    if (!is_tail(s[i])) return 0;
+    point = point << 6 | (s[i] & 0x3Fu);
   }
-  if (s[0] >= 0xF0 && s[0] <= 0xF4) {
-    if (size < 4 || !is_tail(s[1]) || !is_tail(s[2]) || !is_tail(s[3])) return 0;
-    if (s[0] == 0xF0 && s[1] < 0x90) return 0; /* overlong */
-    if (s[0] == 0xF4 && s[1] > 0x8F) return 0; /* above U+10FFFF */
-    return 4;
-  }
-  return 0;
+  /* Neither overlong nor a surrogate, nor above U+10FFFF. */
+  bool valid = length == 2 || (length == 3 ? point >= 0x800 && point >> 11 != 0xD800 >> 11
+                                           : point >= 0x10000 && point <= 0x10FFFF);
+  return valid ? length : 0;
 }
 
 bool tess__utf8_valid(const void *data, size_t size) {

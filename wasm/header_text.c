@@ -33,21 +33,25 @@ tess_code tess_header_text_parse(const char *text, size_t size, tess_metadata *m
   return TESS_OK;
 }
 
+static char *put(char *at, const char *text, size_t size) {
+  memcpy(at, text, size);
+  return at + size;
+}
+
 char *tess_header_text_format(const tess_metadata *metadata, tess_arena *arena, size_t *size) {
+  size_t count = metadata != NULL ? metadata->count : 0;
+  const tess_metadata_entry *entries = metadata != NULL ? metadata->entries : NULL;
   size_t total = 0;
-  for (size_t i = 0; metadata != NULL && i < metadata->count; i++)
-    total += strlen(metadata->entries[i].name) + metadata->entries[i].value_size + 4;
+  for (size_t i = 0; i < count; i++)
+    total += strlen(entries[i].name) + entries[i].value_size + 4;
   char *text = tess_arena_alloc(arena, total + 1);
   if (text == NULL) return NULL;
   char *at = text;
-  for (size_t i = 0; metadata != NULL && i < metadata->count; i++) {
-    const tess_metadata_entry *entry = &metadata->entries[i];
-    size_t name = strlen(entry->name);
-    memcpy(at, entry->name, name);
-    memcpy(at + name, ": ", 2);
-    memcpy(at + name + 2, entry->value, entry->value_size);
-    memcpy(at + name + 2 + entry->value_size, "\r\n", 2);
-    at += name + entry->value_size + 4;
+  for (size_t i = 0; i < count; i++) {
+    at = put(at, entries[i].name, strlen(entries[i].name));
+    at = put(at, ": ", 2);
+    at = put(at, entries[i].value, entries[i].value_size);
+    at = put(at, "\r\n", 2);
   }
   *at = '\0';
   *size = total;

@@ -66,6 +66,20 @@ function(tess_wasm_object folder source list_name)
   set(${list_name} ${${list_name}} "${object}" PARENT_SCOPE)
 endfunction()
 
+# Links objects into one file. Relocations are compressed: otherwise every address and
+# every index of a function takes five bytes, and files are a tenth larger.
+function(tess_wasm_link_objects folder wasm stack_size)
+  cmake_path(GET wasm PARENT_PATH wasm_dir)
+  file(MAKE_DIRECTORY "${wasm_dir}")
+  set(response "${CMAKE_CURRENT_BINARY_DIR}/${folder}.rsp")
+  string(REPLACE ";" "\n" lines "${ARGN}")
+  file(GENERATE OUTPUT "${response}" CONTENT "${lines}\n")
+  add_custom_command(OUTPUT "${wasm}"
+    COMMAND "${TESSERA_WASM_LD}" "@${response}" -o "${wasm}" --no-entry --gc-sections --strip-all
+      --compress-relocations --fatal-warnings -z stack-size=${stack_size} --max-memory=4294967296
+    DEPENDS ${ARGN} "${response}" VERBATIM COMMENT "Linking ${wasm}")
+endfunction()
+
 # One file `wasm`, its objects in `folder`: the module's sources, kernels for
 # `variant` (simd128, scalar), and an extension with the messages it needs.
 function(tess_wasm_link folder wasm variant)
@@ -123,20 +137,14 @@ function(tess_wasm_link folder wasm variant)
       FLAGS ${machine} -Os ${warnings} ${arg_EXTENSION_FLAGS} DEPENDS ${arg_DEPENDS})
   endforeach()
 
-  cmake_path(GET wasm PARENT_PATH wasm_dir)
-  file(MAKE_DIRECTORY "${wasm_dir}")
-  set(response "${CMAKE_CURRENT_BINARY_DIR}/${folder}.rsp")
-  string(REPLACE ";" "\n" lines "${objects}")
-  file(GENERATE OUTPUT "${response}" CONTENT "${lines}\n")
-  add_custom_command(OUTPUT "${wasm}"
-    COMMAND "${TESSERA_WASM_LD}" "@${response}" -o "${wasm}" --no-entry --gc-sections --strip-all
-      --fatal-warnings -z stack-size=131072 --max-memory=4294967296
-    DEPENDS ${objects} "${response}" VERBATIM COMMENT "Linking ${wasm}")
+  tess_wasm_link_objects("${folder}" "${wasm}" 131072 ${objects})
 endfunction()
 
 # One file `wasm`, its objects in `folder`: SOURCES, which define functions of module.h,
 # behind the border of abi.h with the client's core, nanopb and the messages of the target
-# MESSAGES (tessera_generate, nanopb). FLAGS are for all, STACK is bytes.
+# MESSAGES (tessera_generate, nanopb; no field types of codec_nanopb.h). FLAGS are for all, STACK is bytes. Optimised when
+# it is linked (clang and wasm-ld of one LLVM), but for libc: code that is generated then
+# may call memcpy.
 function(tess_wasm_client_module folder wasm)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "MESSAGES;STACK" "SOURCES;FLAGS")
   cmake_path(SET root NORMALIZE "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/..")
@@ -148,28 +156,27 @@ function(tess_wasm_client_module folder wasm)
   set(messages ${generated})
   list(FILTER messages INCLUDE REGEX "\\.c$")
   set(objects "")
+  set(flags ${arg_FLAGS} -flto)
   foreach(source IN LISTS arg_SOURCES)
     tess_wasm_object("${folder}" "${CMAKE_CURRENT_SOURCE_DIR}/${source}" objects
-      FLAGS ${arg_FLAGS} -Wall -Wextra -isystem "${dir}" DEPENDS ${generated})
+      FLAGS ${flags} -Wall -Wextra -isystem "${dir}" DEPENDS ${generated})
   endforeach()
-  foreach(source IN LISTS TESSERA_RPC_CORE_SOURCES TESSERA_RPC_LOCK_NONE TESSERA_RPC_NANOPB_SOURCES
+  foreach(source IN LISTS TESSERA_RPC_CORE_SOURCES TESSERA_RPC_LOCK_NONE
+      TESSERA_RPC_NANOPB_PLAIN_SOURCES
       ITEMS wasm/entry_wasm.c wasm/module_plain.c wasm/transport_host.c wasm/header_text.c)
-    tess_wasm_object("${folder}" "${root}/${source}" objects FLAGS ${arg_FLAGS})
+    tess_wasm_object("${folder}" "${root}/${source}" objects FLAGS ${flags})
   endforeach()
   foreach(source IN LISTS TESSERA_WASM_LIBC_SOURCES)
     tess_wasm_object("${folder}" "${root}/wasm/${source}" objects FLAGS ${arg_FLAGS} -fno-builtin)
   endforeach()
   foreach(name IN ITEMS pb_common pb_encode pb_decode)
-    tess_wasm_object("${folder}" "${NANOPB_SOURCE_DIR}/${name}.c" objects FLAGS ${arg_FLAGS} -w)
+    tess_wasm_object("${folder}" "${NANOPB_SOURCE_DIR}/${name}.c" objects FLAGS ${flags} -w)
   endforeach()
   foreach(source IN LISTS messages)
-    tess_wasm_object("${folder}" "${source}" objects FLAGS ${arg_FLAGS} -w -isystem "${dir}"
+    tess_wasm_object("${folder}" "${source}" objects FLAGS ${flags} -w -isystem "${dir}"
       DEPENDS ${generated})
   endforeach()
-  add_custom_command(OUTPUT "${wasm}"
-    COMMAND "${TESSERA_WASM_LD}" ${objects} -o "${wasm}" --no-entry --gc-sections --strip-all
-      --fatal-warnings -z stack-size=${arg_STACK} --max-memory=4294967296
-    DEPENDS ${objects} VERBATIM COMMENT "Linking ${wasm}")
+  tess_wasm_link_objects("${folder}" "${wasm}" ${arg_STACK} ${objects})
 endfunction()
 
 # tessera_wasm_module: the module with services of one's own.

@@ -69,11 +69,15 @@ static tess_code gather_body(pending *p) {
   }
 }
 
-/* Sends the request, its body being complete. TESS_OK: on its way. */
+/* Sends the request once its body is complete. TESS_OK: on its way; TESS_LATER: more
+ * of the body will come. */
 static tess_code post(host_transport *self, pending *p, const char **why) {
   tess_http_outgoing *outgoing = p->outgoing;
   const tess_module_host *host = self->host;
   double timeout_ms = 0;
+  *why = "out of memory";
+  tess_code gathered = outgoing->body != NULL ? TESS_OK : gather_body(p);
+  if (gathered != TESS_OK) return gathered;
   if (outgoing->deadline_ms != TESS_NEVER_MS) {
     timeout_ms = (double)outgoing->deadline_ms - host->now_ms(host->ctx);
     if (timeout_ms <= 0) {
@@ -89,10 +93,7 @@ static tess_code post(host_transport *self, pending *p, const char **why) {
   tess_arena arena;
   tess_arena_init(&arena, self->allocator, 0);
   char *headers = tess_header_text_format(outgoing->headers, &arena, &headers_size);
-  if (headers == NULL) {
-    *why = "out of memory";
-    return TESS_RESOURCE_EXHAUSTED;
-  }
+  if (headers == NULL) return TESS_RESOURCE_EXHAUSTED;
   const tess_slice *pieces = p->segments.items;
   size_t piece_count = p->segments.count;
   if (outgoing->body != NULL) {
@@ -123,11 +124,9 @@ static tess_code transport_start(tess_transport *transport, tess_http_outgoing *
   self->first = p;
   self->count++;
   outgoing->transport_data = p;
-  const char *why = "out of memory";
-  tess_code code = outgoing->body != NULL ? TESS_OK : gather_body(p);
-  if (code == TESS_LATER) return TESS_OK;
-  if (code == TESS_OK) code = post(self, p, &why);
-  if (code == TESS_OK) return TESS_OK;
+  const char *why;
+  tess_code code = post(self, p, &why);
+  if (code == TESS_OK || code == TESS_LATER) return TESS_OK;
   outgoing->transport_data = NULL;
   pending_free(self, p);
   return tess_status_set(status, code, "%s", why);
@@ -143,11 +142,9 @@ static void transport_resume(tess_transport *transport, tess_http_outgoing *outg
   }
   p->paused = false;
   if (p->handle != 0) return;
-  const char *why = "out of memory";
-  tess_code code = gather_body(p);
-  if (code == TESS_LATER) return;
-  if (code == TESS_OK) code = post(self, p, &why);
-  if (code != TESS_OK) finish(self, p, code, why);
+  const char *why;
+  tess_code code = post(self, p, &why);
+  if (code != TESS_OK && code != TESS_LATER) finish(self, p, code, why);
 }
 
 static void transport_cancel(tess_transport *transport, tess_http_outgoing *outgoing) {

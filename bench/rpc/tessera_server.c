@@ -4,13 +4,13 @@
  * Usage: bench-tessera-server PORT [full]
  * full: with interceptors that look at metadata, as a service in use has them.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <tessera/http_server.h>
 #include <tessera/json.h>
 #include <tessera/pool.h>
+
+#include "serve.h"
 
 #include "echo.rpc.pb-c.h"
 
@@ -95,43 +95,23 @@ int main(int argc, char **argv) {
   static const tessera_bench_v1_echo_service_handlers handlers = {
       .echo = echo, .echo_record = echo_record, .sink = sink, .count = count_messages};
   static const tess_server_interceptor interceptor = {before, after, NULL};
-  char address[64];
-  tess_status status = TESS_STATUS_INIT;
-  sigset_t end;
-  int received;
   if (argc < 2) {
     fprintf(stderr, "usage: bench-tessera-server PORT [full]\n");
     return 2;
   }
-  snprintf(address, sizeof address, "127.0.0.1:%s", argv[1]);
-  sigemptyset(&end);
-  sigaddset(&end, SIGTERM);
-  sigaddset(&end, SIGINT);
-  sigprocmask(SIG_BLOCK, &end, NULL);
   /* Room for large bodies is kept, as a service that takes them would do. */
   tess_pool *pool = tess_pool_new((size_t)4 << 30, (size_t)1 << 30);
   const tess_server_options options = {.allocator = pool != NULL ? tess_pool_allocator(pool) : NULL,
                                        .max_request_bytes = (size_t)1 << 30};
   tess_server *server = tess_server_new(&options);
-  if (server == NULL ||
-      tessera_bench_v1_echo_service_register(server, &handlers, NULL) != TESS_OK ||
-      tess_server_add_codec(server, &tess_codec_json.codec) != TESS_OK ||
-      (argc > 2 && tess_server_add_interceptor(server, &interceptor) != TESS_OK)) {
-    fprintf(stderr, "bench-tessera-server: out of memory\n");
-    return 1;
+  if (server != NULL &&
+      (tessera_bench_v1_echo_service_register(server, &handlers, NULL) != TESS_OK ||
+       tess_server_add_codec(server, &tess_codec_json.codec) != TESS_OK ||
+       (argc > 2 && tess_server_add_interceptor(server, &interceptor) != TESS_OK))) {
+    tess_server_free(server);
+    server = NULL;
   }
-  const tess_http_server_options http_options = {.listen = address,
-                                                 .handler = tess_server_http_handler(server)};
-  tess_http_server *http = tess_http_server_start(&http_options, &status);
-  if (http == NULL) {
-    fprintf(stderr, "bench-tessera-server: %s\n", status.message != NULL ? status.message : "?");
-    return 1;
-  }
-  printf("listening on %s\n", tess_http_server_url(http));
-  fflush(stdout);
-  sigwait(&end, &received);
-  tess_http_server_free(http);
-  tess_server_free(server);
+  int code = bench_serve("bench-tessera-server", argv[1], server);
   tess_pool_free(pool);
-  return 0;
+  return code;
 }

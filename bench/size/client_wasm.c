@@ -3,9 +3,9 @@
  * The RPC client whose size in WebAssembly is measured: the client's core, nanopb
  * and the stub of one method behind the border of wasm/abi.h, in the place of the
  * server module (it defines those functions of wasm/module.h that
- * module_plain.c does not). Its configuration is
- * a server's URL; the body of a request is sent there as the text of an Echo, and
- * the reply is the text that came back, or status 502 and the name of the error.
+ * module_plain.c does not). The body of a request is sent to the server that the
+ * configuration names as worker, as the text of an Echo; the reply is the text that came
+ * back, or status 502 and the name of the error. call_wasm.mjs is a program around it.
  * Threads: one.
  */
 #include "wasm/module.h"
@@ -31,16 +31,33 @@ typedef struct echo_call {
   char text[];
 } echo_call;
 
+/* Copies the value of the line "worker=URL"; false: there is none, or no room for it. */
+static bool find_server(const char *config, size_t config_size, char *url, size_t room) {
+  static const char key[] = "worker=";
+  const char *end = config + config_size;
+  for (const char *line = config; line < end;) {
+    const char *line_end = memchr(line, '\n', (size_t)(end - line));
+    if (line_end == NULL) line_end = end;
+    size_t size = (size_t)(line_end - line), skip = sizeof key - 1;
+    if (size >= skip && memcmp(line, key, skip) == 0) {
+      if (size - skip >= room) return false;
+      memcpy(url, line + skip, size - skip);
+      url[size - skip] = '\0';
+      return true;
+    }
+    line = line_end + 1;
+  }
+  return false;
+}
+
 tess_module *tess_module_new(const tess_module_host *host, const char *config, size_t config_size,
                              const tess_allocator *allocator, tess_status *status) {
   char url[256];
   (void)allocator;
-  if (config_size >= sizeof url) {
-    tess_status_set(status, TESS_INVALID_ARGUMENT, "the URL is too long");
+  if (!find_server(config, config_size, url, sizeof url)) {
+    tess_status_set(status, TESS_INVALID_ARGUMENT, "no server (worker=URL) in the configuration");
     return NULL;
   }
-  memcpy(url, config, config_size);
-  url[config_size] = 0;
   tess_module *module = calloc(1, sizeof *module);
   if (module == NULL) {
     tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");

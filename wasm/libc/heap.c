@@ -190,22 +190,23 @@ static bool extend(tess_heap *heap, size_t size) {
   return got >= need;
 }
 
-static tess__heap_block *take_large(tess_heap *heap, size_t size) {
-  tess__heap_block *block = zone_find(&heap->large, size);
-  if (block == NULL) {
-    if (!extend(heap, size)) return NULL;
-    block = zone_find(&heap->large, size);
-    if (block == NULL) return NULL;
-  }
-  list_remove(&heap->large, block);
-  set_block(block, size_of(block), 0);
+static bool add_chunk(tess_heap *heap);
+
+/* A block of the zone, which gets more memory where it has none. */
+static tess__heap_block *take(tess_heap *heap, tess__heap_zone *zone, size_t size) {
+  tess__heap_block *block = zone_find(zone, size);
+  if (block == NULL && (zone == &heap->large ? extend(heap, size) : add_chunk(heap)))
+    block = zone_find(zone, size);
+  if (block == NULL) return NULL;
+  list_remove(zone, block);
+  set_block(block, size_of(block), block->size & FLAG_SMALL);
   trim(heap, block, size);
   return block;
 }
 
 /* A chunk for small blocks: one free block and the closing header. */
 static bool add_chunk(tess_heap *heap) {
-  tess__heap_block *host = take_large(heap, TESS_HEAP_CHUNK);
+  tess__heap_block *host = take(heap, &heap->large, TESS_HEAP_CHUNK);
   if (host == NULL) return false;
   count(heap, size_of(host));
   size_t room = size_of(host) - HEADER;
@@ -255,22 +256,10 @@ static size_t block_size(size_t size) {
 void *tess_heap_alloc(tess_heap *heap, size_t size) {
   size_t total = block_size(size);
   if (total == 0) return NULL;
-  tess__heap_block *block;
-  if (total >= TESS_HEAP_LARGE) {
-    block = take_large(heap, total);
-    if (block == NULL) return NULL;
-    count(heap, size_of(block));
-    return payload_of(block);
-  }
-  block = zone_find(&heap->small, total);
-  if (block == NULL) {
-    if (!add_chunk(heap)) return NULL;
-    block = zone_find(&heap->small, total);
-    if (block == NULL) return NULL;
-  }
-  list_remove(&heap->small, block);
-  set_block(block, size_of(block), FLAG_SMALL);
-  trim(heap, block, total);
+  bool large = total >= TESS_HEAP_LARGE;
+  tess__heap_block *block = take(heap, large ? &heap->large : &heap->small, total);
+  if (block == NULL) return NULL;
+  if (large) count(heap, size_of(block));
   return payload_of(block);
 }
 
