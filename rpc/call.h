@@ -71,7 +71,7 @@ struct tess_call {
   const tess_compressor *request_compressor;
   const tess_compressor *response_compressor;
   bool is_get;
-  bool begun; /* admitted: tess__server_end_call is owed */
+  bool begun; /* admitted: the server counts it until its end */
   const char *peer;
   const char *client_subject;
   const char *query; /* of a GET */
@@ -94,6 +94,7 @@ struct tess_call {
   void *response;
   size_t messages_received;
   bool handler_started;
+  bool later; /* the handler replies later, on any thread */
   bool half_close_told;
   bool refused;      /* on the adapter's thread: tess__call_refusal says why */
   bool ended;        /* interceptors are through: status and trailers are final */

@@ -341,7 +341,7 @@ tess_http_exchange *tess__call_open(void *ctx, const tess_http_request *request,
   call->open = true;
   call->has_body = request->content_length != 0;
   if (!tess__lock_init(&call->lock)) {
-    tess__server_give_block(server, call);
+    tess__server_give_block(server, call, NULL);
     return NULL;
   }
   /* What is decoded, the body and the reply's small parts. */

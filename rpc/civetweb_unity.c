@@ -6,9 +6,25 @@
  * ends a connection from outside, or sets a socket option; with the descriptor the
  * kernel does all three.
  *
+ * And so that a small request costs less: the head of a request is read by the
+ * call that waits for it, in place of poll and then recv, and characters and time
+ * limits are read without a call into the C library for each.
+ *
  * Its warnings are not ours: CMake compiles this file without them.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "rpc/civetweb_unity.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #ifndef NO_SSL
 #include <openssl/ssl.h>
@@ -20,7 +36,84 @@ static int accept_watched(SSL *ssl) {
 #define SSL_accept accept_watched
 #endif
 
+static int poll_or_read(struct pollfd *fds, nfds_t count, int limit_ms);
+static ssize_t recv_or_take(int socket, void *data, size_t size, int flags);
+static double whole_number(const char *text);
+
+#define poll(fds, count, limit_ms) poll_or_read(fds, count, limit_ms)
+#define recv(socket, data, size, flags) recv_or_take(socket, data, size, flags)
+#define send(socket, data, size, flags) send(socket, data, size, (flags) | MSG_DONTWAIT)
+/* civetweb reads its time limits with it, two for each request: ours are whole. */
+#define strtod(text, end) whole_number(text)
+/* As in the C locale. */
+#undef isprint
+#undef tolower
+#define isprint(c) ((c) >= 32 && (c) < 127)
+#define tolower(c) ((c) >= 'A' && (c) <= 'Z' ? (c) + ('a' - 'A') : (c))
+
 #include <civetweb.c>
+
+#undef poll
+#undef recv
+#undef send
+#undef strtod
+
+static double whole_number(const char *text) {
+  double value = 0;
+  for (; *text >= '0' && *text <= '9'; text++)
+    value = value * 10 + (*text - '0');
+  return value;
+}
+
+/* ---- heads ----
+ *
+ * The socket of a plain connection blocks, for as long as civetweb polls between
+ * looks at its stop flag; all but the reading of a head is done with MSG_DONTWAIT,
+ * as if it did not. Where civetweb would poll for more of a head, the bytes are
+ * read to where it will ask for them next. */
+static _Thread_local struct {
+  const struct mg_connection *connection; /* of this thread; NULL: polls */
+  bool done;                              /* size and error are those of a recv */
+  ssize_t size;
+  int error;
+} head;
+
+void tess__civetweb_read_heads(const struct mg_connection *connection) {
+  struct timeval limit = {.tv_usec = SOCKET_TIMEOUT_QUANTUM * 1000};
+  int socket = connection->client.sock, no = 0;
+  head.done = false;
+  head.connection = NULL;
+  if (connection->ssl != NULL) return;
+  if (setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
+      ioctl(socket, FIONBIO, &no) == 0)
+    head.connection = connection;
+}
+
+void tess__civetweb_heads_end(void) {
+  head.connection = NULL;
+}
+
+static int poll_or_read(struct pollfd *fds, nfds_t count, int limit_ms) {
+  const struct mg_connection *c = head.connection;
+  if (c == NULL || count != 1 || fds->fd != c->client.sock || (fds->events & POLLIN) == 0 ||
+      c->request_len != 0 || c->data_len >= c->buf_size || limit_ms < SOCKET_TIMEOUT_QUANTUM)
+    return poll(fds, count, limit_ms);
+  head.size = recv(fds->fd, c->buf + c->data_len, (size_t)(c->buf_size - c->data_len), 0);
+  if (head.size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
+  head.error = errno;
+  head.done = true;
+  fds->revents = POLLIN;
+  return 1;
+}
+
+static ssize_t recv_or_take(int socket, void *data, size_t size, int flags) {
+  if (!head.done) return recv(socket, data, size, flags | MSG_DONTWAIT);
+  head.done = false;
+  if (head.size < 0) errno = head.error;
+  return head.size;
+}
+
+/* ---- what civetweb hides ---- */
 
 int tess__civetweb_socket(const struct mg_connection *connection) {
   return connection->client.sock;

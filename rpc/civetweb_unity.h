@@ -15,6 +15,12 @@ int tess__civetweb_listener(const struct mg_context *context);
 /* The connection's SSL, or NULL. */
 void *tess__civetweb_ssl(const struct mg_connection *connection);
 
+/* From here on the heads of requests on this connection (not over TLS) are read by
+ * the call that waits for them. On the connection's own thread, which must say
+ * heads_end before civetweb closes it. */
+void tess__civetweb_read_heads(const struct mg_connection *connection);
+void tess__civetweb_heads_end(void);
+
 /* Ours, in server_civetweb.c: called before each step of a TLS handshake, which
  * civetweb makes before it tells anybody of a new connection. */
 void tess__civetweb_on_handshake(struct mg_connection *connection);

@@ -101,9 +101,22 @@ static int on_seek(void *ctx, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
+/* What was sent and is not acknowledged, or not taken, for so long ends the
+ * connection; the kernel's own patience is a quarter of an hour. Keepalive, which
+ * curl turns on, holds to it, too. */
+static void limit_silence(int fd, int64_t peer_timeout_ms) {
+#ifdef TCP_USER_TIMEOUT
+  unsigned ms = (unsigned)peer_timeout_ms;
+  if (setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms) != 0) errno = 0;
+#else
+  (void)fd;
+  (void)peer_timeout_ms;
+#endif
+}
+
 /* Over loopback cubic moves twice what bbr does. */
 static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address) {
-  (void)ctx;
+  const tess_transport_curl_options *options = ctx;
   (void)purpose;
   int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   if (fd < 0) return CURL_SOCKET_BAD;
@@ -119,6 +132,7 @@ static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sock
   }
   /* Not available everywhere, and then not missed. */
   if (loopback && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) != 0) errno = 0;
+  limit_silence(fd, options->peer_timeout_ms);
   return fd;
 }
 
@@ -148,6 +162,11 @@ static CURLcode set_tls(CURL *e, const tess_tls_options *tls) {
   return rc;
 }
 
+/* At least one: the kernel takes no less. */
+static long seconds_of(int64_t ms) {
+  return ms < 1000 ? 1 : (long)(ms / 1000);
+}
+
 request *tess__curl_request_new(const tess_transport_curl_options *options,
                                 const tess_tls_options *tls, CURLcode *result) {
   *result = CURLE_OUT_OF_MEMORY;
@@ -171,6 +190,11 @@ request *tess__curl_request_new(const tess_transport_curl_options *options,
   SET(CURLOPT_SEEKFUNCTION, on_seek);
   SET(CURLOPT_SEEKDATA, r);
   SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
+  SET(CURLOPT_OPENSOCKETDATA, (void *)(uintptr_t)options);
+  /* A quarter of the time without a byte, then probes: the kernel's nine end with it. */
+  SET(CURLOPT_TCP_KEEPALIVE, 1L);
+  SET(CURLOPT_TCP_KEEPIDLE, seconds_of(options->peer_timeout_ms / 4));
+  SET(CURLOPT_TCP_KEEPINTVL, seconds_of(options->peer_timeout_ms / 12));
   SET(CURLOPT_NOSIGNAL, 1L);
   SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 #if LIBCURL_VERSION_NUM >= 0x075500

@@ -51,7 +51,8 @@ typedef struct tess__curl_request {
   struct curl_slist connect_to_line;
 } tess__curl_request;
 
-/* NULL: see *result. options->tls is not looked at; tls outlives the request. */
+/* NULL: see *result. options->tls is not looked at; options (complete) and tls outlive
+ * the request. */
 tess__curl_request *tess__curl_request_new(const tess_transport_curl_options *options,
                                            const tess_tls_options *tls, CURLcode *result);
 void tess__curl_request_free(tess__curl_request *request);

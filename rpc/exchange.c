@@ -12,7 +12,8 @@
  * HTTP/1.1 is half-duplex: what a handler sends before the request has ended is
  * kept back, unless its window is full, when writing early is the only way on.
  *
- * Threads: the ops run on the adapter's thread, one at a time.
+ * Threads: the ops run on the adapter's thread, one at a time. Nobody else knows a
+ * call whose handler has not returned TESS_LATER: its lock is left alone.
  */
 #include "rpc/call.h"
 
@@ -34,6 +35,14 @@ static bool is_unary(const tess_call *call) {
   return call->method == NULL || call->method->stream_kind == TESS_UNARY;
 }
 
+static void acquire(tess_call *call) {
+  if (call->later) tess__lock_acquire(&call->lock);
+}
+
+static void release(tess_call *call) {
+  if (call->later) tess__lock_release(&call->lock);
+}
+
 /* ---- the end of the object ---- */
 
 static void destroy(tess_call *call) {
@@ -41,9 +50,9 @@ static void destroy(tess_call *call) {
   if (call->events != NULL && call->events->on_end != NULL)
     call->events->on_end(call->events_state);
   tess__receiver_cleanup(call);
-  if (call->begun)
-    tess__server_end_call(server, call->end_status != NULL ? call->end_status->code : TESS_CANCELED,
-                          call->bytes_received, call->bytes_sent);
+  const tess__call_end end = {call->end_status != NULL ? call->end_status->code : TESS_CANCELED,
+                              call->bytes_received, call->bytes_sent};
+  bool begun = call->begun;
   tess_metadata_cleanup(&call->over_headers);
   tess_metadata_cleanup(&call->over_trailers);
   tess_status_cleanup(&call->over_status);
@@ -53,7 +62,7 @@ static void destroy(tess_call *call) {
   tess_segments_cleanup(&call->scratch);
   tess__lock_cleanup(&call->lock);
   tess_arena_cleanup(&call->arena); /* metadata, status and out lie in it */
-  tess__server_give_block(server, call);
+  tess__server_give_block(server, call, begun ? &end : NULL);
 }
 
 void tess__call_unref(tess_call *call) {
@@ -89,7 +98,10 @@ static void start_handler(tess_call *call) {
   } else {
     code = handler->stream(route->handlers, route->ctx, call, call->request);
   }
-  if (code == TESS_LATER) return; /* the call may be another thread's by now */
+  if (code == TESS_LATER) { /* the call may be another thread's by now */
+    call->later = true;
+    return;
+  }
   tess__call_set_code(call, code);
   call->replied = true;
   call->refs = 1;
@@ -127,9 +139,9 @@ typedef struct handler_view {
 
 static handler_view look_at_handler(tess_call *call) {
   if (!call->handler_started) return (handler_view){0};
-  tess__lock_acquire(&call->lock);
+  acquire(call);
   handler_view view = {call->replied || call->replying, call->paused};
-  tess__lock_release(&call->lock);
+  release(call);
   return view;
 }
 
@@ -189,13 +201,13 @@ static void drive(tess_call *call) {
 /* Ends the call from the outside, unless the handler is through. A reply that is
  * being encoded is waited for, unless the connection is gone. */
 static void mark_over(tess_call *call, tess_code why, const char *message, bool gone) {
-  tess__lock_acquire(&call->lock);
+  acquire(call);
   bool over = !call->replied && !call->over && (gone || !call->replying);
   if (over) {
     call->over = true;
     call->over_code = why;
   }
-  tess__lock_release(&call->lock);
+  release(call);
   if (!over) return;
   if (!call->refused) tess_status_set(&call->over_status, why, "%s", message);
   if (call->handler_started && call->events != NULL && call->events->on_cancel != NULL)
@@ -225,9 +237,9 @@ static bool try_end(tess_call *call, int64_t now_ms) {
     mark_over(call, TESS_DEADLINE_EXCEEDED, "the deadline passed", false);
   bool over = call->refused && !call->handler_started;
   if (!over) {
-    tess__lock_acquire(&call->lock);
+    acquire(call);
     over = call->replied || call->over;
-    tess__lock_release(&call->lock);
+    release(call);
   }
   if (over) make_end(call);
   return over;
@@ -316,7 +328,7 @@ static void fill_write(tess_call *call, tess_http_step *step) {
 /* Takes what a stream's handler has queued, if it is to go out now. */
 static bool take_queue(tess_call *call) {
   bool early = call->method != NULL && call->receiver.ended;
-  tess__lock_acquire(&call->lock);
+  acquire(call);
   bool take = call->queue.size != 0 && !call->over && (call->ended || early || call->send_refused);
   if (take) {
     tess__text empty = call->writing;
@@ -325,7 +337,7 @@ static bool take_queue(tess_call *call) {
     tess__text_clear(&call->queue);
     call->writing_bytes = call->writing.size;
   }
-  tess__lock_release(&call->lock);
+  release(call);
   return take;
 }
 
@@ -333,13 +345,13 @@ static bool take_queue(tess_call *call) {
 
 /* True, and call->waiting set: nothing has changed since we looked. */
 static bool may_wait(tess_call *call) {
-  tess__lock_acquire(&call->lock);
+  acquire(call);
   bool early = call->receiver.ended || call->send_refused;
   bool deliverable = client_streams(call) && call->receiver.has_message && !call->paused;
   bool idle =
       !call->replied && !(call->queue.size != 0 && early) && (call->replying || !deliverable);
   call->waiting = idle;
-  tess__lock_release(&call->lock);
+  release(call);
   return idle;
 }
 
@@ -396,13 +408,13 @@ static void exchange_did_write(tess_http_exchange *exchange, int64_t now_ms) {
     call->last_written = true;
     return;
   }
-  tess__lock_acquire(&call->lock);
+  acquire(call);
   tess__text_clear(&call->writing);
   call->writing_bytes = 0;
   bool writable = call->send_refused && !call->replied &&
                   call->queue.size <= call->server->options.stream_window_bytes / 2;
   if (writable) call->send_refused = false;
-  tess__lock_release(&call->lock);
+  release(call);
   if (writable && call->events != NULL && call->events->on_writable != NULL)
     call->events->on_writable(call->events_state, call);
 }
@@ -418,6 +430,10 @@ static void exchange_abort(tess_http_exchange *exchange, tess_code why, int64_t 
 static void exchange_free(tess_http_exchange *exchange) {
   tess_call *call = call_of(exchange);
   if (!call->ended) exchange_abort(exchange, TESS_CANCELED, 0);
+  if (!call->later) {
+    destroy(call);
+    return;
+  }
   tess__lock_acquire(&call->lock);
   call->open = false;
   tess__lock_release(&call->lock);

@@ -6,10 +6,15 @@
 
 #include <string.h>
 
-/* RFC 9110 5.6.2, lower case. */
+/* What most of a head consists of is acceptable everywhere: looked at first. */
+static bool is_common(unsigned char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || c == '-' ||
+         c == '.';
+}
+
+/* RFC 9110 5.6.2. */
 static bool is_token_char(unsigned char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-         (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+  return is_common(c) || (c != 0 && strchr("!#$%&'*+^_`|~", c) != NULL);
 }
 
 static bool is_token(const char *text) {
@@ -62,6 +67,7 @@ static int64_t parse_content_length(const char *text) {
 static bool is_host(const char *text) {
   for (; *text != 0; text++) {
     unsigned char c = (unsigned char)*text;
+    if (is_common(c) || c == ':') continue;
     if (c <= ' ' || c >= 127 || strchr("/\\@?#,\"<>^`{|}", c) != NULL) return false;
   }
   return true;

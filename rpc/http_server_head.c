@@ -168,7 +168,7 @@ static bool frames_the_message(const char *name) {
                                       "transfer-encoding", "trailer",        "te",   "upgrade"};
   if (name[0] < 'c' || name[0] > 'u') return false;
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    if (strcmp(name, names[i]) == 0) return true;
+    if (name[0] == names[i][0] && strcmp(name, names[i]) == 0) return true;
   return false;
 }
 

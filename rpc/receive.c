@@ -11,7 +11,10 @@
 
 #include <string.h>
 
-enum { FIRST_UNKNOWN_BYTES = 16 * 1024 };
+enum {
+  FIRST_UNKNOWN_BYTES = 16 * 1024,
+  SMALL_BYTES = 1024 /* a message of so much lies in the call's own memory */
+};
 
 static size_t max_message_bytes(const tess_call *call) {
   size_t limit = call->server->options.max_request_bytes;
@@ -56,7 +59,10 @@ static bool make_room(tess_call *call, size_t capacity) {
   tess__receiver *receiver = &call->receiver;
   if (capacity <= receiver->capacity) return true;
   if (!charge(call, capacity - receiver->capacity)) return false;
-  uint8_t *buffer = tess__block_new(call->server->allocator, capacity);
+  /* Before there is a handler, whose arena it is then, too. */
+  bool small = capacity <= SMALL_BYTES && receiver->capacity == 0 && !call->handler_started;
+  uint8_t *buffer =
+      tess__block_new(small ? &call->arena_allocator : call->server->allocator, capacity);
   if (buffer == NULL) {
     tess__call_refuse(call, TESS_RESOURCE_EXHAUSTED, "out of memory");
     return false;

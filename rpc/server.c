@@ -55,11 +55,8 @@ tess_server *tess_server_new(const tess_server_options *options) {
   return server;
 }
 
-static void unref(tess_server *server) {
-  tess__lock_acquire(&server->lock);
-  bool last = --server->refs == 0;
-  tess__lock_release(&server->lock);
-  if (!last) return;
+/* Nobody refers to it any more. */
+static void destroy(tess_server *server) {
   while (server->idle_blocks != NULL) {
     struct tess__idle_block *block = server->idle_blocks;
     server->idle_blocks = block->next;
@@ -70,6 +67,13 @@ static void unref(tess_server *server) {
   tess__free(server->allocator, server->services);
   tess__lock_cleanup(&server->lock);
   tess__free(server->allocator, server);
+}
+
+static void unref(tess_server *server) {
+  tess__lock_acquire(&server->lock);
+  bool last = --server->refs == 0;
+  tess__lock_release(&server->lock);
+  if (last) destroy(server);
 }
 
 void tess_server_free(tess_server *server) {
@@ -162,18 +166,25 @@ void *tess__server_take_block(tess_server *server) {
   return fresh;
 }
 
-void tess__server_give_block(tess_server *server, void *memory) {
+void tess__server_give_block(tess_server *server, void *memory, const tess__call_end *end) {
   struct tess__idle_block *block = memory;
   tess__lock_acquire(&server->lock);
+  if (end != NULL) {
+    server->counts.calls_inflight--;
+    server->counts.calls_finished[end->code]++;
+    server->counts.bytes_received += end->bytes_received;
+    server->counts.bytes_sent += end->bytes_sent;
+  }
   bool keep = server->idle_block_count < TESS__MAX_IDLE_BLOCKS;
   if (keep) {
     block->next = server->idle_blocks;
     server->idle_blocks = block;
     server->idle_block_count++;
   }
+  bool last = --server->refs == 0;
   tess__lock_release(&server->lock);
   if (!keep) tess__free(server->allocator, block);
-  unref(server);
+  if (last) destroy(server);
 }
 
 tess_code tess__server_begin_call(tess_server *server) {
@@ -187,16 +198,6 @@ tess_code tess__server_begin_call(tess_server *server) {
     server->counts.calls_finished[TESS_RESOURCE_EXHAUSTED]++;
   tess__lock_release(&server->lock);
   return admitted ? TESS_OK : TESS_RESOURCE_EXHAUSTED;
-}
-
-void tess__server_end_call(tess_server *server, tess_code code, uint64_t bytes_received,
-                           uint64_t bytes_sent) {
-  tess__lock_acquire(&server->lock);
-  server->counts.calls_inflight--;
-  server->counts.calls_finished[code]++;
-  server->counts.bytes_received += bytes_received;
-  server->counts.bytes_sent += bytes_sent;
-  tess__lock_release(&server->lock);
 }
 
 tess_code tess__server_charge(tess_server *server, size_t bytes) {

@@ -40,15 +40,21 @@ struct tess_server {
   size_t idle_block_count;
 };
 
+/* How a call that was admitted ended. */
+typedef struct tess__call_end {
+  tess_code code;
+  uint64_t bytes_received;
+  uint64_t bytes_sent;
+} tess__call_end;
+
 /* A block for a new call, which also refers to the server; NULL: no memory. */
 void *tess__server_take_block(tess_server *server);
-void tess__server_give_block(tess_server *server, void *block);
+/* end: NULL where tess__server_begin_call had not admitted the call. */
+void tess__server_give_block(tess_server *server, void *block, const tess__call_end *end);
 
 /* Admission of one call and, later, of the bytes it holds: TESS_OK or
  * TESS_RESOURCE_EXHAUSTED. What was admitted is given back. */
 tess_code tess__server_begin_call(tess_server *server);
-void tess__server_end_call(tess_server *server, tess_code code, uint64_t bytes_received,
-                           uint64_t bytes_sent);
 tess_code tess__server_charge(tess_server *server, size_t bytes);
 void tess__server_uncharge(tess_server *server, size_t bytes);
 

@@ -102,6 +102,7 @@ static int on_connect(const struct mg_connection *connection, void **data) {
       shutdown(socket, SHUT_RDWR);
     }
   }
+  tess__civetweb_read_heads(connection);
   *data = c;
   return 0;
 }
@@ -109,6 +110,7 @@ static int on_connect(const struct mg_connection *connection, void **data) {
 static void on_close(const struct mg_connection *connection) {
   tess__connection *c = mg_get_user_connection_data(connection);
   in_handshake = NULL;
+  tess__civetweb_heads_end();
   if (c != NULL) tess__connection_free(c);
 }
 
@@ -139,38 +141,32 @@ static void set_peer(tess__connection *c, const struct mg_request_info *info) {
   c->peer_known = true;
 }
 
-/* civetweb's parser skips what it does not understand: a folded line ends its list
- * of headers, a line may end in LF alone, blanks may stand before the colon. Each
- * of these could hide a header from us that a proxy had seen. It cuts names and
+/* The headers as metadata: names in lower case, blanks after values cut off, both
+ * in civetweb's buffer, which is ours to change until the request ends.
+ *
+ * False: civetweb's parser skipped what it does not understand. A folded line ends
+ * its list of headers, a line may end in LF alone, blanks may stand before the
+ * colon: each could hide a header from us that a proxy had seen. It cuts names and
  * values out of the request in place, so the cuts tell how the lines ended:
  * "name\0 value\0\0name\0 value\0\0\r\0". */
-static bool lines_are_strict(const struct mg_request_info *info) {
-  for (int i = 0; i < info->num_headers; i++) {
-    const char *name = info->http_headers[i].name, *value = info->http_headers[i].value;
-    const char *after_name = name + strlen(name) + 1;
-    if (value != after_name && *after_name == 0) return false; /* "Name :" */
-    const char *end = value + strlen(value);
-    if (end[1] != 0) return false; /* LF alone */
-    const char *next = i + 1 < info->num_headers ? info->http_headers[i + 1].name : NULL;
-    if (next != NULL ? end + 2 != next : end[2] != '\r' || end[3] != 0) return false;
-  }
-  return true;
-}
-
-/* The headers as metadata: names in lower case, blanks after values cut off, both
- * in civetweb's buffer, which is ours to change until the request ends. */
-static size_t take_headers(const struct mg_request_info *info, tess_metadata_entry *entries) {
+static bool take_headers(const struct mg_request_info *info, tess_metadata_entry *entries) {
   for (int i = 0; i < info->num_headers; i++) {
     char *name = (char *)(uintptr_t)info->http_headers[i].name;
     char *value = (char *)(uintptr_t)info->http_headers[i].value;
-    for (char *p = name; *p != 0; p++)
+    char *p = name;
+    for (; *p != 0; p++)
       if (*p >= 'A' && *p <= 'Z') *p = (char)(*p + ('a' - 'A'));
+    if (value != p + 1 && p[1] == 0) return false; /* "Name :" */
     size_t size = strlen(value);
+    const char *end = value + size;
+    if (end[1] != 0) return false; /* LF alone */
+    const char *next = i + 1 < info->num_headers ? info->http_headers[i + 1].name : NULL;
+    if (next != NULL ? end + 2 != next : end[2] != '\r' || end[3] != 0) return false;
     while (size > 0 && (value[size - 1] == ' ' || value[size - 1] == '\t'))
       value[--size] = 0;
     entries[i] = (tess_metadata_entry){name, value, size};
   }
-  return (size_t)info->num_headers;
+  return true;
 }
 
 static int on_request(struct mg_connection *connection) {
@@ -189,10 +185,10 @@ static int on_request(struct mg_connection *connection) {
                                 .version = info->http_version};
   if (info->num_headers >= TESS__MAX_HEADERS) {
     request.refuse_status = 431; /* there may be more, which civetweb drops */
-  } else if (!lines_are_strict(info)) {
-    request.refuse_status = 400;
+  } else if (take_headers(info, c->entries)) {
+    request.header_count = (size_t)info->num_headers;
   } else {
-    request.header_count = take_headers(info, c->entries);
+    request.refuse_status = 400;
   }
   if (!tess__site_serve(&server->site, c, &io, &request))
     mg_disable_connection_keep_alive(connection);

@@ -18,7 +18,11 @@
 #include "rpc/tls_options.h"
 #include "rpc/transport_driver.h"
 
-enum { MAX_SPARE = 64 }; /* requests kept for reuse */
+enum {
+  MAX_SPARE = 64, /* requests kept for reuse */
+  LEAST_PEER_TIMEOUT_MS = 3000,
+  MOST_PEER_TIMEOUT_MS = 24 * 60 * 60 * 1000
+};
 
 typedef tess__curl_request request;
 
@@ -355,6 +359,10 @@ tess_transport *tess_transport_curl_new(const tess_transport_curl_options *optio
   if (t->options.max_connections_per_host == 0) t->options.max_connections_per_host = 16;
   if (t->options.max_connections == 0) t->options.max_connections = 256;
   if (t->options.connect_timeout_ms <= 0) t->options.connect_timeout_ms = 5000;
+  int64_t *peer_ms = &t->options.peer_timeout_ms;
+  if (*peer_ms <= 0) *peer_ms = 60000;
+  if (*peer_ms < LEAST_PEER_TIMEOUT_MS) *peer_ms = LEAST_PEER_TIMEOUT_MS;
+  if (*peer_ms > MOST_PEER_TIMEOUT_MS) *peer_ms = MOST_PEER_TIMEOUT_MS;
   if (t->options.buffer_bytes > TESS__CURL_MAX_BUFFER_BYTES)
     t->options.buffer_bytes = TESS__CURL_MAX_BUFFER_BYTES;
   t->commands_end = &t->commands;

@@ -23,6 +23,13 @@ typedef struct tess_transport_curl_options {
   int64_t connect_timeout_ms;      /* default 5000 */
   size_t buffer_bytes;         /* per transfer; default 512 KiB in, 2 MiB out for large bodies */
   const tess_tls_options *tls; /* for https URLs; copied; NULL: the system's signers */
+  /* For how long a peer may be silent to TCP: it acknowledges nothing, takes nothing
+   * of what is sent (its window stays closed), or, where nothing is sent, answers no
+   * probe. Then its machine or the link is held for gone, and its requests end with
+   * TESS_UNAVAILABLE. A peer that is up and only computes is never silent. Default
+   * 60000; 3000 at least, a day at most. Where the platform has no TCP_USER_TIMEOUT,
+   * only connections on which nothing is on its way are watched. */
+  int64_t peer_timeout_ms;
 } tess_transport_curl_options;
 
 /* NULL on error. options may be NULL. Free with transport->ops->free. */
