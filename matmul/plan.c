@@ -279,6 +279,18 @@ static uint32_t cut_at(uint32_t side, uint32_t parts, uint32_t i) {
   return (uint32_t)((uint64_t)side * i / parts);
 }
 
+/* A stream begins and ends with two pieces of half the size: nothing is computed until the
+ * first has come, and nothing is sent while the last is computed. */
+#define STREAM_LEAST_PARTS 6u
+
+static uint32_t stream_cut_at(uint32_t side, uint32_t parts, uint32_t i) {
+  if (parts < STREAM_LEAST_PARTS) return cut_at(side, parts, i);
+  const uint32_t left = parts - i;
+  const uint64_t halves = 2 * (uint64_t)parts - 4;
+  const uint64_t at = i < 2 ? i : left < 2 ? halves - left : 2 * (uint64_t)i - 2;
+  return (uint32_t)(side * at / halves);
+}
+
 static uint32_t ceil_div(uint32_t x, uint32_t y) {
   return x / y + (x % y != 0);
 }
@@ -377,14 +389,17 @@ static tess_code add_tile(tile_list *list, const tess_plan_params *params, tess_
     choose_stream(params, tile, list->each, &grid_rows, &grid_cols);
   else if (list->each > 1)
     choose_grid(tile, list->each, &grid_rows, &grid_cols);
+  /* Where the limits do not ask for more. */
+  const bool graded = params->streamed && row_parts * col_parts == 1;
+  uint32_t (*const at)(uint32_t, uint32_t, uint32_t) = graded ? stream_cut_at : cut_at;
   if (row_parts < grid_rows) row_parts = grid_rows;
   if (col_parts < grid_cols) col_parts = grid_cols;
   list->panel_elements += panel_elements(params, tile.rows, tile.cols, params->k);
   for (uint32_t i = 0; i < row_parts; ++i) {
     for (uint32_t j = 0; j < col_parts; ++j) {
-      uint32_t top = cut_at(tile.rows, row_parts, i), left = cut_at(tile.cols, col_parts, j);
-      tess_tile piece = {tile.row + top, tile.col + left, cut_at(tile.rows, row_parts, i + 1) - top,
-                         cut_at(tile.cols, col_parts, j + 1) - left};
+      uint32_t top = at(tile.rows, row_parts, i), left = at(tile.cols, col_parts, j);
+      tess_tile piece = {tile.row + top, tile.col + left, at(tile.rows, row_parts, i + 1) - top,
+                         at(tile.cols, col_parts, j + 1) - left};
       uint32_t group = (uint32_t)list->count;
       for (uint32_t p = 0; p < k_parts; ++p) {
         uint32_t k = cut_at(params->k, (uint32_t)k_parts, p);

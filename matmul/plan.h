@@ -25,7 +25,8 @@
  * for even ends, and the bytes of a large one where the worker keeps panels. With
  * b_held rectangles are as wide as C, with a_held as high: the other operand then
  * travels once. With streamed the pieces of a rectangle lie in one row or column: they
- * share one panel, and what each needs beside it travels while another is computed.
+ * share one panel, and what each needs beside it travels while another is computed; the
+ * first and the last two are half as large as the others.
  *
  * Every cell of C lies in exactly one tile for each k; no tile is empty, unless k is 0.
  *

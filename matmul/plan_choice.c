@@ -18,7 +18,7 @@
  * first travels and nothing is sent while the last is computed; but the work of each
  * should outweigh a request. */
 #define STREAMED_TILE_FLOPS 1000000000u
-#define STREAMED_TILES_PER_WORKER 16u
+#define STREAMED_TILES_PER_WORKER 18u
 
 static uint32_t local_pieces(const tess_plan_choice *choice) {
   uint64_t pieces = tess_gemm_flops(choice->m, choice->n, choice->k) / LOCAL_TILE_FLOPS;
@@ -36,6 +36,21 @@ static bool unequal(const double *weights, uint32_t workers) {
     if (weights[i] > most) most = weights[i];
   }
   return most > UNEQUAL_FACTOR * least;
+}
+
+/* Is one of the workers so much faster at arithmetic than another that it was not chance? Of a
+ * link that carries the next tiles while others are computed, and that several may share, what
+ * is seen is noise; and of the kernel what runs beside it. */
+#define STREAMED_UNEQUAL_FACTOR 2.5
+
+static bool compute_unequally(const tess_plan_choice *choice) {
+  double least = 0.0, most = 0.0;
+  for (uint32_t i = 0; i < choice->worker_count; i++) {
+    const double ms = choice->speeds[i]->ms_per_flop;
+    if (i == 0 || ms < least) least = ms;
+    if (ms > most) most = ms;
+  }
+  return most > STREAMED_UNEQUAL_FACTOR * least;
 }
 
 /* How many, so that a few far workers compute while they are sent the next and return the
@@ -100,6 +115,8 @@ static void choose(const tess_plan_choice *choice, tess_plan_params *params) {
   if (streamed > params->tiles_per_worker) {
     params->tiles_per_worker = streamed;
     params->streamed = true;
+    /* Equal shares: all begin and end together, on a link that is busy all the time. */
+    if (!choice->a_held && !choice->b_held && !compute_unequally(choice)) params->weights = NULL;
   }
 }
 

@@ -48,6 +48,34 @@ double tess__schedule_tile_estimate_ms(const tess_schedule *s, uint32_t executor
                                     tess__schedule_tile_bytes(s, executor, tile));
 }
 
+/* What travels while something else is computed seems to cost nothing, and so does the link
+ * in the estimate; but nothing hides what must come before a tile that is taken from another.
+ * The rate at which its bytes came, arithmetic and all, is slow enough for any link; twice,
+ * because meanwhile its owner waits for what it needs itself. */
+double tess__schedule_moved_estimate_ms(const tess_schedule *s, uint32_t executor, uint32_t from,
+                                        uint32_t tile, double now_ms) {
+  const double ms = tess__schedule_tile_estimate_ms(s, executor, tile);
+  const tess__schedule_executor *e = &s->executors[executor];
+  const uint64_t came = e->stats.bytes_sent + e->stats.bytes_received;
+  if (ms < 0.0 || came == 0 || now_ms <= e->first_start_ms) return ms;
+  const uint64_t here = tess__schedule_tile_bytes(s, executor, tile);
+  const uint64_t there = tess__schedule_tile_bytes(s, from, tile);
+  if (here <= there) return ms;
+  return ms + 2.0 * (double)(here - there) * (now_ms - e->first_start_ms) / (double)came;
+}
+
+/* Expectations add up what each attempt was to move when it began; a panel that several of
+ * them wait for counts in each, and they look later than they are. */
+double tess__schedule_paced_end_ms(const tess_schedule *s, uint32_t executor, uint64_t more_flops,
+                                   uint32_t tile, double now_ms) {
+  const tess__schedule_executor *e = &s->executors[executor];
+  if (executor >= s->executor_count || e->pace <= 0.0) return __builtin_inf();
+  const double each = e->pace * (double)tess__schedule_tile_flops(s, tile);
+  const double silent = now_ms - e->last_done_ms - 2.0 * each;
+  return now_ms + e->pace * (double)more_flops + e->stats.in_flight * each +
+         (silent > 0.0 ? silent : 0.0);
+}
+
 double tess__schedule_flight_expected_ms(const tess_schedule *s, uint32_t flight) {
   const tess__schedule_flight *f = &s->flights[flight];
   if (f->expected_ms >= 0.0) return f->expected_ms;

@@ -101,10 +101,16 @@ static uint32_t steal(tess_schedule *s, uint32_t thief, bool picky, double now_m
     }
   }
   if (victim == 0) return TESS__NONE;
-  double ms = tess__schedule_tile_estimate_ms(s, thief, s->executors[victim].queue_tail);
+  const uint32_t tail = s->executors[victim].queue_tail;
+  double ms = tess__schedule_moved_estimate_ms(s, thief, victim, tail, now_ms);
+  if (ms > tess__schedule_tile_estimate_ms(s, thief, tail) &&
+      tess_schedule_available(s, victim, now_ms)) {
+    const double paced =
+        tess__schedule_paced_end_ms(s, victim, s->executors[victim].queue_flops, tail, now_ms);
+    if (paced < latest) latest = paced;
+  }
   if (picky && ms >= 0.0 && now_ms + ms > latest) return TESS__NONE;
-  if (tess__schedule_leave_to_faster(s, thief, s->executors[victim].queue_tail, now_ms))
-    return TESS__NONE;
+  if (tess__schedule_leave_to_faster(s, thief, tail, now_ms)) return TESS__NONE;
   return take_owned(s, victim, true);
 }
 

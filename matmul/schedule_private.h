@@ -103,6 +103,15 @@ uint64_t tess__schedule_tile_bytes(const tess_schedule *s, uint32_t executor, ui
 double tess__schedule_estimate_ms(const tess_schedule *s, const tess__schedule_executor *e,
                                   uint64_t flops, uint64_t bytes);
 double tess__schedule_tile_estimate_ms(const tess_schedule *s, uint32_t executor, uint32_t tile);
+/* The same of a tile that is `from`'s, who holds operands of it that this one lacks: they
+ * travel once more, at the rate at which all else came. */
+double tess__schedule_moved_estimate_ms(const tess_schedule *s, uint32_t executor, uint32_t from,
+                                        uint32_t tile, double now_ms);
+/* When the executor will be done with what it has under way, tiles like this one, and so
+ * much more, by its pace alone: for whoever would have to be sent again what it holds.
+ * Infinity: not known. */
+double tess__schedule_paced_end_ms(const tess_schedule *s, uint32_t executor, uint64_t more_flops,
+                                   uint32_t tile, double now_ms);
 /* When the flight should end; NO_WAKE: nothing is known, and there is no limit. */
 double tess__schedule_flight_expected_ms(const tess_schedule *s, uint32_t flight);
 /* From when on the flight is so far behind its expectation that this speaks against its

@@ -32,6 +32,7 @@ typedef struct unary_call {
   tess_chunk received;        /* owned; size is what has come */
   size_t capacity;            /* 0: `received` came from the transport */
   void (*done)(void *ctx, const tess_status *status);
+  void (*on_sent)(void *ctx); /* the caller's, or NULL */
   void *ctx;
   atomic_bool *arrived; /* blocking: the waiting thread completes the call */
 } unary_call;
@@ -44,7 +45,10 @@ static unary_call *unary_of(tess_http_outgoing *outgoing) {
 
 static tess_http_body_state unary_next_body(tess_http_outgoing *outgoing, tess_slice *slice) {
   unary_call *call = unary_of(outgoing);
-  if (call->body_next == call->body.count) return TESS_BODY_END;
+  if (call->body_next == call->body.count) {
+    if (call->on_sent != NULL) call->on_sent(call->ctx);
+    return TESS_BODY_END;
+  }
   *slice = call->body.items[call->body_next++];
   return TESS_BODY_DATA;
 }
@@ -344,6 +348,7 @@ tess_code tess_client_unary_start(tess_client *client, const tess_method *method
   if (call != NULL) {
     call->done = done;
     call->ctx = ctx;
+    call->on_sent = options != NULL ? options->on_sent : NULL;
     if (started != NULL) *started = (tess_client_call *)(void *)call;
     code = transport->ops->start(transport, &call->base.outgoing, status);
     if (code != TESS_OK) {

@@ -282,10 +282,13 @@ static void advance_all(tess_controller *c, double now_ms) {
 double tess_controller_step(tess_controller *c) {
   double now = c->host.now_ms(c->host.ctx);
   double wake_in = -1;
+  bool naming = false;
   for (uint32_t i = 0; i < c->worker_count; i++) {
     tess_tile_executor *executor = c->workers[i].executor;
     if (executor == NULL || executor->ops->step == NULL) continue;
-    double wants = executor->ops->step(executor, now, c->step_ms);
+    /* One that names a panel has all of the slice: what it sends is on its way sooner. */
+    double wants = executor->ops->step(executor, now, naming ? 0 : c->step_ms);
+    naming = naming || executor->eager;
     if (wants >= 0 && (wake_in < 0 || wants < wake_in)) wake_in = wants;
   }
   advance_all(c, now);

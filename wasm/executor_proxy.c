@@ -109,6 +109,7 @@ static double proxy_step(tess_tile_executor *executor, double now_ms, double bud
         break;
     }
   }
+  if (tess_proxy_blocks_sent(&self->blocks)) tess__proxy_all_are_due(self);
   tess__proxy_name_panels(self, budget_ms);
   tess__proxy_advance_all(self);
   if (self->base.eager) return 0;
@@ -189,6 +190,7 @@ tess_tile_executor *tess_executor_proxy_new(const tess_executor_proxy_options *o
                                    .client = self->client,
                                    .max_message_bytes = self->max_message_bytes,
                                    .on_done = tess__proxy_on_call_done,
+                                   .on_sent = tess__proxy_on_call_sent,
                                    .cancel = tess__proxy_end_call,
                                    .proxy = self};
   self->blocks.calls = &self->calls;

@@ -7,7 +7,7 @@
  *   proxy_message.c  a tile as a message, and its answer
  *   proxy_calls.c    ends of calls, from the transport's thread to step()
  *
- * Threads: tess__proxy_on_call_done runs on the transport's; all else on the
+ * Threads: tess__proxy_on_call_done and _sent run on the transport's; all else on the
  * controller's.
  */
 #ifndef TESSERA_WASM_PROXY_H
@@ -26,6 +26,7 @@ typedef struct tess__proxy tess__proxy;
 typedef struct tess__proxy_operand {
   tess_panel_ref ref; /* panel NULL: it travels as elements */
   bool put;           /* the block was sent for this request */
+  bool coming;        /* it is named while it is on its way */
 } tess__proxy_operand;
 
 /* One tile under way. */
@@ -100,8 +101,9 @@ uint64_t tess__proxy_matrix_bytes(const tessera_matmul_v1_Matrix *m);
 
 /* ---- proxy_calls.c ---- */
 
-/* The client's done; ctx is a tess_proxy_end. */
+/* The client's done and on_sent; ctx is a tess_proxy_end. */
 void tess__proxy_on_call_done(void *ctx, const tess_status *status);
+void tess__proxy_on_call_sent(void *ctx);
 /* Ends a call. What it borrowed is left alone when this returns; step() frees it. */
 void tess__proxy_end_call(tess_proxy_end *end, tess_client_call *call);
 /* Those that came since, oldest first. */

@@ -34,6 +34,7 @@ tess_code tess__proxy_advance(tess__proxy_request *r, tess_reason *reason) {
   r->due = r->naming = false;
   for (unsigned i = 0; i < 2; i++) {
     tess__proxy_operand *o = &r->operands[i];
+    o->coming = false;
     if (o->ref.panel == NULL) continue;
     if (!o->ref.panel->named) {
       self->base.eager = r->naming = true; /* step() names it */
@@ -41,9 +42,14 @@ tess_code tess__proxy_advance(tess__proxy_request *r, tess_reason *reason) {
       continue;
     }
     tess_code code = TESS_OK;
-    switch (tess_proxy_blocks_want(&self->blocks, o->ref.panel, r, r->options.timeout_ms, &code,
-                                   reason)) {
+    /* Beside us nothing is gained by it. Who missed it once waits for the block. */
+    const bool early = self->base.far && r->misses == 0;
+    switch (tess_proxy_blocks_want(&self->blocks, o->ref.panel, r, early, r->options.timeout_ms,
+                                   &code, reason)) {
       case TESS_PROXY_HELD:
+        break;
+      case TESS_PROXY_COMING:
+        o->coming = true;
         break;
       case TESS_PROXY_WAIT:
         ready = false;

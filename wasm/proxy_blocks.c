@@ -4,6 +4,7 @@
  */
 #include "wasm/proxy_blocks.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "wasm/wire.h"
@@ -33,10 +34,12 @@ struct tess_proxy_flight {
   tess_proxy_flight *next;
   bool is_put;
   bool cancelled;
+  bool told_sent; /* by tess_proxy_blocks_sent */
   uint8_t name[TESS_SHA256_BYTES];
   const tess_panel *panel; /* borrowed while it is under way; compare only afterwards */
   uint64_t bytes;
   void *asker;
+  void *follower; /* the other one that may name it before it is held */
   tess_arena arena;
   tess_call_options options;
   tess_client_call *call;
@@ -160,6 +163,7 @@ static tess_proxy_answer begin(tess_proxy_blocks *blocks, tess_panel *panel, boo
   tess_status_init(&f->end.status, allocator);
   f->options.arena = &f->arena;
   f->options.timeout_ms = timeout_ms;
+  if (is_put) f->options.on_sent = blocks->calls->on_sent;
   tess_status failure;
   tess_status_init(&failure, allocator);
   /* A transport may end it before start_call returns. */
@@ -183,8 +187,19 @@ static tess_proxy_answer lacking(tess_code *code, tess_reason *reason) {
   return TESS_PROXY_FAILED;
 }
 
+/* A put is under way: may the asker name its block? One beside the block, so that it is
+ * computed as soon as that is there, and one behind it, so that the link is busy until the
+ * worker says that it holds it. More would hold up the block. */
+static tess_proxy_answer follow(const tess_proxy_blocks *blocks, tess_proxy_flight *f, void *asker,
+                                bool early) {
+  if (!early || !blocks->awaits_puts || !f->is_put) return TESS_PROXY_WAIT;
+  if (f->asker != asker && f->follower == NULL && atomic_load(&f->end.sent)) f->follower = asker;
+  return f->asker == asker || f->follower == asker ? TESS_PROXY_COMING : TESS_PROXY_WAIT;
+}
+
 tess_proxy_answer tess_proxy_blocks_want(tess_proxy_blocks *blocks, tess_panel *panel, void *asker,
-                                         int64_t timeout_ms, tess_code *code, tess_reason *reason) {
+                                         bool early, int64_t timeout_ms, tess_code *code,
+                                         tess_reason *reason) {
   const uint64_t limit = blocks->calls->max_message_bytes;
   *code = TESS_OK;
   const bool sendable = !panel->elsewhere;
@@ -201,9 +216,21 @@ tess_proxy_answer tess_proxy_blocks_want(tess_proxy_blocks *blocks, tess_panel *
       e->state = ABSENT;
     }
   }
-  if (find_flight(blocks, panel->name) != NULL) return TESS_PROXY_WAIT;
+  tess_proxy_flight *f = find_flight(blocks, panel->name);
+  if (f != NULL) return follow(blocks, f, asker, early);
   const bool is_put = e != NULL && e->state == ABSENT;
-  return begin(blocks, panel, is_put, asker, timeout_ms, code, reason);
+  const tess_proxy_answer answer = begin(blocks, panel, is_put, asker, timeout_ms, code, reason);
+  f = answer == TESS_PROXY_WAIT ? find_flight(blocks, panel->name) : NULL;
+  return f != NULL ? follow(blocks, f, asker, early) : answer;
+}
+
+bool tess_proxy_blocks_sent(tess_proxy_blocks *blocks) {
+  bool any = false;
+  for (tess_proxy_flight *f = blocks->flights; f != NULL; f = f->next) {
+    if (f->told_sent || f->cancelled || !atomic_load(&f->end.sent)) continue;
+    f->told_sent = any = true;
+  }
+  return any;
 }
 
 /* The end of a put is not known: the worker may have all of it. */
@@ -237,6 +264,7 @@ static tess_code list_ended(tess_proxy_blocks *blocks, const tess_proxy_flight *
     if (memcmp(response->blocks[i].sha256, f->name, TESS_SHA256_BYTES) == 0 &&
         response->blocks[i].bytes == tess_panel_bytes(f->panel))
       state = HELD;
+  blocks->awaits_puts = response->awaits_puts;
   return learn(blocks, f->name, state) ? TESS_OK : TESS_RESOURCE_EXHAUSTED;
 }
 

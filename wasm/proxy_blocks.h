@@ -3,7 +3,8 @@
  * What one worker holds, as far as the controller knows, and how it gets what it
  * lacks: a block is first asked for (ListBlocks: another product, another
  * controller or one before this may have brought it), then put (PutBlock), once,
- * however many tiles wait for it. Knowledge that is out of date costs one round
+ * however many tiles wait for it. A worker that says so is sent tiles right behind the
+ * block, before it said that it has it. Knowledge that is out of date costs one round
  * trip: the worker says what is missing, and tess_proxy_blocks_forget hears it.
  *
  * Bounds: TESS_PROXY_MAX_HELD names, the least recently used forgotten first;
@@ -30,8 +31,9 @@ typedef struct tess_proxy_calls {
   const tess_allocator *allocator;
   tess_client *client;
   uint64_t max_message_bytes;
-  /* The client's done, for any tess_proxy_end. */
+  /* The client's done and on_sent, for any tess_proxy_end. */
   void (*on_done)(void *ctx, const tess_status *status);
+  void (*on_sent)(void *ctx);
   /* Gives up a call and waits until it borrows nothing any more. */
   void (*cancel)(tess_proxy_end *end, tess_client_call *call);
   void *proxy;
@@ -46,20 +48,26 @@ typedef struct tess_proxy_blocks {
   uint64_t clock;             /* of uses */
   tess_proxy_flight *flights; /* owned; under way */
   double unsupported_ms;      /* when it turned out to have no BlockService; 0: it has */
+  bool awaits_puts;           /* tiles may name what is still being put */
   double now_ms;              /* set by whoever steps */
 } tess_proxy_blocks;
 
 typedef enum tess_proxy_answer {
-  TESS_PROXY_HELD,  /* the name is enough */
-  TESS_PROXY_WAIT,  /* until something ends */
-  TESS_PROXY_RAW,   /* it cannot be kept there: send elements */
-  TESS_PROXY_FAILED /* the call could not be started: the reason says why */
+  TESS_PROXY_HELD,   /* the name is enough */
+  TESS_PROXY_COMING, /* so it is, if the request says that the block is on its way */
+  TESS_PROXY_WAIT,   /* until something ends */
+  TESS_PROXY_RAW,    /* it cannot be kept there: send elements */
+  TESS_PROXY_FAILED  /* the call could not be started: the reason says why */
 } tess_proxy_answer;
 
 /* Can the block be named to the worker now? Begins what it takes. `asker` is told of
- * its put by tess_proxy_blocks_ended. */
+ * its put by tess_proxy_blocks_ended. early: it may be named while it is on its way; the
+ * asker's tile then travels beside the block, others' follow it. */
 tess_proxy_answer tess_proxy_blocks_want(tess_proxy_blocks *blocks, tess_panel *panel, void *asker,
-                                         int64_t timeout_ms, tess_code *code, tess_reason *reason);
+                                         bool early, int64_t timeout_ms, tess_code *code,
+                                         tess_reason *reason);
+/* Was all of a block sent since this was asked last? Who waits for it may follow. */
+bool tess_proxy_blocks_sent(tess_proxy_blocks *blocks);
 /* Does it keep blocks, as far as is known? */
 bool tess_proxy_blocks_usable(const tess_proxy_blocks *blocks);
 /* Does the worker hold it, as far as is known? */
@@ -97,6 +105,7 @@ struct tess_proxy_end {
   void *proxy;
   tess_proxy_end_kind kind;
   tess_status status; /* how the call ended */
+  _Atomic bool sent;  /* on_sent came */
   _Atomic bool ended; /* done came; set under the proxy's lock */
 };
 

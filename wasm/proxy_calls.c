@@ -28,6 +28,13 @@ void tess__proxy_on_call_done(void *ctx, const tess_status *status) {
   if (sync.wake != NULL) sync.wake(sync.ctx);
 }
 
+void tess__proxy_on_call_sent(void *ctx) {
+  tess_proxy_end *end = ctx;
+  const tess__proxy *self = end->proxy;
+  atomic_store(&end->sent, true);
+  if (self->sync.wake != NULL) self->sync.wake(self->sync.ctx);
+}
+
 /* Without the lock: transports ask this under locks of their own. */
 static bool has_ended(void *ctx) {
   return atomic_load(&((tess_proxy_end *)ctx)->ended);

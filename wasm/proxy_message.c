@@ -23,6 +23,7 @@ static void write_operand(tessera_matmul_v1_Matrix *message, tess_const_matrix m
   message->block.cols = o->ref.panel->block.cols;
   message->block.row = o->ref.row;
   message->block.col = o->ref.col;
+  message->block.coming = o->coming;
 }
 
 void tess__proxy_write_message(tess__proxy_request *r) {

@@ -3,6 +3,7 @@
  * tessera.matmul.v1.BlockService of a worker: matrices that are put once and
  * named in many products. ctx is the worker_service.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "tessera/matmul/v1/matmul.rpc.pb-c.h"
@@ -63,6 +64,25 @@ static tess_code put_block(void *ctx, tess_call *call,
   return code;
 }
 
+/* From its head on, before the body: so that what it takes is ready, and others wait. */
+static bool is_put(const tess_call *call) {
+  return strcmp(tess_call_method(call)->path, "/tessera.matmul.v1.BlockService/PutBlock") == 0;
+}
+
+static tess_code put_begins(void *ctx, tess_call *call) {
+  worker_service *service = ctx;
+  if (!is_put(call)) return TESS_OK;
+  const char *length = tess_metadata_get(tess_call_request_headers(call), "content-length");
+  worker_blocks_put_begins(service->blocks, length != NULL ? strtoull(length, NULL, 10) : 0);
+  return TESS_OK;
+}
+
+static void put_ended(void *ctx, tess_call *call, const tess_status *status) {
+  worker_service *service = ctx;
+  (void)status;
+  if (is_put(call)) worker_blocks_put_ended(service->blocks);
+}
+
 /* ---- ListBlocks ---- */
 
 /* What the request asks for; at most `room` blocks. */
@@ -88,6 +108,7 @@ static tess_code list_blocks(void *ctx, tess_call *call,
   const tess_block_counts counts = worker_blocks_get_counts(service->blocks);
   response->used_bytes = counts.used_bytes;
   response->capacity_bytes = counts.capacity_bytes;
+  response->awaits_puts = true;
   size_t room = request->n_sha256 > 0 ? request->n_sha256 : (size_t)counts.blocks;
   if (room > MAX_LISTED) room = MAX_LISTED;
   if (room == 0) return TESS_OK;
@@ -124,5 +145,8 @@ static tess_code drop_block(void *ctx, tess_call *call,
 tess_code worker_block_service_register(worker_service *service, tess_server *server) {
   static const tessera_matmul_v1_block_service_handlers handlers = {
       .put_block = put_block, .list_blocks = list_blocks, .drop_block = drop_block};
+  const tess_server_interceptor puts = {.before = put_begins, .after = put_ended, .ctx = service};
+  const tess_code code = tess_server_add_interceptor(server, &puts);
+  if (code != TESS_OK) return code;
   return tessera_matmul_v1_block_service_register(server, &handlers, service);
 }

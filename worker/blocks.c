@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/blocks.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <tessera/pool.h>
 
@@ -12,10 +14,22 @@
 /* Least share of the budget whose memory stays mapped for the next block. */
 #define WARM_SHARE 8
 
+/* Memory is made ready for puts from this size on, a page at a time. */
+#define PREPARED_LEAST_BYTES ((uint64_t)1 << 20)
+#define PAGE_BYTES ((size_t)4096)
+
 struct worker_blocks {
   pthread_mutex_t mutex;
   tess_pool *pool;         /* has a lock of its own */
-  tess_block_store *store; /* under the mutex */
+  tess_block_store *store; /* under the mutex, like all that follows */
+  pthread_cond_t came;     /* a block was kept, or a put ended */
+  pthread_cond_t wanted;   /* memory is to be made ready, or all is over */
+  unsigned puts;           /* under way */
+  unsigned waiting;        /* for them */
+  uint64_t prepare_bytes;  /* for the latest put; 0: nothing to do */
+  bool closing;
+  bool has_thread;
+  pthread_t thread;
 };
 
 /* A block that is in use, in an arena. */
@@ -23,6 +37,77 @@ typedef struct lease {
   worker_blocks *blocks;
   tess_block *block;
 } lease;
+
+/* ---- memory for what is on its way ---- */
+
+/* Memory from the pool that is touched and given back is warm for the put that needs it.
+ * What the pool refuses, the put will have to make room for. */
+static void make_ready(const worker_blocks *blocks, size_t bytes) {
+  const tess_allocator *allocator = tess_pool_allocator(blocks->pool);
+  volatile uint8_t *memory = allocator->alloc(allocator->ctx, bytes);
+  if (memory == NULL) return;
+  for (size_t at = 0; at < bytes; at += PAGE_BYTES)
+    memory[at] = 0;
+  allocator->free(allocator->ctx, (void *)(uintptr_t)memory);
+}
+
+static void *prepare_thread(void *arg) {
+  worker_blocks *blocks = arg;
+  pthread_mutex_lock(&blocks->mutex);
+  while (!blocks->closing) {
+    const uint64_t bytes = blocks->prepare_bytes;
+    if (bytes == 0) {
+      pthread_cond_wait(&blocks->wanted, &blocks->mutex);
+      continue;
+    }
+    blocks->prepare_bytes = 0;
+    pthread_mutex_unlock(&blocks->mutex);
+    make_ready(blocks, (size_t)bytes);
+    pthread_mutex_lock(&blocks->mutex);
+  }
+  pthread_mutex_unlock(&blocks->mutex);
+  return NULL;
+}
+
+void worker_blocks_put_begins(worker_blocks *blocks, uint64_t message_bytes) {
+  pthread_mutex_lock(&blocks->mutex);
+  blocks->puts++;
+  const tess_block_counts counts = tess_block_store_counts(blocks->store);
+  /* Not where it could be in the way: what is dropped to make room is warm. */
+  if (message_bytes >= PREPARED_LEAST_BYTES && blocks->has_thread &&
+      message_bytes <= counts.capacity_bytes / WARM_SHARE &&
+      counts.used_bytes + 2 * message_bytes <= counts.capacity_bytes) {
+    blocks->prepare_bytes = message_bytes;
+    pthread_cond_signal(&blocks->wanted);
+  }
+  pthread_mutex_unlock(&blocks->mutex);
+}
+
+void worker_blocks_put_ended(worker_blocks *blocks) {
+  pthread_mutex_lock(&blocks->mutex);
+  blocks->puts--;
+  pthread_cond_broadcast(&blocks->came);
+  pthread_mutex_unlock(&blocks->mutex);
+}
+
+/* ---- made and unmade ---- */
+
+static bool init_sync(worker_blocks *blocks) {
+  pthread_condattr_t attributes;
+  if (pthread_mutex_init(&blocks->mutex, NULL) != 0) return false;
+  bool ok = pthread_condattr_init(&attributes) == 0;
+  if (ok) {
+    ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+         pthread_cond_init(&blocks->came, &attributes) == 0;
+    pthread_condattr_destroy(&attributes);
+  }
+  if (ok && pthread_cond_init(&blocks->wanted, NULL) != 0) {
+    pthread_cond_destroy(&blocks->came);
+    ok = false;
+  }
+  if (!ok) pthread_mutex_destroy(&blocks->mutex);
+  return ok;
+}
 
 worker_blocks *worker_blocks_new(uint64_t capacity_bytes) {
   worker_blocks *blocks = calloc(1, sizeof *blocks);
@@ -32,25 +117,54 @@ worker_blocks *worker_blocks_new(uint64_t capacity_bytes) {
   blocks->pool = tess_pool_new(limit, limit / WARM_SHARE);
   if (blocks->pool != NULL)
     blocks->store = tess_block_store_new(capacity_bytes, tess_pool_allocator(blocks->pool));
-  if (blocks->store == NULL || pthread_mutex_init(&blocks->mutex, NULL) != 0) {
+  if (blocks->store == NULL || !init_sync(blocks)) {
     tess_block_store_free(blocks->store);
     tess_pool_free(blocks->pool);
     free(blocks);
     return NULL;
   }
+  /* Without it puts take longer. */
+  blocks->has_thread = pthread_create(&blocks->thread, NULL, prepare_thread, blocks) == 0;
   return blocks;
 }
 
 void worker_blocks_free(worker_blocks *blocks) {
   if (blocks == NULL) return;
+  pthread_mutex_lock(&blocks->mutex);
+  blocks->closing = true;
+  pthread_cond_signal(&blocks->wanted);
+  pthread_mutex_unlock(&blocks->mutex);
+  if (blocks->has_thread) pthread_join(blocks->thread, NULL);
   tess_block_store_free(blocks->store);
   tess_pool_free(blocks->pool);
+  pthread_cond_destroy(&blocks->wanted);
+  pthread_cond_destroy(&blocks->came);
   pthread_mutex_destroy(&blocks->mutex);
   free(blocks);
 }
 
 tess_block *worker_blocks_get(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]) {
   pthread_mutex_lock(&blocks->mutex);
+  tess_block *block = tess_block_store_get(blocks->store, name);
+  pthread_mutex_unlock(&blocks->mutex);
+  return block;
+}
+
+tess_block *worker_blocks_await(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES],
+                                int64_t wait_ms) {
+  struct timespec until;
+  if (wait_ms < 0 || wait_ms > WORKER_BLOCKS_AWAIT_MS) wait_ms = WORKER_BLOCKS_AWAIT_MS;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += (time_t)(wait_ms / 1000);
+  until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+  until.tv_sec += until.tv_nsec / 1000000000;
+  until.tv_nsec %= 1000000000;
+  pthread_mutex_lock(&blocks->mutex);
+  bool late = blocks->waiting >= WORKER_BLOCKS_MAX_WAITING;
+  blocks->waiting++;
+  while (!late && blocks->puts > 0 && tess_block_store_peek(blocks->store, name) == NULL)
+    late = pthread_cond_timedwait(&blocks->came, &blocks->mutex, &until) == ETIMEDOUT;
+  blocks->waiting--;
   tess_block *block = tess_block_store_get(blocks->store, name);
   pthread_mutex_unlock(&blocks->mutex);
   return block;
@@ -138,6 +252,7 @@ tess_code worker_blocks_put(worker_blocks *blocks, tess_const_matrix elements,
   if (code == TESS_OK) {
     *block = tess_block_store_keep(blocks->store, room, name);
     if (known != NULL) *known = *block != room;
+    pthread_cond_broadcast(&blocks->came);
   } else {
     tess_block_store_release(blocks->store, room);
   }

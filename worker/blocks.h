@@ -4,6 +4,10 @@
  * What others send is copied and its name computed without the lock, and kept only
  * if it is what it was called.
  *
+ * A put may take long, and fresh memory is dear: from when its head is there its memory
+ * is made ready on a thread of its own, while the body comes, and products that name
+ * what is on its way may wait for it.
+ *
  * Sizes are bytes. Threads: safe from any.
  */
 #ifndef TESSERA_WORKER_BLOCKS_H
@@ -26,6 +30,19 @@ void worker_blocks_free(worker_blocks *blocks);
 
 /* Finds and pins; NULL: not held. */
 tess_block *worker_blocks_get(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]);
+/* The same; where it is not held, waits as long as puts are under way, at most wait_ms and
+ * WORKER_BLOCKS_AWAIT_MS, on the caller's thread. Where WORKER_BLOCKS_MAX_WAITING wait
+ * already: no. */
+tess_block *worker_blocks_await(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES],
+                                int64_t wait_ms);
+#define WORKER_BLOCKS_AWAIT_MS 30000
+#define WORKER_BLOCKS_MAX_WAITING 16u
+
+/* A put begins, whose message has so many bytes (0: unknown), and ends, however it does.
+ * In pairs. */
+void worker_blocks_put_begins(worker_blocks *blocks, uint64_t message_bytes);
+void worker_blocks_put_ended(worker_blocks *blocks);
+
 /* Keeps a copy of packed elements, pinned, and says its name. `expected` NULL: any
  * name. *known (may be NULL): it was held already.
  * TESS_INVALID_ARGUMENT: the name is not `expected`. TESS_RESOURCE_EXHAUSTED: it

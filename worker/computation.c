@@ -66,7 +66,8 @@ tess_code worker_computation_prepare(worker_computation *x, worker_service *serv
       .max_result_bytes = service->max_message_bytes - REPLY_OVERHEAD_BYTES,
       .allocator = tess_pool_allocator(service->pool),
       .arena = tess_call_arena(call),
-      .blocks = service->blocks};
+      .blocks = service->blocks,
+      .wait_ms = tess_call_timeout_ms(call)};
   tess_code code = worker_product_read(request, &params, &x->product, tess_call_status(call));
   if (code == TESS_OK) code = admit(x);
   if (code == TESS_OK) code = take_memory(x);

@@ -135,7 +135,11 @@ static tess_code receive_block(const wire_matrix *wire, const char *name,
 static tess_code find_block(const wire_matrix *wire, const char *name, worker_matrix_reader *reader,
                             tess_const_matrix *whole, size_t bytes, tess_status *status) {
   const uint8_t *sha256 = wire->block->sha256.data;
-  tess_block *block = reader->blocks != NULL ? worker_blocks_get(reader->blocks, sha256) : NULL;
+  tess_block *block = NULL;
+  if (reader->blocks != NULL)
+    block = wire->block->coming && wire->data.len == 0
+                ? worker_blocks_await(reader->blocks, sha256, reader->wait_ms)
+                : worker_blocks_get(reader->blocks, sha256);
   if (block == NULL) {
     if (wire->data.len > 0) return receive_block(wire, name, reader, whole, bytes, status);
     if (reader->missing_count < WORKER_MATRIX_MAX_MISSING)

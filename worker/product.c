@@ -78,8 +78,10 @@ tess_code worker_product_read(const Tessera__Matmul__V1__MatmulRequest *request,
   tess_gemm *gemm = &product->gemm;
   tess_code code = check_dtype(a, "a", params, &product->kernel, status);
   if (code == TESS_OK) code = check_dtype(b, "b", params, &product->kernel, status);
-  worker_matrix_reader reader = {
-      .allocator = params->allocator, .arena = params->arena, .blocks = params->blocks};
+  worker_matrix_reader reader = {.allocator = params->allocator,
+                                 .arena = params->arena,
+                                 .blocks = params->blocks,
+                                 .wait_ms = params->wait_ms};
   if (code == TESS_OK) code = read_operand(a, "a", &reader, &gemm->a, status);
   if (code == TESS_OK) code = read_operand(b, "b", &reader, &gemm->b, status);
   if (code != TESS_OK) return code;

@@ -48,6 +48,7 @@ typedef struct worker_product_params {
   const tess_allocator *allocator;  /* for operands that must be converted */
   tess_arena *arena;                /* frees those, and releases blocks, when it ends */
   worker_blocks *blocks;            /* borrowed; NULL: none are kept */
+  int64_t wait_ms;                  /* for blocks that are coming; < 0: as long as for any */
 } worker_product_params;
 
 /* The product borrows the request, and the arena. */

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blocks of a worker: put once, named in products, verified, bounded, and gone
 when the worker is."""
+import socket
 import threading
+import time
 
 import numpy as np
 
@@ -37,6 +39,32 @@ class Blocks(Case):
         self.assertLess(request.ByteSize(), 200)
         np.testing.assert_array_equal(self.multiply(request), exact(a, b))
         self.assertEqual(blocks.metric(self.worker, "tessera_worker_block_hits_total"), 2)
+
+    def test_a_block_that_is_on_its_way_is_awaited(self):
+        a, b = integers(self.rng, 120, 90), integers(self.rng, 90, 70)
+        self.assertTrue(blocks.listed(self.client).awaits_puts)
+        request = pb.MatmulRequest()
+        blocks.set_block(request.a, a)
+        harness.set_matrix(request.b, b)
+        request.a.block.coming = True
+        self.assertEqual(blocks.missing(self.client, request), [blocks.name_of(a)])  # no put: at once
+        put = pb.PutBlockRequest(sha256=blocks.name_of(a))
+        harness.set_matrix(put.matrix, a)
+        body = put.SerializeToString()
+        host, port = self.worker.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as putter:
+            putter.sendall((f"POST {blocks.SERVICE}PutBlock HTTP/1.1\r\nHost: {host}\r\n"
+                            "Content-Type: application/proto\r\nConnect-Protocol-Version: 1\r\n"
+                            f"Content-Length: {len(body)}\r\n\r\n").encode() + body[:-1])
+            time.sleep(0.2)  # its head is there
+            answers = []
+            product = threading.Thread(target=lambda: answers.append(self.multiply(request)))
+            product.start()
+            product.join(0.3)
+            self.assertTrue(product.is_alive())
+            putter.sendall(body[-1:])
+            product.join(10)
+        np.testing.assert_array_equal(answers[0], exact(a, b))
 
     def test_rectangles_of_blocks(self):
         a, b = integers(self.rng, 50, 60, "float64"), integers(self.rng, 80, 90, "float64")

@@ -316,6 +316,27 @@ START_TEST(streams_share_the_smaller_or_the_held_panel) {
 }
 END_TEST
 
+/* Small pieces at both ends. */
+START_TEST(a_stream_begins_and_ends_small) {
+  static const uint32_t cols[8] = {50, 50, 100, 100, 100, 100, 50, 50};
+  tess_plan plan;
+  tess_plan_params p = {.m = 400,
+                        .n = 600,
+                        .k = 300,
+                        .dtype = TESS_DTYPE_FLOAT32,
+                        .worker_count = 1,
+                        .tiles_per_worker = 8,
+                        .shared_panels = true,
+                        .streamed = true};
+  ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, NULL), TESS_OK);
+  check_parts(&plan, &p);
+  ck_assert_uint_eq(plan.tile_count, 8);
+  for (size_t t = 0; t < 8; ++t)
+    ck_assert_uint_eq(plan.tiles[t].tile.cols, cols[t]);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
 START_TEST(what_is_held_stays_whole) {
   double weights[] = {5, 1, 2, 3, 3, 1, 1, 2};
   for (uint32_t workers = 1; workers <= 8; ++workers) {
@@ -539,8 +560,8 @@ END_TEST
 int main(void) {
   return RUN_SUITE("plan", two_workers_move_the_least, parts_of_k_carry_no_c0,
                    every_shape_and_count, tiles_that_share_panels,
-                   streams_share_the_smaller_or_the_held_panel, what_is_held_stays_whole, limits,
-                   cannot_be_planned, splits_over_k, empty, a_thousand_nodes,
-                   any_worker_count_is_near_the_bound, unequal_workers, small_products_stay_whole,
-                   memory_runs_out);
+                   streams_share_the_smaller_or_the_held_panel, a_stream_begins_and_ends_small,
+                   what_is_held_stays_whole, limits, cannot_be_planned, splits_over_k, empty,
+                   a_thousand_nodes, any_worker_count_is_near_the_bound, unequal_workers,
+                   small_products_stay_whole, memory_runs_out);
 }

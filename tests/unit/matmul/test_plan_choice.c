@@ -81,7 +81,7 @@ START_TEST(far_workers_are_streamed_to) {
     uint32_t side, workers;
     bool far;
     uint32_t tiles;
-  } cases[] = {{4096, 2, true, 32},  /* 68 Gflop each: the most */
+  } cases[] = {{4096, 2, true, 36},  /* 68 Gflop each: the most */
                {4096, 2, false, 2},  /* beside us: one each */
                {2000, 2, true, 16},  /* 8 Gflop each */
                {1000, 2, true, 2},   /* 1 Gflop each */

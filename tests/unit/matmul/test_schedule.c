@@ -548,6 +548,42 @@ START_TEST(the_slow_do_not_steal_what_is_sooner_done) {
 }
 END_TEST
 
+/* Executor 1 holds what its tiles need; another would be sent 40 MB first. */
+static uint64_t first_holds_all(void *context, uint32_t executor, uint32_t tile) {
+  (void)tile;
+  return *(const uint32_t *)context == executor ? 1000000 : 41000000;
+}
+
+/* Bytes came at 1 MB in 10 ms. Whoever lacks an operand leaves a tile alone that its owner
+ * does in 10 ms, and takes it from one that needs 10 s. */
+START_TEST(what_would_have_to_move_is_not_stolen) {
+  for (int slow = 0; slow < 2; ++slow) {
+    tess_plan plan;
+    tess_schedule s;
+    plan_of(&plan, 2, 4);
+    uint32_t holder = 1;
+    make(&s, &plan,
+         (tess_schedule_params){
+             .max_workers = 2, .tile_bytes = first_holds_all, .context = &holder});
+    const uint32_t one = tess_schedule_join(&s, 1), two = tess_schedule_join(&s, 1);
+    const double owners_ms = slow ? 10000 : 10;
+    tess_attempt a = must_next(&s, one, 1);
+    ck_assert(tess_schedule_done_in(&s, &a, 1 + owners_ms, 1000000, 0, owners_ms));
+    double now = 1 + owners_ms;
+    must_next(&s, one, now);
+    for (int i = 0; i < 4; ++i, now += 10) { /* its own */
+      a = must_next(&s, two, now);
+      ck_assert_uint_eq(plan.tiles[a.tile].owner, 1);
+      ck_assert(tess_schedule_done_in(&s, &a, now + 10, 1000000, 0, 1));
+    }
+    tess_attempt stolen;
+    ck_assert(tess_schedule_next(&s, two, now, &stolen) == (slow == 1));
+    tess_schedule_cleanup(&s);
+    tess_plan_cleanup(&plan);
+  }
+}
+END_TEST
+
 START_TEST(a_tile_is_opened_again) {
   tess_plan plan;
   tess_schedule s;
@@ -718,6 +754,6 @@ int main(void) {
                    an_honest_slow_stranger_keeps_its_tile, the_late_back_up_nothing,
                    a_burst_of_answers_is_no_speed, backups_have_a_budget,
                    who_fell_silent_is_the_only_one_known, silent_before_anything_is_known,
-                   the_slow_do_not_steal_what_is_sooner_done, a_tile_is_opened_again,
-                   random_products);
+                   the_slow_do_not_steal_what_is_sooner_done, what_would_have_to_move_is_not_stolen,
+                   a_tile_is_opened_again, random_products);
 }

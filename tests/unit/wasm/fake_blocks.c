@@ -32,6 +32,7 @@ int fake_blocks_list(fake_blocks *store, const uint8_t *body, size_t size, uint8
   Tessera__Matmul__V1__BlockInfo info, *infos[1] = {&info};
   tessera__matmul__v1__list_blocks_response__init(&response);
   tessera__matmul__v1__block_info__init(&info);
+  response.awaits_puts = store->awaits;
   fake_block *block = find(store, request->sha256[0].data);
   if (block != NULL) {
     info.sha256 = (ProtobufCBinaryData){32, block->name};
@@ -114,6 +115,7 @@ bool fake_blocks_resolve(fake_blocks *store, Tessera__Matmul__V1__MatmulRequest 
     const Tessera__Matmul__V1__BlockRef *ref = m->block;
     if (ref == NULL) continue;
     ck_assert_uint_eq(m->data.len, 0);
+    store->coming += ref->coming;
     fake_block *block = find(store, ref->sha256.data);
     if (block == NULL) {
       missing[missing_size] = 0x0a;

@@ -31,6 +31,8 @@ typedef struct fake_blocks {
   unsigned puts_of_known;
   unsigned looks;
   unsigned misses; /* names in products that were not held */
+  bool awaits;     /* it says that it waits for what is on its way */
+  unsigned coming; /* names in products that were said to be on their way */
   size_t put_bytes;
 } fake_blocks;
 

@@ -50,6 +50,7 @@ START_TEST(every_panel_is_sent_once) {
     ck_assert_uint_gt(store->puts, 0);
     ck_assert_uint_eq(store->puts_of_known, 0);
     ck_assert_uint_eq(store->misses, 0);
+    ck_assert_uint_eq(store->coming, 0); /* it did not say that it waits */
     hits += last->stats->workers[i]->cache_hits;
   }
   /* Half of one operand and all of the other for each worker; and C comes back. */
@@ -58,6 +59,27 @@ START_TEST(every_panel_is_sent_once) {
   expect_near(last->stats->bytes_sent + last->stats->bytes_received, 4 * N * N * 4);
   ck_assert_uint_gt(hits, 4);
   ck_assert_uint_gt(last->stats->cache_bytes, 2 * N * N);
+  result_free(last);
+  product_free(p);
+  fake_host_free(host);
+}
+END_TEST
+
+/* Beside each block goes the tile that asked for it; others wait until it is held. */
+START_TEST(a_tile_travels_beside_its_block) {
+  fake_host *host = fake_host_new(2, "proxy", "");
+  host->blocks[0].awaits = host->blocks[1].awaits = true;
+  product *p = product_new(N, N, N, F32, false, false, 1, 0);
+  pb_result *last = run_stream(host, 1, p);
+  ck_assert_uint_eq(last->stats->local_tiles, 0);
+  for (unsigned i = 0; i < 2; i++) {
+    const fake_blocks *store = &host->blocks[i];
+    ck_assert_uint_eq(store->puts_of_known, 0);
+    ck_assert_uint_eq(store->misses, 0);
+    ck_assert_uint_le(store->coming, store->puts);
+    ck_assert_uint_gt(store->coming, 0);
+  }
+  expect_near(host->posted_bytes, 3 * N * N * 4);
   result_free(last);
   product_free(p);
   fake_host_free(host);
@@ -226,6 +248,7 @@ int main(void) {
   TCase *tc = tcase_create("module_blocks");
   tcase_set_timeout(tc, 300);
   tcase_add_loop_test(tc, every_panel_is_sent_once, 0, 4);
+  tcase_add_test(tc, a_tile_travels_beside_its_block);
   tcase_add_loop_test(tc, scaling_and_doubles, 0, 4);
   tcase_add_test(tc, a_worker_without_room_gets_elements);
   tcase_add_loop_test(tc, a_worker_that_drops_at_once, 1, 3);

@@ -127,6 +127,35 @@ START_TEST(a_wrong_name_is_not_kept) {
 }
 END_TEST
 
+static void *await_first(void *arg) {
+  (void)arg;
+  return worker_blocks_await(blocks, names[0], 20000);
+}
+
+/* Who names what is on its way gets it when it is kept, and nothing when the put came to
+ * nothing, or there is none. */
+START_TEST(what_is_coming_is_awaited) {
+  pthread_t thread;
+  void *found;
+  ck_assert_ptr_null(worker_blocks_await(blocks, names[0], 20000));
+  worker_blocks_put_begins(blocks, 0);
+  ck_assert_ptr_null(worker_blocks_await(blocks, names[0], 1));
+  ck_assert_int_eq(pthread_create(&thread, NULL, await_first, NULL), 0);
+  worker_blocks_put_ended(blocks);
+  pthread_join(thread, &found);
+  ck_assert_ptr_null(found);
+  worker_blocks_put_begins(blocks, (uint64_t)1 << 40); /* no memory is made ready for that */
+  ck_assert_int_eq(pthread_create(&thread, NULL, await_first, NULL), 0);
+  tess_block *block;
+  ck_assert_int_eq(worker_blocks_put(blocks, matrix_of(0), names[0], &block, NULL, NULL), TESS_OK);
+  pthread_join(thread, &found); /* before the put ends */
+  ck_assert_ptr_eq(found, block);
+  worker_blocks_put_ended(blocks);
+  worker_blocks_release(blocks, block);
+  worker_blocks_release(blocks, found);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("worker/blocks");
   TCase *cases = tcase_create("blocks");
@@ -134,6 +163,7 @@ int main(void) {
   tcase_add_checked_fixture(cases, setup, teardown);
   tcase_add_test(cases, many_threads);
   tcase_add_test(cases, a_wrong_name_is_not_kept);
+  tcase_add_test(cases, what_is_coming_is_awaited);
   suite_add_tcase(suite, cases);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

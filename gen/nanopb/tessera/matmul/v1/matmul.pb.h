@@ -58,6 +58,10 @@ typedef struct _tessera_matmul_v1_BlockRef {
     /* Where the matrix begins in the block. */
     uint32_t row;
     uint32_t col;
+    /* The block is on its way in a PutBlock that began before this call: a receiver
+ that says so (ListBlocksResponse.awaits_puts) waits for that call before it
+ answers not_found. Others ignore it. */
+    bool coming;
 } tessera_matmul_v1_BlockRef;
 
 /* Detail of the error not_found: blocks that were named and are not held. Ask
@@ -300,6 +304,8 @@ typedef struct _tessera_matmul_v1_ListBlocksResponse {
     struct _tessera_matmul_v1_BlockInfo *blocks;
     uint64_t used_bytes;
     uint64_t capacity_bytes;
+    /* Products may name a block that is still being put (BlockRef.coming). */
+    bool awaits_puts;
 } tessera_matmul_v1_ListBlocksResponse;
 
 typedef struct _tessera_matmul_v1_DropBlockRequest {
@@ -399,7 +405,7 @@ extern "C" {
 
 
 /* Initializer values for message structs */
-#define tessera_matmul_v1_BlockRef_init_default  {{0}, 0, 0, 0, 0}
+#define tessera_matmul_v1_BlockRef_init_default  {{0}, 0, 0, 0, 0, 0}
 #define tessera_matmul_v1_MissingBlocks_init_default {0, {{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}}}
 #define tessera_matmul_v1_Matrix_init_default    {0, 0, _tessera_matmul_v1_DType_MIN, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, tessera_matmul_v1_BlockRef_init_default}
 #define tessera_matmul_v1_Scaling_init_default   {0, 0}
@@ -417,7 +423,7 @@ extern "C" {
 #define tessera_matmul_v1_PutBlockResponse_init_default {{0}, 0}
 #define tessera_matmul_v1_BlockInfo_init_default {{0}, 0, 0, _tessera_matmul_v1_DType_MIN, 0}
 #define tessera_matmul_v1_ListBlocksRequest_init_default {0, {{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}}}
-#define tessera_matmul_v1_ListBlocksResponse_init_default {0, NULL, 0, 0}
+#define tessera_matmul_v1_ListBlocksResponse_init_default {0, NULL, 0, 0, 0}
 #define tessera_matmul_v1_DropBlockRequest_init_default {{0}}
 #define tessera_matmul_v1_DropBlockResponse_init_default {0}
 #define tessera_matmul_v1_GetModeRequest_init_default {0}
@@ -426,7 +432,7 @@ extern "C" {
 #define tessera_matmul_v1_SetModeResponse_init_default {_tessera_matmul_v1_Mode_MIN}
 #define tessera_matmul_v1_SetWorkersRequest_init_default {0, NULL}
 #define tessera_matmul_v1_SetWorkersResponse_init_default {0, 0, 0}
-#define tessera_matmul_v1_BlockRef_init_zero     {{0}, 0, 0, 0, 0}
+#define tessera_matmul_v1_BlockRef_init_zero     {{0}, 0, 0, 0, 0, 0}
 #define tessera_matmul_v1_MissingBlocks_init_zero {0, {{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}}}
 #define tessera_matmul_v1_Matrix_init_zero       {0, 0, _tessera_matmul_v1_DType_MIN, {{NULL}, NULL}, {{NULL}, NULL}, {{NULL}, NULL}, false, tessera_matmul_v1_BlockRef_init_zero}
 #define tessera_matmul_v1_Scaling_init_zero      {0, 0}
@@ -444,7 +450,7 @@ extern "C" {
 #define tessera_matmul_v1_PutBlockResponse_init_zero {{0}, 0}
 #define tessera_matmul_v1_BlockInfo_init_zero    {{0}, 0, 0, _tessera_matmul_v1_DType_MIN, 0}
 #define tessera_matmul_v1_ListBlocksRequest_init_zero {0, {{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}}}
-#define tessera_matmul_v1_ListBlocksResponse_init_zero {0, NULL, 0, 0}
+#define tessera_matmul_v1_ListBlocksResponse_init_zero {0, NULL, 0, 0, 0}
 #define tessera_matmul_v1_DropBlockRequest_init_zero {{0}}
 #define tessera_matmul_v1_DropBlockResponse_init_zero {0}
 #define tessera_matmul_v1_GetModeRequest_init_zero {0}
@@ -460,6 +466,7 @@ extern "C" {
 #define tessera_matmul_v1_BlockRef_cols_tag      3
 #define tessera_matmul_v1_BlockRef_row_tag       4
 #define tessera_matmul_v1_BlockRef_col_tag       5
+#define tessera_matmul_v1_BlockRef_coming_tag    6
 #define tessera_matmul_v1_MissingBlocks_sha256_tag 1
 #define tessera_matmul_v1_Matrix_rows_tag        1
 #define tessera_matmul_v1_Matrix_cols_tag        2
@@ -573,6 +580,7 @@ extern "C" {
 #define tessera_matmul_v1_ListBlocksResponse_blocks_tag 1
 #define tessera_matmul_v1_ListBlocksResponse_used_bytes_tag 2
 #define tessera_matmul_v1_ListBlocksResponse_capacity_bytes_tag 3
+#define tessera_matmul_v1_ListBlocksResponse_awaits_puts_tag 4
 #define tessera_matmul_v1_DropBlockRequest_sha256_tag 1
 #define tessera_matmul_v1_DropBlockResponse_dropped_tag 1
 #define tessera_matmul_v1_GetModeResponse_mode_tag 1
@@ -590,7 +598,8 @@ X(a, STATIC,   SINGULAR, FIXED_LENGTH_BYTES, sha256,            1) \
 X(a, STATIC,   SINGULAR, UINT32,   rows,              2) \
 X(a, STATIC,   SINGULAR, UINT32,   cols,              3) \
 X(a, STATIC,   SINGULAR, UINT32,   row,               4) \
-X(a, STATIC,   SINGULAR, UINT32,   col,               5)
+X(a, STATIC,   SINGULAR, UINT32,   col,               5) \
+X(a, STATIC,   SINGULAR, BOOL,     coming,            6)
 #define tessera_matmul_v1_BlockRef_CALLBACK NULL
 #define tessera_matmul_v1_BlockRef_DEFAULT NULL
 
@@ -791,7 +800,8 @@ X(a, STATIC,   REPEATED, FIXED_LENGTH_BYTES, sha256,            1)
 #define tessera_matmul_v1_ListBlocksResponse_FIELDLIST(X, a) \
 X(a, POINTER,  REPEATED, MESSAGE,  blocks,            1) \
 X(a, STATIC,   SINGULAR, UINT64,   used_bytes,        2) \
-X(a, STATIC,   SINGULAR, UINT64,   capacity_bytes,    3)
+X(a, STATIC,   SINGULAR, UINT64,   capacity_bytes,    3) \
+X(a, STATIC,   SINGULAR, BOOL,     awaits_puts,       4)
 #define tessera_matmul_v1_ListBlocksResponse_CALLBACK NULL
 #define tessera_matmul_v1_ListBlocksResponse_DEFAULT NULL
 #define tessera_matmul_v1_ListBlocksResponse_blocks_MSGTYPE tessera_matmul_v1_BlockInfo
@@ -906,7 +916,7 @@ extern const pb_msgdesc_t tessera_matmul_v1_SetWorkersResponse_msg;
 /* tessera_matmul_v1_ListBlocksResponse_size depends on runtime parameters */
 /* tessera_matmul_v1_SetWorkersRequest_size depends on runtime parameters */
 #define tessera_matmul_v1_BlockInfo_size         59
-#define tessera_matmul_v1_BlockRef_size          58
+#define tessera_matmul_v1_BlockRef_size          60
 #define tessera_matmul_v1_DescribeRequest_size   0
 #define tessera_matmul_v1_DropBlockRequest_size  34
 #define tessera_matmul_v1_DropBlockResponse_size 2

@@ -1222,7 +1222,7 @@ void   tessera__matmul__v1__set_workers_response__free_unpacked
   assert(message->base.descriptor == &tessera__matmul__v1__set_workers_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor tessera__matmul__v1__block_ref__field_descriptors[5] =
+static const ProtobufCFieldDescriptor tessera__matmul__v1__block_ref__field_descriptors[6] =
 {
   {
     "sha256",
@@ -1284,10 +1284,23 @@ static const ProtobufCFieldDescriptor tessera__matmul__v1__block_ref__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "coming",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__BlockRef, coming),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tessera__matmul__v1__block_ref__field_indices_by_name[] = {
   4,   /* field[4] = col */
   2,   /* field[2] = cols */
+  5,   /* field[5] = coming */
   3,   /* field[3] = row */
   1,   /* field[1] = rows */
   0,   /* field[0] = sha256 */
@@ -1295,7 +1308,7 @@ static const unsigned tessera__matmul__v1__block_ref__field_indices_by_name[] = 
 static const ProtobufCIntRange tessera__matmul__v1__block_ref__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor tessera__matmul__v1__block_ref__descriptor =
 {
@@ -1305,7 +1318,7 @@ const ProtobufCMessageDescriptor tessera__matmul__v1__block_ref__descriptor =
   "Tessera__Matmul__V1__BlockRef",
   "tessera.matmul.v1",
   sizeof(Tessera__Matmul__V1__BlockRef),
-  5,
+  6,
   tessera__matmul__v1__block_ref__field_descriptors,
   tessera__matmul__v1__block_ref__field_indices_by_name,
   1,  tessera__matmul__v1__block_ref__number_ranges,
@@ -3160,7 +3173,7 @@ const ProtobufCMessageDescriptor tessera__matmul__v1__list_blocks_request__descr
   (ProtobufCMessageInit) tessera__matmul__v1__list_blocks_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor tessera__matmul__v1__list_blocks_response__field_descriptors[3] =
+static const ProtobufCFieldDescriptor tessera__matmul__v1__list_blocks_response__field_descriptors[4] =
 {
   {
     "blocks",
@@ -3198,8 +3211,21 @@ static const ProtobufCFieldDescriptor tessera__matmul__v1__list_blocks_response_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "awaits_puts",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Tessera__Matmul__V1__ListBlocksResponse, awaits_puts),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned tessera__matmul__v1__list_blocks_response__field_indices_by_name[] = {
+  3,   /* field[3] = awaits_puts */
   0,   /* field[0] = blocks */
   2,   /* field[2] = capacity_bytes */
   1,   /* field[1] = used_bytes */
@@ -3207,7 +3233,7 @@ static const unsigned tessera__matmul__v1__list_blocks_response__field_indices_b
 static const ProtobufCIntRange tessera__matmul__v1__list_blocks_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor tessera__matmul__v1__list_blocks_response__descriptor =
 {
@@ -3217,7 +3243,7 @@ const ProtobufCMessageDescriptor tessera__matmul__v1__list_blocks_response__desc
   "Tessera__Matmul__V1__ListBlocksResponse",
   "tessera.matmul.v1",
   sizeof(Tessera__Matmul__V1__ListBlocksResponse),
-  3,
+  4,
   tessera__matmul__v1__list_blocks_response__field_descriptors,
   tessera__matmul__v1__list_blocks_response__field_indices_by_name,
   1,  tessera__matmul__v1__list_blocks_response__number_ranges,

@@ -123,10 +123,16 @@ struct  Tessera__Matmul__V1__BlockRef
    */
   uint32_t row;
   uint32_t col;
+  /*
+   * The block is on its way in a PutBlock that began before this call: a receiver
+   * that says so (ListBlocksResponse.awaits_puts) waits for that call before it
+   * answers not_found. Others ignore it.
+   */
+  protobuf_c_boolean coming;
 };
 #define TESSERA__MATMUL__V1__BLOCK_REF__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__block_ref__descriptor) \
-    , {0,NULL}, 0, 0, 0, 0 }
+    , {0,NULL}, 0, 0, 0, 0, 0 }
 
 
 /*
@@ -555,10 +561,14 @@ struct  Tessera__Matmul__V1__ListBlocksResponse
   Tessera__Matmul__V1__BlockInfo **blocks;
   uint64_t used_bytes;
   uint64_t capacity_bytes;
+  /*
+   * Products may name a block that is still being put (BlockRef.coming).
+   */
+  protobuf_c_boolean awaits_puts;
 };
 #define TESSERA__MATMUL__V1__LIST_BLOCKS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&tessera__matmul__v1__list_blocks_response__descriptor) \
-    , 0,NULL, 0, 0 }
+    , 0,NULL, 0, 0, 0 }
 
 
 struct  Tessera__Matmul__V1__DropBlockRequest
