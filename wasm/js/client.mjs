@@ -180,7 +180,7 @@ export class MatmulClient {
   /** What is held, last used first.
    * @param {CallOptions} [options]
    * @returns {Promise<{blocks: {sha256: Uint8Array, rows: number, cols: number, dtype: string, bytes: number}[],
-   *   usedBytes: number, capacityBytes: number}>} */
+   *   usedBytes: number, capacityBytes: number, awaitsPuts: boolean}>} */
   listBlocks(options) {
     return unary(this.#caller, LIST_BLOCKS, {}, options);
   }

@@ -29,6 +29,7 @@ export const BlockRef = message('BlockRef', {
   cols: [3, 'uint32'],
   row: [4, 'uint32'],
   col: [5, 'uint32'],
+  coming: [6, 'bool'],
 });
 
 export const MissingBlocks = message('MissingBlocks', { sha256: [1, 'bytes', 'repeated'] });
@@ -177,6 +178,7 @@ export const ListBlocksResponse = message('ListBlocksResponse', {
   blocks: [1, BlockInfo, 'repeated'],
   usedBytes: [2, 'uint64'],
   capacityBytes: [3, 'uint64'],
+  awaitsPuts: [4, 'bool'],
 });
 
 export const DropBlockRequest = message('DropBlockRequest', { sha256: [1, 'bytes'] });
