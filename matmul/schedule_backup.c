@@ -33,10 +33,8 @@ static bool has_budget(const tess_schedule *s, uint32_t flight, double now_ms) {
 
 /* What a second copy of the flight would take there. One of whom nothing is known
  * counts as fast as the one that is late: it may be the only one who ever did a tile. */
-static double backup_estimate_ms(const tess_schedule *s, uint32_t executor, uint32_t flight,
-                                 double now_ms) {
-  double ms = tess__schedule_moved_estimate_ms(s, executor, s->flights[flight].executor, flight / 2,
-                                               now_ms);
+static double backup_estimate_ms(const tess_schedule *s, uint32_t executor, uint32_t flight) {
+  double ms = tess__schedule_tile_estimate_ms(s, executor, flight / 2);
   if (ms >= 0.0) return ms;
   double expected = tess__schedule_flight_expected_ms(s, flight);
   return expected >= 0.0 ? expected - s->flights[flight].started_ms : -1.0;
@@ -65,11 +63,12 @@ uint32_t tess__schedule_take_backup(tess_schedule *s, uint32_t executor, double 
        i = s->flights[i].after, ++seen) {
     if (!may_back_up(s, i, executor) || !has_budget(s, i, now_ms)) continue;
     double left = remaining_ms(s, i, now_ms);
-    double ms = backup_estimate_ms(s, executor, i, now_ms);
-    const double held_ms = tess__schedule_tile_estimate_ms(s, executor, i / 2);
-    if (held_ms >= 0.0 && ms > held_ms) { /* an operand would move again */
-      const double paced =
-          tess__schedule_paced_end_ms(s, s->flights[i].executor, 0, i / 2, now_ms) - now_ms;
+    const uint32_t owner = s->flights[i].executor;
+    const double moved_ms = tess__schedule_moved_ms(s, executor, owner, i / 2, now_ms);
+    double ms = backup_estimate_ms(s, executor, i);
+    if (ms >= 0.0) ms += moved_ms;
+    if (moved_ms > 0.0) {
+      const double paced = tess__schedule_paced_end_ms(s, owner, 0, i / 2, now_ms) - now_ms;
       if (paced < left) left = paced;
     }
     if (ms < 0.0 || left <= BACKUP_GAIN * (delay + ms) + BACKUP_LEAST_MS || left <= most) continue;
@@ -110,8 +109,9 @@ double tess__schedule_backup_wake_ms(const tess_schedule *s, double now_ms) {
     double expected = tess__schedule_flight_expected_ms(s, i);
     uint32_t by = idle[s->flights[i].executor == idle[0]];
     if (by == 0 || !may_back_up(s, i, by)) continue;
-    double ms = backup_estimate_ms(s, by, i, now_ms);
+    double ms = backup_estimate_ms(s, by, i);
     if (expected < 0.0 || ms < 0.0) continue;
+    ms += tess__schedule_moved_ms(s, by, s->flights[i].executor, i / 2, now_ms);
     ms += delay_ms(&s->executors[by], now_ms);
     double at = expected + BACKUP_GAIN * ms + BACKUP_LEAST_MS + 1.0;
     if (!backups_left(s)) {

@@ -20,6 +20,8 @@
 #define EARLY_MS 5000.0
 #define STRANGER_FACTOR 20.0
 #define STRANGER_BYTES_PER_MS 1e3
+/* This machine and as many workers as products are streamed to (plan_choice.c). */
+#define MOVED_MAX_EXECUTORS 5u
 
 uint64_t tess__schedule_tile_flops(const tess_schedule *s, uint32_t tile) {
   const tess_plan_tile *t = &s->plan->tiles[tile];
@@ -52,16 +54,17 @@ double tess__schedule_tile_estimate_ms(const tess_schedule *s, uint32_t executor
  * in the estimate; but nothing hides what must come before a tile that is taken from another.
  * The rate at which its bytes came, arithmetic and all, is slow enough for any link; twice,
  * because meanwhile its owner waits for what it needs itself. */
-double tess__schedule_moved_estimate_ms(const tess_schedule *s, uint32_t executor, uint32_t from,
-                                        uint32_t tile, double now_ms) {
-  const double ms = tess__schedule_tile_estimate_ms(s, executor, tile);
+double tess__schedule_moved_ms(const tess_schedule *s, uint32_t executor, uint32_t from,
+                               uint32_t tile, double now_ms) {
   const tess__schedule_executor *e = &s->executors[executor];
   const uint64_t came = e->stats.bytes_sent + e->stats.bytes_received;
-  if (ms < 0.0 || came == 0 || now_ms <= e->first_start_ms) return ms;
+  if (s->executor_count > MOVED_MAX_EXECUTORS || from == TESS_SCHEDULE_LOCAL || came == 0 ||
+      now_ms <= e->first_start_ms)
+    return 0.0;
   const uint64_t here = tess__schedule_tile_bytes(s, executor, tile);
   const uint64_t there = tess__schedule_tile_bytes(s, from, tile);
-  if (here <= there) return ms;
-  return ms + 2.0 * (double)(here - there) * (now_ms - e->first_start_ms) / (double)came;
+  if (here <= there) return 0.0;
+  return 2.0 * (double)(here - there) * (now_ms - e->first_start_ms) / (double)came;
 }
 
 /* Expectations add up what each attempt was to move when it began; a panel that several of

@@ -102,9 +102,10 @@ static uint32_t steal(tess_schedule *s, uint32_t thief, bool picky, double now_m
   }
   if (victim == 0) return TESS__NONE;
   const uint32_t tail = s->executors[victim].queue_tail;
-  double ms = tess__schedule_moved_estimate_ms(s, thief, victim, tail, now_ms);
-  if (ms > tess__schedule_tile_estimate_ms(s, thief, tail) &&
-      tess_schedule_available(s, victim, now_ms)) {
+  const double moved_ms = tess__schedule_moved_ms(s, thief, victim, tail, now_ms);
+  double ms = tess__schedule_tile_estimate_ms(s, thief, tail);
+  if (ms >= 0.0) ms += moved_ms;
+  if (moved_ms > 0.0 && tess_schedule_available(s, victim, now_ms)) {
     const double paced =
         tess__schedule_paced_end_ms(s, victim, s->executors[victim].queue_flops, tail, now_ms);
     if (paced < latest) latest = paced;

@@ -103,10 +103,11 @@ uint64_t tess__schedule_tile_bytes(const tess_schedule *s, uint32_t executor, ui
 double tess__schedule_estimate_ms(const tess_schedule *s, const tess__schedule_executor *e,
                                   uint64_t flops, uint64_t bytes);
 double tess__schedule_tile_estimate_ms(const tess_schedule *s, uint32_t executor, uint32_t tile);
-/* The same of a tile that is `from`'s, who holds operands of it that this one lacks: they
- * travel once more, at the rate at which all else came. */
-double tess__schedule_moved_estimate_ms(const tess_schedule *s, uint32_t executor, uint32_t from,
-                                        uint32_t tile, double now_ms);
+/* Beside that, for a tile that is `from`'s: operands of it that `from` holds and this one
+ * lacks travel once more, at the rate at which all else came. 0 among many executors: a
+ * panel is then a small part of what travels. */
+double tess__schedule_moved_ms(const tess_schedule *s, uint32_t executor, uint32_t from,
+                               uint32_t tile, double now_ms);
 /* When the executor will be done with what it has under way, tiles like this one, and so
  * much more, by its pace alone: for whoever would have to be sent again what it holds.
  * Infinity: not known. */
