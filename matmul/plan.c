@@ -284,9 +284,10 @@ static uint32_t cut_at(uint32_t side, uint32_t parts, uint32_t i) {
 #define STREAM_LEAST_PARTS 6u
 
 static uint32_t stream_cut_at(uint32_t side, uint32_t parts, uint32_t i) {
-  if (parts < STREAM_LEAST_PARTS) return cut_at(side, parts, i);
-  const uint32_t left = parts - i;
   const uint64_t halves = 2 * (uint64_t)parts - 4;
+  /* A narrow side has no halves: no part may be empty. */
+  if (parts < STREAM_LEAST_PARTS || side < halves) return cut_at(side, parts, i);
+  const uint32_t left = parts - i;
   const uint64_t at = i < 2 ? i : left < 2 ? halves - left : 2 * (uint64_t)i - 2;
   return (uint32_t)(side * at / halves);
 }

@@ -42,15 +42,20 @@ static bool unequal(const double *weights, uint32_t workers) {
  * link that carries the next tiles while others are computed, and that several may share, what
  * is seen is noise; and of the kernel what runs beside it. */
 #define STREAMED_UNEQUAL_FACTOR 2.5
+/* Links must differ by so much. */
+#define STREAMED_UNEQUAL_LINKS 8.0
 
-static bool compute_unequally(const tess_plan_choice *choice) {
-  double least = 0.0, most = 0.0;
+static bool clearly_unequal(const tess_plan_choice *choice) {
+  double least = 0.0, most = 0.0, least_link = 0.0, most_link = 0.0;
   for (uint32_t i = 0; i < choice->worker_count; i++) {
-    const double ms = choice->speeds[i]->ms_per_flop;
+    const double ms = choice->speeds[i]->ms_per_flop, link = choice->speeds[i]->ms_per_byte;
     if (i == 0 || ms < least) least = ms;
     if (ms > most) most = ms;
+    if (i == 0 || link < least_link) least_link = link;
+    if (link > most_link) most_link = link;
   }
-  return most > STREAMED_UNEQUAL_FACTOR * least;
+  return most > STREAMED_UNEQUAL_FACTOR * least ||
+         (least_link > 0.0 && most_link > STREAMED_UNEQUAL_LINKS * least_link);
 }
 
 /* How many, so that a few far workers compute while they are sent the next and return the
@@ -116,7 +121,7 @@ static void choose(const tess_plan_choice *choice, tess_plan_params *params) {
     params->tiles_per_worker = streamed;
     params->streamed = true;
     /* Equal shares: all begin and end together, on a link that is busy all the time. */
-    if (!choice->a_held && !choice->b_held && !compute_unequally(choice)) params->weights = NULL;
+    if (!choice->a_held && !choice->b_held && !clearly_unequal(choice)) params->weights = NULL;
   }
 }
 

@@ -111,9 +111,11 @@ double tess__schedule_backup_wake_ms(const tess_schedule *s, double now_ms) {
     if (by == 0 || !may_back_up(s, i, by)) continue;
     double ms = backup_estimate_ms(s, by, i);
     if (expected < 0.0 || ms < 0.0) continue;
-    ms += tess__schedule_moved_ms(s, by, s->flights[i].executor, i / 2, now_ms);
-    ms += delay_ms(&s->executors[by], now_ms);
+    const double moved_ms = tess__schedule_moved_ms(s, by, s->flights[i].executor, i / 2, now_ms);
+    ms += moved_ms + delay_ms(&s->executors[by], now_ms);
     double at = expected + BACKUP_GAIN * ms + BACKUP_LEAST_MS + 1.0;
+    /* What the owner's pace says may change with every answer: look at times, not always. */
+    if (moved_ms > 0.0 && at < now_ms + BACKUP_LEAST_MS) at = now_ms + BACKUP_LEAST_MS;
     if (!backups_left(s)) {
       double overdue = tess__schedule_overdue_ms(s, i) + 1.0;
       if (at < overdue) at = overdue;

@@ -90,6 +90,7 @@ void tess__civetweb_read_heads(const struct mg_connection *connection) {
 }
 
 void tess__civetweb_heads_end(void) {
+  head.done = false;
   head.connection = NULL;
 }
 

@@ -181,10 +181,15 @@ void tess__server_give_block(tess_server *server, void *memory, const tess__call
     server->idle_blocks = block;
     server->idle_block_count++;
   }
-  bool last = --server->refs == 0;
+  /* What goes back to the allocator does so while the server is there still. */
+  bool last = keep && --server->refs == 0;
   tess__lock_release(&server->lock);
-  if (!keep) tess__free(server->allocator, block);
-  if (last) destroy(server);
+  if (!keep) {
+    tess__free(server->allocator, block);
+    unref(server);
+  } else if (last) {
+    destroy(server);
+  }
 }
 
 tess_code tess__server_begin_call(tess_server *server) {

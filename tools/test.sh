@@ -80,7 +80,7 @@ stage_conformance-tsan() { tests/conformance/run.sh --preset tsan; }
 stage_asan() { build asan -DTESSERA_WERROR=ON && ctest_all asan -LE 'browser|node|jit|npm|package|slow|sim' -E "$by_engine"; }
 stage_tsan() { build tsan && ctest_all tsan -LE 'browser|node|jit|npm|package|slow|sim|fuzz' -E "$by_engine|$one_thread"; }
 # Nothing to race with: one thread in one process.
-one_thread='^(wasm/|matmul_(kernel|plan|decimal|verify|schedule|npy)|test_(json|limits|arena|codecs_agree)|json_against_python|gen_)|^server_engine_wasm2c_copies$'
+one_thread='^(wasm/|matmul_(kernel|plan|decimal|verify|schedule|npy)|test_(json|limits|arena|codecs_agree)|json_against_python|gen_)'
 by_engine='^e2e_(losses|blocks_server|workers)_wasm2c$'
 
 # The environment may carry settings for other programs' BLAS; keep them.

@@ -93,7 +93,8 @@ static bool retry_without(tess__proxy_request *r) {
         if (panel == NULL || memcmp(panel->name, missing.sha256[j], TESS_SHA256_BYTES) != 0)
           continue;
         ours = true;
-        tess_proxy_blocks_forget(&self->blocks, panel->name);
+        /* Named while it was on its way, it may have come by now. */
+        if (!r->operands[o].coming) tess_proxy_blocks_forget(&self->blocks, panel->name);
         if (r->misses < MAX_MISSES || panel->elsewhere) continue;
         tess_proxy_blocks_refuse(&self->blocks, panel->name);
         r->operands[o].ref.panel = NULL;

@@ -69,18 +69,22 @@ static bool is_put(const tess_call *call) {
   return strcmp(tess_call_method(call)->path, "/tessera.matmul.v1.BlockService/PutBlock") == 0;
 }
 
+/* 0: it does not say. */
+static uint64_t message_bytes(const tess_call *call) {
+  const char *length = tess_metadata_get(tess_call_request_headers(call), "content-length");
+  return length != NULL ? strtoull(length, NULL, 10) : 0;
+}
+
 static tess_code put_begins(void *ctx, tess_call *call) {
   worker_service *service = ctx;
-  if (!is_put(call)) return TESS_OK;
-  const char *length = tess_metadata_get(tess_call_request_headers(call), "content-length");
-  worker_blocks_put_begins(service->blocks, length != NULL ? strtoull(length, NULL, 10) : 0);
+  if (is_put(call)) worker_blocks_put_begins(service->blocks, message_bytes(call));
   return TESS_OK;
 }
 
 static void put_ended(void *ctx, tess_call *call, const tess_status *status) {
   worker_service *service = ctx;
   (void)status;
-  if (is_put(call)) worker_blocks_put_ended(service->blocks);
+  if (is_put(call)) worker_blocks_put_ended(service->blocks, message_bytes(call));
 }
 
 /* ---- ListBlocks ---- */

@@ -18,15 +18,27 @@
 #define PREPARED_LEAST_BYTES ((uint64_t)1 << 20)
 #define PAGE_BYTES ((size_t)4096)
 
+/* For so long a put that failed is known by its name: to those who wait for the block,
+ * and to those who come while others are put. */
+#define FAILED_MS 2000
+
+typedef struct failed_put {
+  uint8_t name[TESS_SHA256_BYTES];
+  int64_t until_ms;
+} failed_put;
+
 struct worker_blocks {
   pthread_mutex_t mutex;
-  tess_pool *pool;         /* has a lock of its own */
-  tess_block_store *store; /* under the mutex, like all that follows */
-  pthread_cond_t came;     /* a block was kept, or a put ended */
-  pthread_cond_t wanted;   /* memory is to be made ready, or all is over */
-  unsigned puts;           /* under way */
-  unsigned waiting;        /* for them */
-  uint64_t prepare_bytes;  /* for the latest put; 0: nothing to do */
+  tess_pool *pool;                              /* has a lock of its own */
+  tess_block_store *store;                      /* under the mutex, like all that follows */
+  pthread_cond_t came;                          /* a block was kept, or a put ended */
+  pthread_cond_t wanted;                        /* memory is to be made ready, or all is over */
+  unsigned puts;                                /* under way */
+  uint64_t puts_bytes;                          /* of their messages */
+  unsigned waiting;                             /* for them */
+  uint64_t prepare_bytes;                       /* for the latest put; 0: nothing to do */
+  failed_put failed[WORKER_BLOCKS_MAX_WAITING]; /* the latest, in a ring */
+  unsigned failed_count;
   bool closing;
   bool has_thread;
   pthread_t thread;
@@ -72,20 +84,22 @@ static void *prepare_thread(void *arg) {
 void worker_blocks_put_begins(worker_blocks *blocks, uint64_t message_bytes) {
   pthread_mutex_lock(&blocks->mutex);
   blocks->puts++;
+  blocks->puts_bytes += message_bytes;
   const tess_block_counts counts = tess_block_store_counts(blocks->store);
-  /* Not where it could be in the way: what is dropped to make room is warm. */
+  /* Not where it could be in the way of any put: what is dropped to make room is warm. */
   if (message_bytes >= PREPARED_LEAST_BYTES && blocks->has_thread &&
       message_bytes <= counts.capacity_bytes / WARM_SHARE &&
-      counts.used_bytes + 2 * message_bytes <= counts.capacity_bytes) {
+      counts.used_bytes + blocks->puts_bytes + message_bytes <= counts.capacity_bytes) {
     blocks->prepare_bytes = message_bytes;
     pthread_cond_signal(&blocks->wanted);
   }
   pthread_mutex_unlock(&blocks->mutex);
 }
 
-void worker_blocks_put_ended(worker_blocks *blocks) {
+void worker_blocks_put_ended(worker_blocks *blocks, uint64_t message_bytes) {
   pthread_mutex_lock(&blocks->mutex);
   blocks->puts--;
+  blocks->puts_bytes -= message_bytes;
   pthread_cond_broadcast(&blocks->came);
   pthread_mutex_unlock(&blocks->mutex);
 }
@@ -150,6 +164,28 @@ tess_block *worker_blocks_get(worker_blocks *blocks, const uint8_t name[TESS_SHA
   return block;
 }
 
+static int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The mutex is held, here and below. */
+static void put_failed(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]) {
+  failed_put *failed = &blocks->failed[blocks->failed_count++ % WORKER_BLOCKS_MAX_WAITING];
+  memcpy(failed->name, name, sizeof failed->name);
+  failed->until_ms = now_ms() + FAILED_MS;
+  pthread_cond_broadcast(&blocks->came);
+}
+
+static bool has_failed(const worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]) {
+  for (size_t i = 0; i < WORKER_BLOCKS_MAX_WAITING; i++)
+    if (memcmp(blocks->failed[i].name, name, TESS_SHA256_BYTES) == 0 &&
+        now_ms() < blocks->failed[i].until_ms)
+      return true;
+  return false;
+}
+
 tess_block *worker_blocks_await(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES],
                                 int64_t wait_ms) {
   struct timespec until;
@@ -162,7 +198,8 @@ tess_block *worker_blocks_await(worker_blocks *blocks, const uint8_t name[TESS_S
   pthread_mutex_lock(&blocks->mutex);
   bool late = blocks->waiting >= WORKER_BLOCKS_MAX_WAITING;
   blocks->waiting++;
-  while (!late && blocks->puts > 0 && tess_block_store_peek(blocks->store, name) == NULL)
+  while (!late && blocks->puts > 0 && tess_block_store_peek(blocks->store, name) == NULL &&
+         !has_failed(blocks, name))
     late = pthread_cond_timedwait(&blocks->came, &blocks->mutex, &until) == ETIMEDOUT;
   blocks->waiting--;
   tess_block *block = tess_block_store_get(blocks->store, name);
@@ -242,6 +279,7 @@ tess_code worker_blocks_put(worker_blocks *blocks, tess_const_matrix elements,
   pthread_mutex_lock(&blocks->mutex);
   tess_code code = tess_block_store_reserve(blocks->store, elements.rows, elements.cols,
                                             elements.dtype, &room, &reason);
+  if (code != TESS_OK && expected != NULL) put_failed(blocks, expected);
   pthread_mutex_unlock(&blocks->mutex);
   if (code != TESS_OK) return tess_status_set(status, code, "%s", reason.text);
 
@@ -255,6 +293,7 @@ tess_code worker_blocks_put(worker_blocks *blocks, tess_const_matrix elements,
     pthread_cond_broadcast(&blocks->came);
   } else {
     tess_block_store_release(blocks->store, room);
+    if (expected != NULL) put_failed(blocks, expected);
   }
   pthread_mutex_unlock(&blocks->mutex);
   return code;

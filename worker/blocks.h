@@ -30,9 +30,9 @@ void worker_blocks_free(worker_blocks *blocks);
 
 /* Finds and pins; NULL: not held. */
 tess_block *worker_blocks_get(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]);
-/* The same; where it is not held, waits as long as puts are under way, at most wait_ms and
- * WORKER_BLOCKS_AWAIT_MS, on the caller's thread. Where WORKER_BLOCKS_MAX_WAITING wait
- * already: no. */
+/* The same; where it is not held, waits for the puts that are under way, at most wait_ms and
+ * WORKER_BLOCKS_AWAIT_MS, on the caller's thread; no longer, once a put of this name has
+ * failed. Where WORKER_BLOCKS_MAX_WAITING wait already: no. */
 tess_block *worker_blocks_await(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES],
                                 int64_t wait_ms);
 #define WORKER_BLOCKS_AWAIT_MS 30000
@@ -41,7 +41,7 @@ tess_block *worker_blocks_await(worker_blocks *blocks, const uint8_t name[TESS_S
 /* A put begins, whose message has so many bytes (0: unknown), and ends, however it does.
  * In pairs. */
 void worker_blocks_put_begins(worker_blocks *blocks, uint64_t message_bytes);
-void worker_blocks_put_ended(worker_blocks *blocks);
+void worker_blocks_put_ended(worker_blocks *blocks, uint64_t message_bytes);
 
 /* Keeps a copy of packed elements, pinned, and says its name. `expected` NULL: any
  * name. *known (may be NULL): it was held already.

@@ -85,9 +85,9 @@ static tess_code run_steps(worker_computation *x, tess_gemm_job *job, uint64_t t
   if (x->product.kernel->inner_threads)
     pace.least_flops = 2.0 * TESS_PACE_BLAS_ROWS * x->product.shape.n * x->product.shape.k;
   tess_code code;
+  worker_placement_go_home();
   do {
     if (atomic_load_explicit(&x->cancelled, memory_order_relaxed)) return TESS_CANCELED;
-    worker_placement_go_home();
     const double before = tess_gemm_job_progress(job) * (double)total;
     const double began_ms = worker_machine_now_ms();
     code = tess_gemm_job_step(job, tess_pace_step(&pace, total - (uint64_t)before));

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -58,9 +59,23 @@ static int claim_processor(const char *realm, int processor, int sharing) {
   return -1;
 }
 
+/* Where the search begins: claims of other network namespaces (containers) are not seen,
+ * and those who are in them should not all begin with the same processor. */
+static int first_processor(const cpu_set_t *usable) {
+  struct stat space;
+  int skip = stat("/proc/self/ns/net", &space) == 0
+                 ? (int)(space.st_ino % (unsigned)CPU_COUNT(usable))
+                 : 0;
+  int processor = 0;
+  while (!CPU_ISSET((size_t)processor, usable) || skip-- > 0)
+    processor++;
+  return processor;
+}
+
 static void claim_some(worker_placement *placement, const char *realm, unsigned threads,
-                       int sharing, bool of_first, cpu_set_t *left) {
-  for (int i = 0; i < CPU_SETSIZE && placement->count < threads; i++) {
+                       int sharing, bool of_first, int first, cpu_set_t *left) {
+  for (int n = 0; n < CPU_SETSIZE && placement->count < threads; n++) {
+    const int i = (first + n) % CPU_SETSIZE;
     if (!CPU_ISSET((size_t)i, left) || is_first_of_core(i) != of_first) continue;
     int fd = claim_processor(realm, i, sharing);
     if (fd < 0) continue;
@@ -76,9 +91,10 @@ worker_placement *worker_placement_new(const char *realm, unsigned threads) {
   worker_placement *placement =
       calloc(1, sizeof *placement + threads * sizeof placement->claims[0]);
   if (placement == NULL) return NULL;
+  const int first = first_processor(&usable);
   for (int sharing = 0; sharing < MAX_SHARING && placement->count < threads; sharing++) {
-    claim_some(placement, realm, threads, sharing, true, &usable);
-    claim_some(placement, realm, threads, sharing, false, &usable);
+    claim_some(placement, realm, threads, sharing, true, first, &usable);
+    claim_some(placement, realm, threads, sharing, false, first, &usable);
   }
   if (placement->count > 0) return placement;
   free(placement);

@@ -9,7 +9,8 @@
  *
  * A claim is an abstract Unix socket (unix(7)) named after the processor: it ends with
  * the process, however that ends, and nobody can be reached by it. Without claims
- * (none left, another network namespace, not Linux) all stays with the scheduler.
+ * (none left, not Linux) all stays with the scheduler; those of another network
+ * namespace are not seen, so each begins its search with another processor.
  */
 #ifndef TESSERA_WORKER_PLACEMENT_H
 #define TESSERA_WORKER_PLACEMENT_H

@@ -26,7 +26,8 @@ typedef struct tess_transport_curl_options {
   /* For how long a peer may be silent to TCP: it acknowledges nothing, takes nothing
    * of what is sent (its window stays closed), or, where nothing is sent, answers no
    * probe. Then its machine or the link is held for gone, and its requests end with
-   * TESS_UNAVAILABLE. A peer that is up and only computes is never silent. Default
+   * TESS_UNAVAILABLE. A peer that takes what it is sent and only computes is never
+   * silent; whoever pauses a stream for longer than its peer allows loses it. Default
    * 60000; 3000 at least, a day at most. Where the platform has no TCP_USER_TIMEOUT,
    * only connections on which nothing is on its way are watched. */
   int64_t peer_timeout_ms;

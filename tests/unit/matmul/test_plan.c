@@ -337,6 +337,30 @@ START_TEST(a_stream_begins_and_ends_small) {
 }
 END_TEST
 
+/* A side that is hardly longer than the stream has parts: none may be empty. */
+START_TEST(a_narrow_stream_has_no_empty_tile) {
+  for (uint32_t n = 18; n < 40; ++n) {
+    tess_plan plan;
+    tess_plan_params p = {.m = 5000,
+                          .n = n,
+                          .k = 300,
+                          .dtype = TESS_DTYPE_FLOAT32,
+                          .worker_count = 1,
+                          .tiles_per_worker = 18,
+                          .shared_panels = true,
+                          .streamed = true,
+                          .a_held = true};
+    ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, NULL), TESS_OK);
+    check_parts(&plan, &p);
+    for (size_t t = 0; t < plan.tile_count; ++t) {
+      ck_assert_uint_gt(plan.tiles[t].tile.rows, 0);
+      ck_assert_uint_gt(plan.tiles[t].tile.cols, 0);
+    }
+    tess_plan_cleanup(&plan);
+  }
+}
+END_TEST
+
 START_TEST(what_is_held_stays_whole) {
   double weights[] = {5, 1, 2, 3, 3, 1, 1, 2};
   for (uint32_t workers = 1; workers <= 8; ++workers) {
@@ -561,7 +585,8 @@ int main(void) {
   return RUN_SUITE("plan", two_workers_move_the_least, parts_of_k_carry_no_c0,
                    every_shape_and_count, tiles_that_share_panels,
                    streams_share_the_smaller_or_the_held_panel, a_stream_begins_and_ends_small,
-                   what_is_held_stays_whole, limits, cannot_be_planned, splits_over_k, empty,
-                   a_thousand_nodes, any_worker_count_is_near_the_bound, unequal_workers,
-                   small_products_stay_whole, memory_runs_out);
+                   a_narrow_stream_has_no_empty_tile, what_is_held_stays_whole, limits,
+                   cannot_be_planned, splits_over_k, empty, a_thousand_nodes,
+                   any_worker_count_is_near_the_bound, unequal_workers, small_products_stay_whole,
+                   memory_runs_out);
 }

@@ -73,6 +73,29 @@ START_TEST(more_tiles_for_more_workers_and_for_eyes) {
 }
 END_TEST
 
+/* Streams have equal shares, unless a worker or its link is clearly another. */
+START_TEST(shares_of_streams) {
+  static const tess_speed other = {.ms_per_flop = 1.5e-7, .ms_per_byte = 8e-6},
+                          same = {.ms_per_flop = 1e-7, .ms_per_byte = 8e-6},
+                          slower = {.ms_per_flop = 3e-7, .ms_per_byte = 8e-6},
+                          thin = {.ms_per_flop = 1e-7, .ms_per_byte = 160e-6};
+  static const struct {
+    const tess_speed *second;
+    bool equal;
+  } cases[] = {{&same, true}, {&other, true}, {&slower, false}, {&thin, false}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+    const tess_speed *speeds[] = {&same, cases[i].second};
+    double weights[2];
+    tess_plan_choice choice = square(8000, 2, speeds, weights);
+    choice.far = true;
+    ck_assert_int_eq(make(&choice), TESS_OK);
+    ck_assert(params.streamed);
+    ck_assert_msg((params.weights == NULL) == cases[i].equal, "case %zu", i);
+    tess_plan_cleanup(&plan);
+  }
+}
+END_TEST
+
 /* Far workers get what they compute bit by bit, where each bit is worth a request. */
 START_TEST(far_workers_are_streamed_to) {
   const tess_speed *speeds[] = {&fast, &fast, &fast, &fast, &fast};
@@ -146,6 +169,6 @@ END_TEST
 int main(void) {
   return RUN_SUITE("plan_choice", shares_follow_what_workers_say,
                    equal_shares_where_one_says_nothing, more_tiles_for_more_workers_and_for_eyes,
-                   far_workers_are_streamed_to, without_workers_it_stays_here,
+                   far_workers_are_streamed_to, shares_of_streams, without_workers_it_stays_here,
                    what_no_message_holds_stays_here, what_cannot_be_planned_is_refused);
 }

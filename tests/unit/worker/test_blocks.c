@@ -141,7 +141,7 @@ START_TEST(what_is_coming_is_awaited) {
   worker_blocks_put_begins(blocks, 0);
   ck_assert_ptr_null(worker_blocks_await(blocks, names[0], 1));
   ck_assert_int_eq(pthread_create(&thread, NULL, await_first, NULL), 0);
-  worker_blocks_put_ended(blocks);
+  worker_blocks_put_ended(blocks, 0);
   pthread_join(thread, &found);
   ck_assert_ptr_null(found);
   worker_blocks_put_begins(blocks, (uint64_t)1 << 40); /* no memory is made ready for that */
@@ -150,9 +150,33 @@ START_TEST(what_is_coming_is_awaited) {
   ck_assert_int_eq(worker_blocks_put(blocks, matrix_of(0), names[0], &block, NULL, NULL), TESS_OK);
   pthread_join(thread, &found); /* before the put ends */
   ck_assert_ptr_eq(found, block);
-  worker_blocks_put_ended(blocks);
+  worker_blocks_put_ended(blocks, (uint64_t)1 << 40);
   worker_blocks_release(blocks, block);
   worker_blocks_release(blocks, found);
+}
+END_TEST
+
+/* Another put, however slow, is not waited for once this name's own has failed, nor by those
+ * who come a little later; until it is kept after all. */
+START_TEST(what_failed_is_not_awaited) {
+  pthread_t thread;
+  void *found;
+  tess_block *block;
+  worker_blocks_put_begins(blocks, 0); /* the slow one */
+  worker_blocks_put_begins(blocks, 0);
+  ck_assert_int_eq(pthread_create(&thread, NULL, await_first, NULL), 0);
+  ck_assert_int_eq(worker_blocks_put(blocks, matrix_of(1), names[0], &block, NULL, NULL),
+                   TESS_INVALID_ARGUMENT);
+  worker_blocks_put_ended(blocks, 0);
+  pthread_join(thread, &found);
+  ck_assert_ptr_null(found);
+  ck_assert_ptr_null(worker_blocks_await(blocks, names[0], 20000));
+  ck_assert_int_eq(worker_blocks_put(blocks, matrix_of(0), names[0], &block, NULL, NULL), TESS_OK);
+  tess_block *held = worker_blocks_await(blocks, names[0], 20000);
+  ck_assert_ptr_eq(held, block);
+  worker_blocks_put_ended(blocks, 0);
+  worker_blocks_release(blocks, block);
+  worker_blocks_release(blocks, held);
 }
 END_TEST
 
@@ -164,6 +188,7 @@ int main(void) {
   tcase_add_test(cases, many_threads);
   tcase_add_test(cases, a_wrong_name_is_not_kept);
   tcase_add_test(cases, what_is_coming_is_awaited);
+  tcase_add_test(cases, what_failed_is_not_awaited);
   suite_add_tcase(suite, cases);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
