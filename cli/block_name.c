@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "rpc/hex.h"
+
 static const char prefix[] = "sha256:";
 #define PREFIX (sizeof prefix - 1)
 
@@ -10,18 +12,11 @@ bool cli_block_name_is(const char *text) {
   return strncmp(text, prefix, PREFIX) == 0;
 }
 
-/* -1: none. */
-static int digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 bool cli_block_name_parse(const char *text, uint8_t name[TESS_SHA256_BYTES]) {
   if (!cli_block_name_is(text) || strlen(text) != CLI_BLOCK_NAME_TEXT - 1) return false;
   for (unsigned i = 0; i < TESS_SHA256_BYTES; i++) {
-    int high = digit(text[PREFIX + 2 * i]), low = digit(text[PREFIX + 2 * i + 1]);
+    int high = tess__hex_digit(text[PREFIX + 2 * i]);
+    int low = tess__hex_digit(text[PREFIX + 2 * i + 1]);
     if (high < 0 || low < 0) return false;
     name[i] = (uint8_t)(high << 4 | low);
   }

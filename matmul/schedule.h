@@ -11,9 +11,9 @@
  *   - A tile goes to the worker it was planned for. A worker with room and no
  *     tile of its own steals from whoever would end last, unless the owner would
  *     be sooner done with it itself; among few, operands that the owner holds and the
- *     thief would be sent count twice, at the rate at which all else came. What is stolen, failed
- *     before or backed up is left to a much faster worker, if one asked for work a
- *     moment ago.
+ *     thief would be sent count twice, at the rate at which all else came. What is
+ *     stolen, failed before or backed up is left to a much faster worker, if one asked
+ *     for work a moment ago.
  *   - When nothing waits any more, a worker with room computes a second copy (a
  *     backup) of the tile that is expected last, if it would be sooner done with
  *     it: an attempt that is late by x is expected to need x more, and one of which

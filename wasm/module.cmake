@@ -142,9 +142,9 @@ endfunction()
 
 # One file `wasm`, its objects in `folder`: SOURCES, which define functions of module.h,
 # behind the border of abi.h with the client's core, nanopb and the messages of the target
-# MESSAGES (tessera_generate, nanopb; no field types of codec_nanopb.h). FLAGS are for all, STACK is bytes. Optimised when
-# it is linked (clang and wasm-ld of one LLVM), but for libc: code that is generated then
-# may call memcpy.
+# MESSAGES (tessera_generate, nanopb; no field types of codec_nanopb.h). FLAGS are for all,
+# STACK is bytes. Optimised when it is linked (clang and wasm-ld of one LLVM), but for libc:
+# code that is generated then may call memcpy.
 function(tess_wasm_client_module folder wasm)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "MESSAGES;STACK" "SOURCES;FLAGS")
   cmake_path(SET root NORMALIZE "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/..")

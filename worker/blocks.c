@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/blocks.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <tessera/pool.h>
+
+#include "rpc/wait_until.h"
+#include "worker/machine.h"
 
 /* Copied, then hashed while the cache of the processor still holds it. */
 #define PIECE_BYTES ((size_t)256 << 10)
@@ -20,11 +21,11 @@
 
 /* For so long a put that failed is known by its name: to those who wait for the block,
  * and to those who come while others are put. */
-#define FAILED_MS 2000
+#define FAILED_MS 2000.0
 
 typedef struct failed_put {
   uint8_t name[TESS_SHA256_BYTES];
-  int64_t until_ms;
+  double until_ms;
 } failed_put;
 
 struct worker_blocks {
@@ -106,23 +107,6 @@ void worker_blocks_put_ended(worker_blocks *blocks, uint64_t message_bytes) {
 
 /* ---- made and unmade ---- */
 
-static bool init_sync(worker_blocks *blocks) {
-  pthread_condattr_t attributes;
-  if (pthread_mutex_init(&blocks->mutex, NULL) != 0) return false;
-  bool ok = pthread_condattr_init(&attributes) == 0;
-  if (ok) {
-    ok = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
-         pthread_cond_init(&blocks->came, &attributes) == 0;
-    pthread_condattr_destroy(&attributes);
-  }
-  if (ok && pthread_cond_init(&blocks->wanted, NULL) != 0) {
-    pthread_cond_destroy(&blocks->came);
-    ok = false;
-  }
-  if (!ok) pthread_mutex_destroy(&blocks->mutex);
-  return ok;
-}
-
 worker_blocks *worker_blocks_new(uint64_t capacity_bytes) {
   worker_blocks *blocks = calloc(1, sizeof *blocks);
   if (blocks == NULL) return NULL;
@@ -131,12 +115,14 @@ worker_blocks *worker_blocks_new(uint64_t capacity_bytes) {
   blocks->pool = tess_pool_new(limit, limit / WARM_SHARE);
   if (blocks->pool != NULL)
     blocks->store = tess_block_store_new(capacity_bytes, tess_pool_allocator(blocks->pool));
-  if (blocks->store == NULL || !init_sync(blocks)) {
+  if (blocks->store == NULL || pthread_mutex_init(&blocks->mutex, NULL) != 0) {
     tess_block_store_free(blocks->store);
     tess_pool_free(blocks->pool);
     free(blocks);
     return NULL;
   }
+  tess__cond_init(&blocks->came);
+  tess__cond_init(&blocks->wanted);
   /* Without it puts take longer. */
   blocks->has_thread = pthread_create(&blocks->thread, NULL, prepare_thread, blocks) == 0;
   return blocks;
@@ -164,46 +150,40 @@ tess_block *worker_blocks_get(worker_blocks *blocks, const uint8_t name[TESS_SHA
   return block;
 }
 
-static int64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The mutex is held, here and below. */
 static void put_failed(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]) {
   failed_put *failed = &blocks->failed[blocks->failed_count++ % WORKER_BLOCKS_MAX_WAITING];
   memcpy(failed->name, name, sizeof failed->name);
-  failed->until_ms = now_ms() + FAILED_MS;
+  failed->until_ms = worker_machine_now_ms() + FAILED_MS;
   pthread_cond_broadcast(&blocks->came);
 }
 
 static bool has_failed(const worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]) {
   for (size_t i = 0; i < WORKER_BLOCKS_MAX_WAITING; i++)
     if (memcmp(blocks->failed[i].name, name, TESS_SHA256_BYTES) == 0 &&
-        now_ms() < blocks->failed[i].until_ms)
+        worker_machine_now_ms() < blocks->failed[i].until_ms)
       return true;
   return false;
 }
 
 tess_block *worker_blocks_await(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES],
-                                int64_t wait_ms) {
-  struct timespec until;
-  if (wait_ms < 0 || wait_ms > WORKER_BLOCKS_AWAIT_MS) wait_ms = WORKER_BLOCKS_AWAIT_MS;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += (time_t)(wait_ms / 1000);
-  until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-  until.tv_sec += until.tv_nsec / 1000000000;
-  until.tv_nsec %= 1000000000;
+                                int64_t *wait_ms) {
+  const double began_ms = worker_machine_now_ms();
+  int64_t limit_ms = *wait_ms;
+  if (limit_ms < 0 || limit_ms > WORKER_BLOCKS_AWAIT_MS) limit_ms = WORKER_BLOCKS_AWAIT_MS;
+  int64_t left_ms = limit_ms;
   pthread_mutex_lock(&blocks->mutex);
-  bool late = blocks->waiting >= WORKER_BLOCKS_MAX_WAITING;
+  const bool may_wait = blocks->waiting < WORKER_BLOCKS_MAX_WAITING;
   blocks->waiting++;
-  while (!late && blocks->puts > 0 && tess_block_store_peek(blocks->store, name) == NULL &&
-         !has_failed(blocks, name))
-    late = pthread_cond_timedwait(&blocks->came, &blocks->mutex, &until) == ETIMEDOUT;
+  while (may_wait && left_ms > 0 && blocks->puts > 0 &&
+         tess_block_store_peek(blocks->store, name) == NULL && !has_failed(blocks, name)) {
+    tess__cond_wait_ms(&blocks->came, &blocks->mutex, left_ms);
+    left_ms = limit_ms - (int64_t)(worker_machine_now_ms() - began_ms);
+  }
   blocks->waiting--;
   tess_block *block = tess_block_store_get(blocks->store, name);
   pthread_mutex_unlock(&blocks->mutex);
+  *wait_ms = left_ms > 0 ? left_ms : 0;
   return block;
 }
 

@@ -30,11 +30,12 @@ void worker_blocks_free(worker_blocks *blocks);
 
 /* Finds and pins; NULL: not held. */
 tess_block *worker_blocks_get(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]);
-/* The same; where it is not held, waits for the puts that are under way, at most wait_ms and
- * WORKER_BLOCKS_AWAIT_MS, on the caller's thread; no longer, once a put of this name has
- * failed. Where WORKER_BLOCKS_MAX_WAITING wait already: no. */
+/* The same; where it is not held, waits for the puts that are under way, at most *wait_ms
+ * (< 0: any) and WORKER_BLOCKS_AWAIT_MS, on the caller's thread; no longer, once a put of this
+ * name has failed. What is left goes into *wait_ms. Where WORKER_BLOCKS_MAX_WAITING wait already:
+ * no. */
 tess_block *worker_blocks_await(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES],
-                                int64_t wait_ms);
+                                int64_t *wait_ms);
 #define WORKER_BLOCKS_AWAIT_MS 30000
 #define WORKER_BLOCKS_MAX_WAITING 16u
 

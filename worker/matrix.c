@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "worker/machine.h"
-
 typedef Tessera__Matmul__V1__Matrix wire_matrix;
 
 /* ---- memory of a call ---- */
@@ -134,24 +132,14 @@ static tess_code receive_block(const wire_matrix *wire, const char *name,
   return code == TESS_OK ? code : tess_status_set(status, code, "out of memory");
 }
 
-/* All that one request waits for, together, is bounded by wait_ms. */
-static tess_block *await_block(worker_matrix_reader *reader, const uint8_t *sha256) {
-  const double began_ms = worker_machine_now_ms();
-  if (reader->wait_ms < 0 || reader->wait_ms > WORKER_BLOCKS_AWAIT_MS)
-    reader->wait_ms = WORKER_BLOCKS_AWAIT_MS;
-  tess_block *block = worker_blocks_await(reader->blocks, sha256, reader->wait_ms);
-  const int64_t waited_ms = (int64_t)(worker_machine_now_ms() - began_ms);
-  reader->wait_ms = waited_ms < reader->wait_ms ? reader->wait_ms - waited_ms : 0;
-  return block;
-}
-
 static tess_code find_block(const wire_matrix *wire, const char *name, worker_matrix_reader *reader,
                             tess_const_matrix *whole, size_t bytes, tess_status *status) {
   const uint8_t *sha256 = wire->block->sha256.data;
   tess_block *block = NULL;
   if (reader->blocks != NULL)
-    block = wire->block->coming && wire->data.len == 0 ? await_block(reader, sha256)
-                                                       : worker_blocks_get(reader->blocks, sha256);
+    block = wire->block->coming && wire->data.len == 0
+                ? worker_blocks_await(reader->blocks, sha256, &reader->wait_ms)
+                : worker_blocks_get(reader->blocks, sha256);
   if (block == NULL) {
     if (wire->data.len > 0) return receive_block(wire, name, reader, whole, bytes, status);
     if (reader->missing_count < WORKER_MATRIX_MAX_MISSING)

@@ -25,7 +25,7 @@ typedef struct worker_matrix_reader {
   const tess_allocator *allocator; /* for operands that must be converted */
   tess_arena *arena;               /* frees those, and releases blocks, when it ends */
   worker_blocks *blocks;           /* borrowed; NULL: this worker keeps none */
-  int64_t wait_ms;                 /* for blocks that are coming; < 0: as long as for any */
+  int64_t wait_ms;                 /* left for blocks that are coming, all together; < 0: any */
   /* What was named and is not held: borrowed from the messages. */
   const uint8_t *missing[WORKER_MATRIX_MAX_MISSING];
   size_t missing_count;

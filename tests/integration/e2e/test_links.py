@@ -2,32 +2,16 @@
 """Links that fail while both ends live: one that goes dark in the middle of a product
 (packets vanish, nothing is refused), and one connection that stalls while the worker
 answers on others. In network namespaces of its own: the far one is another machine."""
-import os
-import shutil
 import subprocess
-import sys
 import threading
 import time
 
-INSIDE = "TESSERA_TEST_LINKS_INSIDE"
+import namespaces
+
 NEAR, FAR = "10.78.0.1", "10.78.0.2"
-ENTER = ["unshare", "--map-root-user", "--net", "--"]
-os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where ip and tc are
 
-
-def enter():
-    """Runs this file again in a namespace; skips (77) where there may be none."""
-    tools = all(shutil.which(name) for name in ("unshare", "nsenter", "ip", "tc"))
-    if not tools or subprocess.run([*ENTER, "ip", "link", "set", "lo", "up"], stdin=subprocess.DEVNULL,
-                                   timeout=20).returncode != 0:
-        print("no network namespaces here: skipped")
-        sys.exit(77)
-    os.environ[INSIDE] = "1"
-    os.execvp(ENTER[0], [*ENTER, sys.executable, *sys.argv])
-
-
-if __name__ == "__main__" and INSIDE not in os.environ:
-    enter()
+if __name__ == "__main__":
+    namespaces.enter(["--net"], ["ip", "link", "set", "lo", "up"], ("nsenter", "ip", "tc"))
 
 import numpy as np
 

@@ -2,32 +2,17 @@
 """dns+http:// with a name that has several addresses, looked up by the system: in
 namespaces of its own, where /etc/hosts is the test's and 127.0.0.0/8 is empty."""
 import fcntl
-import os
-import shutil
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 
-INSIDE = "TESSERA_TEST_NAMES_INSIDE"
+import namespaces
+
 NAME, PORT = "workers.test", 8081
 
-
-def enter():
-    """Runs this file again in the namespaces; skips (77) where there may be none."""
-    unshare = shutil.which("unshare")
-    command = [unshare, "--map-root-user", "--mount", "--net", "--"]
-    if unshare is None or subprocess.run([*command, "mount", "--bind", "/etc/hosts", "/etc/hosts"],
-                                         stdin=subprocess.DEVNULL, timeout=20).returncode != 0:
-        print("no namespaces here: skipped")
-        sys.exit(77)
-    os.environ[INSIDE] = "1"
-    os.execv(unshare, [*command, sys.executable, *sys.argv])
-
-
-if __name__ == "__main__" and INSIDE not in os.environ:
-    enter()
+if __name__ == "__main__":
+    namespaces.enter(["--mount", "--net"], ["mount", "--bind", "/etc/hosts", "/etc/hosts"])
 
 import numpy as np
 

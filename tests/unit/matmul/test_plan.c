@@ -286,6 +286,18 @@ START_TEST(tiles_that_share_panels) {
 }
 END_TEST
 
+/* One worker's share, m x n, in so many pieces. */
+static tess_plan_params stream_of(uint32_t m, uint32_t n, uint32_t pieces) {
+  return (tess_plan_params){.m = m,
+                            .n = n,
+                            .k = 300,
+                            .dtype = TESS_DTYPE_FLOAT32,
+                            .worker_count = 1,
+                            .tiles_per_worker = pieces,
+                            .shared_panels = true,
+                            .streamed = true};
+}
+
 /* One row or column of pieces, along the side whose operand can travel bit by bit. */
 START_TEST(streams_share_the_smaller_or_the_held_panel) {
   static const struct {
@@ -294,16 +306,9 @@ START_TEST(streams_share_the_smaller_or_the_held_panel) {
   } cases[] = {{false, false, 400, 150}, {true, false, 400, 150}, {false, true, 100, 600}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
     tess_plan plan;
-    tess_plan_params p = {.m = 400,
-                          .n = 600,
-                          .k = 300,
-                          .dtype = TESS_DTYPE_FLOAT32,
-                          .worker_count = 1,
-                          .tiles_per_worker = 4,
-                          .shared_panels = true,
-                          .streamed = true,
-                          .a_held = cases[i].a_held,
-                          .b_held = cases[i].b_held};
+    tess_plan_params p = stream_of(400, 600, 4);
+    p.a_held = cases[i].a_held;
+    p.b_held = cases[i].b_held;
     ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, NULL), TESS_OK);
     check_parts(&plan, &p);
     ck_assert_uint_eq(plan.tile_count, 4);
@@ -320,14 +325,7 @@ END_TEST
 START_TEST(a_stream_begins_and_ends_small) {
   static const uint32_t cols[8] = {50, 50, 100, 100, 100, 100, 50, 50};
   tess_plan plan;
-  tess_plan_params p = {.m = 400,
-                        .n = 600,
-                        .k = 300,
-                        .dtype = TESS_DTYPE_FLOAT32,
-                        .worker_count = 1,
-                        .tiles_per_worker = 8,
-                        .shared_panels = true,
-                        .streamed = true};
+  tess_plan_params p = stream_of(400, 600, 8);
   ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, NULL), TESS_OK);
   check_parts(&plan, &p);
   ck_assert_uint_eq(plan.tile_count, 8);
@@ -341,15 +339,8 @@ END_TEST
 START_TEST(a_narrow_stream_has_no_empty_tile) {
   for (uint32_t n = 18; n < 40; ++n) {
     tess_plan plan;
-    tess_plan_params p = {.m = 5000,
-                          .n = n,
-                          .k = 300,
-                          .dtype = TESS_DTYPE_FLOAT32,
-                          .worker_count = 1,
-                          .tiles_per_worker = 18,
-                          .shared_panels = true,
-                          .streamed = true,
-                          .a_held = true};
+    tess_plan_params p = stream_of(5000, n, 18);
+    p.a_held = true;
     ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, NULL), TESS_OK);
     check_parts(&plan, &p);
     for (size_t t = 0; t < plan.tile_count; ++t) {

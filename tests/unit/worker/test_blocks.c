@@ -127,9 +127,13 @@ START_TEST(a_wrong_name_is_not_kept) {
 }
 END_TEST
 
+static tess_block *await_for(int64_t wait_ms) {
+  return worker_blocks_await(blocks, names[0], &wait_ms);
+}
+
 static void *await_first(void *arg) {
   (void)arg;
-  return worker_blocks_await(blocks, names[0], 20000);
+  return await_for(20000);
 }
 
 /* Who names what is on its way gets it when it is kept, and nothing when the put came to
@@ -137,9 +141,9 @@ static void *await_first(void *arg) {
 START_TEST(what_is_coming_is_awaited) {
   pthread_t thread;
   void *found;
-  ck_assert_ptr_null(worker_blocks_await(blocks, names[0], 20000));
+  ck_assert_ptr_null(await_for(20000));
   worker_blocks_put_begins(blocks, 0);
-  ck_assert_ptr_null(worker_blocks_await(blocks, names[0], 1));
+  ck_assert_ptr_null(await_for(1));
   ck_assert_int_eq(pthread_create(&thread, NULL, await_first, NULL), 0);
   worker_blocks_put_ended(blocks, 0);
   pthread_join(thread, &found);
@@ -170,9 +174,9 @@ START_TEST(what_failed_is_not_awaited) {
   worker_blocks_put_ended(blocks, 0);
   pthread_join(thread, &found);
   ck_assert_ptr_null(found);
-  ck_assert_ptr_null(worker_blocks_await(blocks, names[0], 20000));
+  ck_assert_ptr_null(await_for(20000));
   ck_assert_int_eq(worker_blocks_put(blocks, matrix_of(0), names[0], &block, NULL, NULL), TESS_OK);
-  tess_block *held = worker_blocks_await(blocks, names[0], 20000);
+  tess_block *held = await_for(20000);
   ck_assert_ptr_eq(held, block);
   worker_blocks_put_ended(blocks, 0);
   worker_blocks_release(blocks, block);
