@@ -14,6 +14,7 @@ fail() { echo "$name: $1" >&2; exit 1; }
 
 # start COMMAND...: a server in the background; $url is where it says that it listens.
 start() {
+  : >"$work/server.out" # the background process may come to it later than sed
   "$@" >"$work/server.out" &
   server=$!
   url=

@@ -14,6 +14,7 @@ trap 'kill "${pids[@]}" 2>/dev/null || true; wait; rm -rf "$scratch"' EXIT
 start() {
   local log=$scratch/$1
   shift
+  : >"$log" # the background process may come to it later than sed
   "$@" >"$log" 2>&1 &
   pids+=($!)
   for _ in $(seq 200); do

@@ -9,6 +9,7 @@ while [[ $1 != -- ]]; do server+=("$1"); shift; done
 shift
 scratch=$(mktemp -d)
 mkfifo "$scratch/stdin"
+: >"$scratch/log" # the background process may come to it later than sed
 "${server[@]}" <"$scratch/stdin" >"$scratch/log" 2>&1 &
 pid=$!
 exec 3>"$scratch/stdin" # servers of other languages run until their stdin ends

@@ -14,6 +14,7 @@ awk -v a="$fast" -v b="$slow" 'BEGIN { exit !(a > 1.6 * b) }' ||
 dir=$(mktemp -d)
 trap 'kill "$pid" 2>/dev/null || true; rm -rf "$dir"' EXIT
 start() { # VARIABLES...: starts a worker, waits until it listens
+  : >"$dir/out"
   env "$@" "$worker" --listen 127.0.0.1:0 --threads 1 --kernel openblas >"$dir/out" 2>"$dir/err" &
   pid=$!
   for _ in $(seq 200); do grep -q listening "$dir/out" && return; sleep 0.1; done
