@@ -32,20 +32,29 @@ static double area_within(const tess_plan_params *p, const tess_speed *speed, do
   return side * side;
 }
 
+/* What worker i has done by then. */
+static double share_within(const tess_plan_params *p, const tess_speed_group *group,
+                           const tess_speed *own, uint32_t i, double ms) {
+  const tess_speed speed = tess_speed_in_group(group, own);
+  return area_within(p, &speed, ms - first_ms(p, &speed, i));
+}
+
 double tess_cost_weights(const tess_plan_params *params, const tess_speed *const *speeds,
                          double *weights) {
   double all = (double)params->m * params->n, low = 0.0, high = 0.0;
   uint32_t count = params->worker_count;
   if (count == 0 || all == 0.0) return -1.0;
+  const tess_speed_group group = tess_speed_group_of(speeds, count);
   for (uint32_t i = 0; i < count; ++i) {
     if (!(speeds[i]->ms_per_flop > 0.0)) return -1.0;
-    double alone = first_ms(params, speeds[i], i) + tess_cost_ms(params, speeds[i], all);
+    const tess_speed speed = tess_speed_in_group(&group, speeds[i]);
+    double alone = first_ms(params, &speed, i) + tess_cost_ms(params, &speed, all);
     if (high == 0.0 || alone < high) high = alone; /* the best of them by itself */
   }
   for (int round = 0; round < 60 && high - low > 1e-9 * high; ++round) {
     double middle = (low + high) / 2.0, sum = 0.0;
     for (uint32_t i = 0; i < count; ++i)
-      sum += area_within(params, speeds[i], middle - first_ms(params, speeds[i], i));
+      sum += share_within(params, &group, speeds[i], i, middle);
     if (sum < all) {
       low = middle;
     } else {
@@ -54,7 +63,7 @@ double tess_cost_weights(const tess_plan_params *params, const tess_speed *const
   }
   bool any = false;
   for (uint32_t i = 0; i < count; ++i) {
-    double area = area_within(params, speeds[i], high - first_ms(params, speeds[i], i));
+    double area = share_within(params, &group, speeds[i], i, high);
     weights[i] = area >= 1.0 ? area / all : 0.0;
     any = any || weights[i] > 0.0;
   }

@@ -21,9 +21,9 @@
 double tess_cost_ms(const tess_plan_params *params, const tess_speed *speed, double area);
 
 /* Fills weights (for tess_plan_params.weights) for params->worker_count workers
- * whose speeds are all known, and returns the time in ms at which all end. A
- * worker whose share would be less than one element gets 0. < 0: a speed is not
- * known, or C is empty. */
+ * whose speeds are all known, and returns the time in ms at which all end. Speeds that
+ * only chance tells apart count as one (tess_speed_group). A worker whose share would be
+ * less than one element gets 0. < 0: a speed is not known, or C is empty. */
 double tess_cost_weights(const tess_plan_params *params, const tess_speed *const *speeds,
                          double *weights);
 

@@ -15,6 +15,9 @@ typedef struct tess_speed {
   double ms_per_flop; /* 0: not known yet */
   double ms_per_byte; /* 0: not known, or too fast to be seen */
   uint32_t samples;   /* saturates */
+  /* By how much single observations stray from these: the mean square of the relative
+   * deviation. 0: nothing was seen, and what is usual is assumed. */
+  double flop_scatter, byte_scatter;
 } tess_speed;
 
 #define TESS_SPEED_UNKNOWN (-1.0)
@@ -34,6 +37,21 @@ void tess_speed_observe_at_least(tess_speed *speed, uint64_t flops, uint64_t byt
                                  double elapsed_ms);
 /* Expected ms of such a tile; TESS_SPEED_UNKNOWN. */
 double tess_speed_estimate_ms(const tess_speed *speed, uint64_t flops, uint64_t bytes);
+/* Some executors side by side, so that shares of work do not follow chance: shares that do
+ * are wrong each time, and each time otherwise. Estimates are drawn to the mean of all,
+ * wholly where they differ by no more than twice the standard error that their scatter
+ * explains, not at all from three times on, and in between by degrees (firm shrinkage: H.-Y.
+ * Gao, A. G. Bruce, "WaveShrink with firm shrinkage", Statistica Sinica 7, 1997). All 0
+ * where one of them is not known. */
+typedef struct tess_speed_group {
+  double flop_mean, byte_mean;
+  double flop_trust, byte_trust; /* 0: only the mean counts; 1: only their own */
+} tess_speed_group;
+
+tess_speed_group tess_speed_group_of(const tess_speed *const *speeds, uint32_t count);
+/* What the group makes of one of its members. */
+tess_speed tess_speed_in_group(const tess_speed_group *group, const tess_speed *speed);
+
 /* 0: unknown. */
 double tess_speed_gflops(const tess_speed *speed);
 double tess_speed_megabytes_per_second(const tess_speed *speed);

@@ -299,8 +299,9 @@ static bool run(uint64_t seed, uint32_t count) {
   const tess_speed **speeds = calloc(count, sizeof *speeds);
   for (uint32_t i = 0; i < count; i++) {
     worker *x = &w.workers[i];
-    x->speed = (tess_speed){1e-6 / spread(1, 10), 1 / spread(50e3, 10),
-                            1}; /* 1..10 Gflop/s, 0.4..4 Gbit/s */
+    x->speed = (tess_speed){.ms_per_flop = 1e-6 / spread(1, 10), /* 1..10 Gflop/s */
+                            .ms_per_byte = 1 / spread(50e3, 10), /* 0.4..4 Gbit/s */
+                            .samples = 1};
     x->estimate = x->speed;
     x->estimate.ms_per_flop *= 0.9 + 0.2 * uniform();
     x->estimate.ms_per_byte *= 0.9 + 0.2 * uniform();

@@ -9,7 +9,7 @@
 #include "run_suite.h"
 
 /* 2 * 100 flops and 4 bytes back for each of 10,000 elements: 2.04e-4 ms. */
-static const tess_speed speed = {1e-6, 1e-6, 10};
+static const tess_speed speed = {.ms_per_flop = 1e-6, .ms_per_byte = 1e-6, .samples = 10};
 
 static tess_plan_params params(void) {
   return (tess_plan_params){.m = 100,

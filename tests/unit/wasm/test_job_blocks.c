@@ -211,7 +211,8 @@ START_TEST(the_plan_counts_who_holds_it) {
   rig r = rig_make(2);
   r.workers[0]->holds_b = true;
   for (unsigned i = 0; i < 2; i++)
-    r.controller->workers[i].speed = (tess_speed){1e-7, 1e-5, 10};
+    r.controller->workers[i].speed =
+        (tess_speed){.ms_per_flop = 1e-7, .ms_per_byte = 1e-5, .samples = 10};
   ck_assert_int_eq(submit(&r, false, true, false), TESS_OK);
   uint64_t rows[2] = {0, 0};
   for (size_t i = 0; i < r.job->plan.tile_count; i++)
@@ -223,7 +224,8 @@ START_TEST(the_plan_counts_who_holds_it) {
   /* Once both have it, both get half. */
   r.workers[1]->holds_b = true;
   for (unsigned i = 0; i < 2; i++)
-    r.controller->workers[i].speed = (tess_speed){1e-7, 1e-5, 10};
+    r.controller->workers[i].speed =
+        (tess_speed){.ms_per_flop = 1e-7, .ms_per_byte = 1e-5, .samples = 10};
   ck_assert_int_eq(submit(&r, false, true, false), TESS_OK);
   ck_assert_uint_eq(r.job->plan.tile_count, 2);
   ck_assert_uint_eq(r.job->plan.tiles[0].tile.rows, N / 2);
