@@ -76,7 +76,7 @@ static void run_strip(strip_work *work, const tess_gemm *gemm, void *scratch,
   const double total = (double)tess_gemm_flops(shape.m, shape.n, shape.k);
   tess_pace pace;
   tess_pace_init(&pace, STEP_MS, 0.0);
-  if (work->kernel->inner_threads) pace.least_flops = 2.0 * TESS_PACE_BLAS_ROWS * shape.n * shape.k;
+  if (work->kernel->inner_threads) pace.least_flops = tess_pace_blas_least(shape.n, shape.k);
   do {
     if (atomic_load(&work->stop)) return;
     double before = tess_gemm_job_progress(&job) * total;

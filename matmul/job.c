@@ -54,20 +54,45 @@ tess_code tess_gemm_job_start(tess_gemm_job *job, const tess_kernel *kernel, con
   return TESS_OK;
 }
 
-bool tess__gemm_job_next_rows(tess_gemm_job *job, uint64_t max_flops, uint32_t min_rows,
-                              tess_gemm *rows) {
-  tess_gemm_shape shape = job->shape;
-  uint64_t count = shape.m - job->ic;
-  if (count == 0) return false;
+/* As deep as the panel that begins at pc; of k alone, so that sums are added up in the
+ * same order whatever the steps. */
+static uint32_t panel_depth(const tess_gemm_job *job) {
+  const uint32_t left = job->shape.k - job->pc;
+  return left > TESS_KERNEL_PANEL_DEPTH + TESS_KERNEL_PANEL_DEPTH / 2 ? TESS_KERNEL_PANEL_DEPTH
+                                                                      : left;
+}
+
+static void next_panel(tess_gemm_job *job, uint64_t max_flops, uint32_t min_rows,
+                       tess_gemm *panel) {
+  const tess_gemm_shape shape = job->shape;
+  const uint32_t depth = panel_depth(job);
+  uint32_t rows = shape.m - job->ic;
   if (max_flops != 0) {
-    uint64_t budget = max_flops / tess_gemm_flops(1, shape.n, shape.k);
+    uint64_t budget = max_flops / tess_gemm_flops(1, shape.n, depth);
     if (budget < min_rows) budget = min_rows;
-    if (count > budget) count = budget;
+    if (rows > budget + budget / 2) rows = (uint32_t)budget;
   }
-  *rows = tess_gemm_tile(&job->gemm, job->ic, 0, (uint32_t)count, shape.n);
-  job->ic += (uint32_t)count;
-  job->flops_done += tess_gemm_flops((uint32_t)count, shape.n, shape.k);
-  return true;
+  *panel = tess_gemm_part(&job->gemm, job->ic, 0, rows, shape.n, job->pc, depth);
+  if (job->pc > 0) panel->beta = 1.0;
+  job->flops_done += tess_gemm_flops(rows, shape.n, depth);
+  job->ic += rows;
+  if (job->ic < shape.m) return;
+  job->pc += depth;
+  if (job->pc < shape.k) job->ic = 0;
+}
+
+tess_code tess__gemm_job_step_panels(tess_gemm_job *job, uint64_t max_flops, uint32_t min_rows,
+                                     void (*multiply)(const tess_gemm *panel)) {
+  const uint64_t before = job->flops_done;
+  while (job->pc < job->shape.k) {
+    const uint64_t done = job->flops_done - before;
+    /* Less than a quarter of the budget is not worth a call. */
+    if (max_flops != 0 && done >= max_flops - max_flops / 4) return TESS_LATER;
+    tess_gemm panel;
+    next_panel(job, max_flops != 0 ? max_flops - done : 0, min_rows, &panel);
+    multiply(&panel);
+  }
+  return TESS_OK;
 }
 
 static void scale_row(tess_matrix c, uint32_t row, double beta) {

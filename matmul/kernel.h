@@ -84,10 +84,13 @@ tess_code tess_gemm_job_start(tess_gemm_job *job, const tess_kernel *kernel, con
  * one block (240 Mflop at most with the blocked kernels). TESS_OK: C is
  * complete; TESS_LATER: call again. A finished job answers TESS_OK again. */
 tess_code tess_gemm_job_step(tess_gemm_job *job, uint64_t max_flops);
-/* For kernels without packing of their own: the next rows of C, at least min_rows
- * where there are so many, as a product; they count as done. False: none is left. */
-bool tess__gemm_job_next_rows(tess_gemm_job *job, uint64_t max_flops, uint32_t min_rows,
-                              tess_gemm *rows);
+/* step for kernels with blocking and packing of their own: panels of C += A B, each over
+ * a part of k that is PANEL_DEPTH deep (the last up to half as much again) and all rows, or
+ * at least min_rows, that the budget allows. A library packs all of B's part in each call,
+ * so that a part of k costs nothing where a part of the rows costs that. */
+#define TESS_KERNEL_PANEL_DEPTH 1024u
+tess_code tess__gemm_job_step_panels(tess_gemm_job *job, uint64_t max_flops, uint32_t min_rows,
+                                     void (*multiply)(const tess_gemm *panel));
 /* Share of the work that is done, 0 to 1. */
 double tess_gemm_job_progress(const tess_gemm_job *job);
 

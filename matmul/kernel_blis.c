@@ -72,7 +72,8 @@ static void *unconst(const void *data) {
   return both.out;
 }
 
-static void multiply(const tess_gemm *gemm, tess_gemm_shape shape) {
+static void multiply(const tess_gemm *gemm) {
+  const tess_gemm_shape shape = tess_gemm_shape_get(gemm);
   blis_int rsa = gemm->transpose_a ? 1 : (blis_int)gemm->a.row_stride;
   blis_int csa = gemm->transpose_a ? (blis_int)gemm->a.row_stride : 1;
   blis_int rsb = gemm->transpose_b ? 1 : (blis_int)gemm->b.row_stride;
@@ -91,10 +92,7 @@ static void multiply(const tess_gemm *gemm, tess_gemm_shape shape) {
 }
 
 static tess_code blis_step(tess_gemm_job *job, uint64_t max_flops) {
-  tess_gemm panel;
-  if (!tess__gemm_job_next_rows(job, max_flops, MIN_PANEL_ROWS, &panel)) return TESS_OK;
-  multiply(&panel, tess_gemm_shape_get(&panel));
-  return job->ic == job->shape.m ? TESS_OK : TESS_LATER;
+  return tess__gemm_job_step_panels(job, max_flops, MIN_PANEL_ROWS, multiply);
 }
 
 static void blis_set_threads(unsigned threads) {

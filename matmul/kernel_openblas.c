@@ -21,7 +21,8 @@ static int leading_dimension(size_t row_stride, uint32_t cols) {
   return (int)(row_stride > least ? row_stride : least);
 }
 
-static void multiply(const tess_gemm *gemm, tess_gemm_shape shape) {
+static void multiply(const tess_gemm *gemm) {
+  const tess_gemm_shape shape = tess_gemm_shape_get(gemm);
   const CBLAS_TRANSPOSE ta = gemm->transpose_a ? CblasTrans : CblasNoTrans;
   const CBLAS_TRANSPOSE tb = gemm->transpose_b ? CblasTrans : CblasNoTrans;
   const int lda = leading_dimension(gemm->a.row_stride, gemm->a.cols);
@@ -37,10 +38,7 @@ static void multiply(const tess_gemm *gemm, tess_gemm_shape shape) {
 }
 
 static tess_code openblas_step(tess_gemm_job *job, uint64_t max_flops) {
-  tess_gemm panel;
-  if (!tess__gemm_job_next_rows(job, max_flops, MIN_PANEL_ROWS, &panel)) return TESS_OK;
-  multiply(&panel, tess_gemm_shape_get(&panel));
-  return job->ic == job->shape.m ? TESS_OK : TESS_LATER;
+  return tess__gemm_job_step_panels(job, max_flops, MIN_PANEL_ROWS, multiply);
 }
 
 static void openblas_set_threads(unsigned threads) {

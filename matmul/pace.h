@@ -2,7 +2,7 @@
  *
  * How much of a job to do in one step, so that a step takes about as long as the
  * caller can wait before it looks around again (is the product still wanted?).
- * Long steps are cheaper: a BLAS packs B anew in each one.
+ * Long steps are cheaper: a BLAS packs its part of B anew in each one.
  *
  * Pure: the caller measures. Times are milliseconds. Threads: one at a time.
  *
@@ -19,14 +19,22 @@
 
 #include <stdint.h>
 
+#include "matmul/kernel.h"
+
 /* Before anything was measured: short enough for the slowest kernel. */
 #define TESS_PACE_FIRST_FLOPS 2e8
 /* How much longer than the last step the next may be. */
 #define TESS_PACE_GROWTH 16.0
 
-/* A BLAS packs all of B in each step: with fewer rows of C than this, a step
+/* A BLAS packs all of its part of B in each step: with fewer rows of C than this, a step
  * spends a tenth of its time and more on that. */
-#define TESS_PACE_BLAS_ROWS 512.0
+#define TESS_PACE_BLAS_ROWS 512u
+
+/* For least_flops of such a kernel (inner_threads). */
+static inline double tess_pace_blas_least(uint32_t n, uint32_t k) {
+  const uint32_t depth = k < TESS_KERNEL_PANEL_DEPTH ? k : TESS_KERNEL_PANEL_DEPTH;
+  return (double)tess_gemm_flops(TESS_PACE_BLAS_ROWS, n, depth);
+}
 
 typedef struct tess_pace {
   double target_ms;

@@ -83,7 +83,7 @@ static tess_code run_steps(worker_computation *x, tess_gemm_job *job, uint64_t t
   tess_pace pace;
   tess_pace_init(&pace, STEP_MS, (double)atomic_load_explicit(known, memory_order_relaxed));
   if (x->product.kernel->inner_threads)
-    pace.least_flops = 2.0 * TESS_PACE_BLAS_ROWS * x->product.shape.n * x->product.shape.k;
+    pace.least_flops = tess_pace_blas_least(x->product.shape.n, x->product.shape.k);
   tess_code code;
   worker_placement_go_home();
   do {
