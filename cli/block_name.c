@@ -32,3 +32,13 @@ void cli_block_name_format(char text[CLI_BLOCK_NAME_TEXT], const uint8_t name[TE
   }
   text[CLI_BLOCK_NAME_TEXT - 1] = '\0';
 }
+
+void cli_block_name_json(cli_json *json, const uint8_t name[TESS_SHA256_BYTES], uint32_t rows,
+                         uint32_t cols, const char *dtype) {
+  char text[CLI_BLOCK_NAME_TEXT];
+  cli_block_name_format(text, name);
+  cli_json_text(json, "block", text);
+  cli_json_whole(json, "rows", rows);
+  cli_json_whole(json, "cols", cols);
+  cli_json_text(json, "dtype", dtype);
+}

@@ -16,6 +16,7 @@
 
 /* 1,024 blocks take less. */
 #define MAX_REPLY_BYTES ((size_t)1 << 20)
+#define MAX_LINE_BYTES 512u
 #define TIMEOUT_MS 10000
 #define MAX_DROPS 64
 
@@ -33,17 +34,29 @@ typedef struct blocks_options {
   bool json;
 } blocks_options;
 
-static void print_block(const Tessera__Matmul__V1__BlockInfo *info, bool json) {
-  char text[CLI_BLOCK_NAME_TEXT];
-  if (info->sha256.len != TESS_SHA256_BYTES) return;
-  cli_block_name_format(text, info->sha256.data);
+static tess_code print_json(const Tessera__Matmul__V1__BlockInfo *info, const char *dtype,
+                            tess_status *status) {
+  cli_json json;
+  cli_json_init(&json, MAX_LINE_BYTES);
+  cli_json_begin(&json, NULL);
+  cli_block_name_json(&json, info->sha256.data, info->rows, info->cols, dtype);
+  cli_json_whole(&json, "bytes", info->bytes);
+  cli_json_end(&json);
+  const tess_code code = cli_json_write(&json, stdout, status);
+  cli_json_cleanup(&json);
+  return code;
+}
+
+static tess_code print_block(const Tessera__Matmul__V1__BlockInfo *info, bool json,
+                             tess_status *status) {
+  if (info->sha256.len != TESS_SHA256_BYTES) return TESS_OK;
   const char *dtype = tess_dtype_name((tess_dtype)info->dtype);
   if (dtype == NULL) dtype = "unknown";
-  if (json)
-    printf("{\"block\":\"%s\",\"rows\":%u,\"cols\":%u,\"dtype\":\"%s\",\"bytes\":%" PRIu64 "}\n",
-           text, info->rows, info->cols, dtype, info->bytes);
-  else
-    printf("%s %ux%u %s %" PRIu64 "\n", text, info->rows, info->cols, dtype, info->bytes);
+  if (json) return print_json(info, dtype, status);
+  char text[CLI_BLOCK_NAME_TEXT];
+  cli_block_name_format(text, info->sha256.data);
+  printf("%s %ux%u %s %" PRIu64 "\n", text, info->rows, info->cols, dtype, info->bytes);
+  return TESS_OK;
 }
 
 static tess_code list(cli_remote *remote, const tess_call_options *call, bool json,
@@ -53,9 +66,9 @@ static tess_code list(cli_remote *remote, const tess_call_options *call, bool js
   tessera__matmul__v1__list_blocks_request__init(&request);
   tess_code code =
       cli_remote_call(remote, cli_method_list_blocks(), call, &request, &reply, status);
+  for (size_t i = 0; code == TESS_OK && i < reply.n_blocks; i++)
+    code = print_block(reply.blocks[i], json, status);
   if (code != TESS_OK) return code;
-  for (size_t i = 0; i < reply.n_blocks; i++)
-    print_block(reply.blocks[i], json);
   char used[16], capacity[16];
   cli_format_bytes(used, reply.used_bytes);
   cli_format_bytes(capacity, reply.capacity_bytes);

@@ -370,11 +370,11 @@ static tess_code tell_plan(planning *p, tess_status *status) {
       cli_note(false, "note: workers tell their speed in float32; half of it is taken here");
   }
   if (p->json)
-    cli_plan_print_json(&report, stdout);
+    code = cli_plan_print_json(&report, stdout, status);
   else
     cli_plan_print(&report, stdout);
   tess_plan_cleanup(&plan);
-  return TESS_OK;
+  return code;
 }
 
 int cli_plan(int argc, char **argv) {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/plan_report.h"
 
-#include <math.h>
 #include <string.h>
 
+#include "cli/json_out.h"
 #include "cli/progress.h"
 #include "matmul/gemm.h"
 
 /* More tiles than this are told by worker alone, unless all are asked for. */
 #define FEW_TILES 16u
+/* 65,536 tiles with the longest URLs take less. */
+#define MAX_JSON_BYTES ((size_t)32 << 20)
 
 static const char *owner_name(const cli_plan_report *r, const tess_plan_tile *tile) {
   return r->shares != NULL ? r->workers[tile->owner].url : "here";
@@ -168,65 +170,75 @@ void cli_plan_print(const cli_plan_report *r, FILE *to) {
 
 /* ---- for programs ---- */
 
-/* URLs were checked: no character in them needs more than this. */
-static void put_text(const char *text, FILE *to) {
-  fputc('"', to);
-  for (; *text != '\0'; text++) {
-    if (*text == '"' || *text == '\\') fputc('\\', to);
-    if ((unsigned char)*text >= ' ') fputc(*text, to);
-  }
-  fputc('"', to);
-}
-
-/* A number, or null where it is not known. */
-static void put_known(const char *name, double number, FILE *to) {
-  if (number >= 0.0 && isfinite(number))
-    fprintf(to, ",\"%s\":%.6g", name, number);
-  else
-    fprintf(to, ",\"%s\":null", name);
-}
-
-static void put_worker(const cli_plan_report *r, uint32_t i, FILE *to) {
-  const cli_plan_worker *w = &r->workers[i];
-  const tess_forecast_share *s = &r->shares[i];
-  fprintf(to, "%s{\"url\":", i > 0 ? "," : "");
-  put_text(w->url, to);
-  fprintf(to, ",\"tiles\":%u,\"flops\":%llu,\"bytesOut\":%llu,\"bytesIn\":%llu,\"peakBytes\":%llu",
-          s->tiles, (unsigned long long)s->flops, (unsigned long long)s->bytes_out,
-          (unsigned long long)s->bytes_in, (unsigned long long)s->peak_bytes);
-  put_known("gflops", w->gflops > 0.0 ? w->gflops : -1.0, to);
-  put_known("outMegabytesPerSecond", w->out_bytes_per_ms > 0 ? w->out_bytes_per_ms / 1e3 : -1, to);
-  put_known("inMegabytesPerSecond", w->in_bytes_per_ms > 0 ? w->in_bytes_per_ms / 1e3 : -1, to);
-  fprintf(to, ",\"linkAssumed\":%s", w->link_assumed ? "true" : "false");
-  put_known("ms", s->end_ms, to);
-  fputc('}', to);
-}
-
-void cli_plan_print_json(const cli_plan_report *r, FILE *to) {
-  const tess_plan_params *p = r->params;
-  fprintf(to, "{\"m\":%u,\"n\":%u,\"k\":%u,\"dtype\":\"%s\",\"tileCount\":%zu,\"tiles\":[", p->m,
-          p->n, p->k, tess_dtype_name(p->dtype), r->plan->tile_count);
+static void put_tiles(const cli_plan_report *r, cli_json *json) {
+  cli_json_begin_list(json, "tiles");
   for (size_t i = 0; i < r->plan->tile_count; i++) {
     const tess_plan_tile *t = &r->plan->tiles[i];
-    fprintf(to,
-            "%s{\"row\":%u,\"col\":%u,\"rows\":%u,\"cols\":%u,\"k\":%u,\"depth\":%u,\"worker\":",
-            i > 0 ? "," : "", t->tile.row, t->tile.col, t->tile.rows, t->tile.cols, t->k, t->depth);
-    put_text(owner_name(r, t), to);
-    fputc('}', to);
+    cli_json_begin(json, NULL);
+    cli_json_whole(json, "row", t->tile.row);
+    cli_json_whole(json, "col", t->tile.col);
+    cli_json_whole(json, "rows", t->tile.rows);
+    cli_json_whole(json, "cols", t->tile.cols);
+    cli_json_whole(json, "k", t->k);
+    cli_json_whole(json, "depth", t->depth);
+    cli_json_text(json, "worker", owner_name(r, t));
+    cli_json_end(json);
   }
-  fprintf(to, "],\"workers\":[");
-  for (uint32_t i = 0; r->shares != NULL && i < p->worker_count; i++)
-    put_worker(r, i, to);
-  fprintf(to, "]");
-  if (r->shares != NULL) {
-    fprintf(to,
-            ",\"bytesOut\":%llu,\"bytesOutUnkept\":%llu,\"bytesIn\":%llu,\"bytesOutBound\":%llu,"
-            "\"matricesBytes\":%llu,\"peakBytes\":%llu",
-            (unsigned long long)r->forecast->bytes_out, (unsigned long long)r->plan->bytes_out,
-            (unsigned long long)r->forecast->bytes_in, (unsigned long long)r->bound_bytes,
-            (unsigned long long)r->forecast->operand_bytes,
-            (unsigned long long)r->forecast->coordinator_peak);
-    put_known("ms", r->forecast->ms, to);
+  cli_json_end_list(json);
+}
+
+/* 0 is a rate that is not known. */
+static void put_rate(cli_json *json, const char *name, double rate) {
+  cli_json_known(json, name, rate > 0.0 ? rate : -1.0);
+}
+
+static void put_workers(const cli_plan_report *r, cli_json *json) {
+  cli_json_begin_list(json, "workers");
+  for (uint32_t i = 0; r->shares != NULL && i < r->params->worker_count; i++) {
+    const cli_plan_worker *w = &r->workers[i];
+    const tess_forecast_share *s = &r->shares[i];
+    cli_json_begin(json, NULL);
+    cli_json_text(json, "url", w->url);
+    cli_json_whole(json, "tiles", s->tiles);
+    cli_json_whole(json, "flops", s->flops);
+    cli_json_whole(json, "bytesOut", s->bytes_out);
+    cli_json_whole(json, "bytesIn", s->bytes_in);
+    cli_json_whole(json, "peakBytes", s->peak_bytes);
+    put_rate(json, "gflops", w->gflops);
+    put_rate(json, "outMegabytesPerSecond", w->out_bytes_per_ms / 1e3);
+    put_rate(json, "inMegabytesPerSecond", w->in_bytes_per_ms / 1e3);
+    cli_json_bool(json, "linkAssumed", w->link_assumed);
+    cli_json_known(json, "ms", s->end_ms);
+    cli_json_end(json);
   }
-  fprintf(to, "}\n");
+  cli_json_end_list(json);
+}
+
+static void put_totals(const cli_plan_report *r, cli_json *json) {
+  cli_json_whole(json, "bytesOut", r->forecast->bytes_out);
+  cli_json_whole(json, "bytesOutUnkept", r->plan->bytes_out);
+  cli_json_whole(json, "bytesIn", r->forecast->bytes_in);
+  cli_json_whole(json, "bytesOutBound", r->bound_bytes);
+  cli_json_whole(json, "matricesBytes", r->forecast->operand_bytes);
+  cli_json_whole(json, "peakBytes", r->forecast->coordinator_peak);
+  cli_json_known(json, "ms", r->forecast->ms);
+}
+
+tess_code cli_plan_print_json(const cli_plan_report *r, FILE *to, tess_status *status) {
+  const tess_plan_params *p = r->params;
+  cli_json json;
+  cli_json_init(&json, MAX_JSON_BYTES);
+  cli_json_begin(&json, NULL);
+  cli_json_whole(&json, "m", p->m);
+  cli_json_whole(&json, "n", p->n);
+  cli_json_whole(&json, "k", p->k);
+  cli_json_text(&json, "dtype", tess_dtype_name(p->dtype));
+  cli_json_whole(&json, "tileCount", r->plan->tile_count);
+  put_tiles(r, &json);
+  put_workers(r, &json);
+  if (r->shares != NULL) put_totals(r, &json);
+  cli_json_end(&json);
+  const tess_code code = cli_json_write(&json, to, status);
+  cli_json_cleanup(&json);
+  return code;
 }

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <tessera/status.h>
+
 #include "matmul/forecast.h"
 
 /* One worker of the plan, which is owner i of its tiles. */
@@ -34,6 +36,7 @@ typedef struct cli_plan_report {
 } cli_plan_report;
 
 void cli_plan_print(const cli_plan_report *report, FILE *to);
-void cli_plan_print_json(const cli_plan_report *report, FILE *to);
+/* As cli_json_write. */
+tess_code cli_plan_print_json(const cli_plan_report *report, FILE *to, tess_status *status);
 
 #endif

@@ -18,6 +18,7 @@
 #include "matmul/block_store.h"
 
 #define MAX_REPLY_BYTES ((size_t)64 << 10)
+#define MAX_LINE_BYTES 512u
 
 static const char help_text[] =
     "Usage: tessera put FILE... (--server URL | --worker URL ...) [OPTION]...\n"
@@ -121,17 +122,26 @@ static tess_code put_at(const put_options *options, const char *url, const char 
   return code;
 }
 
-static void print_block(const put_options *options, const char *path, tess_const_matrix elements,
-                        const uint8_t *name) {
+static tess_code print_json(tess_const_matrix elements, const uint8_t *name, tess_status *status) {
+  cli_json json;
+  cli_json_init(&json, MAX_LINE_BYTES);
+  cli_json_begin(&json, NULL);
+  cli_block_name_json(&json, name, elements.rows, elements.cols, tess_dtype_name(elements.dtype));
+  cli_json_end(&json);
+  const tess_code code = cli_json_write(&json, stdout, status);
+  cli_json_cleanup(&json);
+  return code;
+}
+
+static tess_code print_block(const put_options *options, const char *path,
+                             tess_const_matrix elements, const uint8_t *name, tess_status *status) {
+  if (options->json) return print_json(elements, name, status);
   char text[CLI_BLOCK_NAME_TEXT];
   cli_block_name_format(text, name);
-  if (options->json)
-    printf("{\"block\":\"%s\",\"rows\":%u,\"cols\":%u,\"dtype\":\"%s\"}\n", text, elements.rows,
-           elements.cols, tess_dtype_name(elements.dtype));
-  else
-    printf("%s %ux%u %s %s\n", text, elements.rows, elements.cols, tess_dtype_name(elements.dtype),
-           path);
+  printf("%s %ux%u %s %s\n", text, elements.rows, elements.cols, tess_dtype_name(elements.dtype),
+         path);
   fflush(stdout);
+  return TESS_OK;
 }
 
 static tess_code put_file(const put_options *options, const char *path, tess_status *status) {
@@ -150,7 +160,7 @@ static tess_code put_file(const put_options *options, const char *path, tess_sta
     code = put_at(options, options->urls[i], path, operand.view, name, status);
     if (code == TESS_OK && cli_interrupted()) code = TESS_CANCELED;
   }
-  if (code == TESS_OK) print_block(options, path, operand.view, name);
+  if (code == TESS_OK) code = print_block(options, path, operand.view, name, status);
   cli_operand_cleanup(&operand);
   cli_matrix_file_close(&file);
   return code;

@@ -4,166 +4,127 @@
 #include <math.h>
 #include <string.h>
 
+#include "cli/json_out.h"
 #include "cli/top_look.h"
 #include "cli/top_rates.h"
-#include "rpc/json_output.h"
 
 /* 1024 workers take a third of a megabyte. */
 #define MAX_LINE_BYTES ((size_t)4 << 20)
-/* Above it a double has no units. */
-#define MAX_WHOLE 9007199254740992.0
 
-/* ---- values ---- */
-
-static void put_name(tess__output *o, const char *name) {
-  const uint8_t last = o->size > 0 ? o->data[o->size - 1] : '{';
-  if (last != '{' && last != '[') tess__output_text(o, ",");
-  tess__output_json_string(o, name, strlen(name));
-  tess__output_text(o, ":");
-}
-
-static void put_text(tess__output *o, const char *name, const char *text) {
+/* A peer's word, made printable. */
+static void put_text(cli_json *o, const char *name, const char *text) {
   char printable[1024];
   cli_top_copy_text(printable, sizeof printable, text);
-  put_name(o, name);
-  tess__output_json_string(o, printable, strlen(printable));
-}
-
-static void put_whole(tess__output *o, const char *name, uint64_t number) {
-  put_name(o, name);
-  tess__output_u64(o, number);
-}
-
-/* null where it is < 0, and so not known. */
-static void put_number(tess__output *o, const char *name, double number) {
-  put_name(o, name);
-  if (!(number >= 0.0) || !isfinite(number))
-    tess__output_text(o, "null");
-  else if (number <= MAX_WHOLE && number == floor(number))
-    tess__output_u64(o, (uint64_t)number);
-  else
-    tess__output_double(o, number);
-}
-
-static void begin(tess__output *o, const char *name, const char *bracket) {
-  put_name(o, name);
-  tess__output_text(o, bracket);
-}
-
-/* The next object of a list. */
-static void begin_item(tess__output *o) {
-  if (o->size > 0 && o->data[o->size - 1] == '}') tess__output_text(o, ",");
-  tess__output_text(o, "{");
+  cli_json_text(o, name, printable);
 }
 
 /* ---- a controller ---- */
 
-static void put_products(tess__output *o, const cli_top_look *now) {
-  begin(o, "running", "[");
+static void put_products(cli_json *o, const cli_top_look *now) {
+  cli_json_begin_list(o, "running");
   for (uint32_t i = 0; i < now->product_count; i++) {
     const cli_top_product *p = &now->products[i];
-    begin_item(o);
+    cli_json_begin(o, NULL);
     put_text(o, "id", p->name);
-    put_whole(o, "m", p->m);
-    put_whole(o, "n", p->n);
-    put_whole(o, "k", p->k);
-    put_whole(o, "tilesDone", p->tiles_done);
-    put_whole(o, "tiles", p->tiles);
-    put_number(o, "elapsedMs", p->elapsed_ms);
-    tess__output_text(o, "}");
+    cli_json_whole(o, "m", p->m);
+    cli_json_whole(o, "n", p->n);
+    cli_json_whole(o, "k", p->k);
+    cli_json_whole(o, "tilesDone", p->tiles_done);
+    cli_json_whole(o, "tiles", p->tiles);
+    cli_json_known(o, "elapsedMs", p->elapsed_ms);
+    cli_json_end(o);
   }
-  tess__output_text(o, "]");
+  cli_json_end_list(o);
 }
 
-static void put_workers(tess__output *o, const cli_top_look *now, const cli_top_look *before) {
-  begin(o, "workers", "[");
+static void put_workers(cli_json *o, const cli_top_look *now, const cli_top_look *before) {
+  cli_json_begin_list(o, "workers");
   for (uint32_t i = 0; i < now->worker_count; i++) {
     const cli_top_worker *w = &now->workers[i];
     const cli_top_rates rates = cli_top_rates_of(now, before, i);
     char url[sizeof w->name + 8];
     snprintf(url, sizeof url, "%s%s", strstr(w->name, "://") != NULL ? "" : "http://", w->name);
-    begin_item(o);
+    cli_json_begin(o, NULL);
     put_text(o, "url", url);
     put_text(o, "state", cli_top_state(w));
-    put_whole(o, "tiles", w->tiles);
-    put_whole(o, "inFlight", w->in_flight);
-    put_number(o, "gflops", rates.gflops);
-    put_number(o, "megabytesPerSecond", rates.megabytes_a_second);
-    put_whole(o, "bytesSent", w->bytes_sent);
-    put_whole(o, "bytesReceived", w->bytes_received);
-    put_whole(o, "bytesCached", w->cache_bytes);
-    put_number(o, "waitMs", w->wait_ms);
-    put_whole(o, "failures", w->failures);
-    put_whole(o, "backups", w->backups);
-    put_whole(o, "wrong", w->rejected);
-    tess__output_text(o, "}");
+    cli_json_whole(o, "tiles", w->tiles);
+    cli_json_whole(o, "inFlight", w->in_flight);
+    cli_json_known(o, "gflops", rates.gflops);
+    cli_json_known(o, "megabytesPerSecond", rates.megabytes_a_second);
+    cli_json_whole(o, "bytesSent", w->bytes_sent);
+    cli_json_whole(o, "bytesReceived", w->bytes_received);
+    cli_json_whole(o, "bytesCached", w->cache_bytes);
+    cli_json_known(o, "waitMs", w->wait_ms);
+    cli_json_whole(o, "failures", w->failures);
+    cli_json_whole(o, "backups", w->backups);
+    cli_json_whole(o, "wrong", w->rejected);
+    cli_json_end(o);
   }
-  tess__output_text(o, "]");
+  cli_json_end_list(o);
 }
 
-static void put_controller(tess__output *o, const cli_top_look *now, const cli_top_look *before) {
+static void put_controller(cli_json *o, const cli_top_look *now, const cli_top_look *before) {
   const cli_top_totals *t = &now->totals;
   const cli_top_rates rates = cli_top_rates_sum(now, before);
   put_text(o, "mode", now->mode);
-  begin(o, "products", "{");
-  put_whole(o, "running", now->product_count);
-  put_number(o, "done", t->products_ok);
-  put_number(o, "failed", t->products_failed);
-  put_number(o, "cancelled", t->products_cancelled);
-  put_number(o, "refused", t->products_refused);
-  tess__output_text(o, "}");
-  begin(o, "tiles", "{");
-  put_number(o, "onWorkers", t->worker_tiles);
-  put_number(o, "here", t->local_tiles);
-  put_number(o, "retries", t->retries);
-  put_number(o, "backups", t->backups);
-  put_number(o, "checked", t->checked);
-  put_number(o, "wrong", t->rejected);
-  tess__output_text(o, "}");
-  put_number(o, "gflops", rates.gflops);
-  put_number(o, "megabytesPerSecond", rates.megabytes_a_second);
-  put_number(o, "memoryBytes", t->held_bytes);
-  put_number(o, "memoryLimitBytes", now->memory > 0 ? (double)now->memory : -1.0);
+  cli_json_begin(o, "products");
+  cli_json_whole(o, "running", now->product_count);
+  cli_json_known(o, "done", t->products_ok);
+  cli_json_known(o, "failed", t->products_failed);
+  cli_json_known(o, "cancelled", t->products_cancelled);
+  cli_json_known(o, "refused", t->products_refused);
+  cli_json_end(o);
+  cli_json_begin(o, "tiles");
+  cli_json_known(o, "onWorkers", t->worker_tiles);
+  cli_json_known(o, "here", t->local_tiles);
+  cli_json_known(o, "retries", t->retries);
+  cli_json_known(o, "backups", t->backups);
+  cli_json_known(o, "checked", t->checked);
+  cli_json_known(o, "wrong", t->rejected);
+  cli_json_end(o);
+  cli_json_known(o, "gflops", rates.gflops);
+  cli_json_known(o, "megabytesPerSecond", rates.megabytes_a_second);
+  cli_json_known(o, "memoryBytes", t->held_bytes);
+  cli_json_known(o, "memoryLimitBytes", now->memory > 0 ? (double)now->memory : -1.0);
   put_products(o, now);
   put_workers(o, now, before);
 }
 
 /* ---- a worker ---- */
 
-static void put_worker(tess__output *o, const cli_top_look *now, const cli_top_look *before) {
+static void put_worker(cli_json *o, const cli_top_look *now, const cli_top_look *before) {
   const cli_top_totals *t = &now->totals;
   const cli_top_own_rates rates = cli_top_rates_own(now, before);
-  begin(o, "products", "{");
-  put_number(o, "computing", t->computing);
-  put_number(o, "waiting", t->waiting);
-  put_number(o, "done", t->products_ok);
-  put_number(o, "abandoned", t->abandoned);
-  put_number(o, "refused", t->queue_refused);
-  tess__output_text(o, "}");
-  put_number(o, "gflops", rates.gflops);
-  put_number(o, "gflopsAtStart", now->gflops > 0.0 ? now->gflops : -1.0);
-  put_number(o, "busy", rates.busy);
-  put_number(o, "bytesIn", t->bytes_in);
-  put_number(o, "bytesOut", t->bytes_out);
-  put_number(o, "megabytesInPerSecond", rates.megabytes_in_a_second);
-  put_number(o, "megabytesOutPerSecond", rates.megabytes_out_a_second);
-  begin(o, "blocks", "{");
-  put_number(o, "bytes", t->block_bytes);
-  put_number(o, "capacityBytes", t->block_capacity);
-  put_number(o, "foundBytes", t->block_hit_bytes);
-  tess__output_text(o, "}");
+  cli_json_begin(o, "products");
+  cli_json_known(o, "computing", t->computing);
+  cli_json_known(o, "waiting", t->waiting);
+  cli_json_known(o, "done", t->products_ok);
+  cli_json_known(o, "abandoned", t->abandoned);
+  cli_json_known(o, "refused", t->queue_refused);
+  cli_json_end(o);
+  cli_json_known(o, "gflops", rates.gflops);
+  cli_json_known(o, "gflopsAtStart", now->gflops > 0.0 ? now->gflops : -1.0);
+  cli_json_known(o, "busy", rates.busy);
+  cli_json_known(o, "bytesIn", t->bytes_in);
+  cli_json_known(o, "bytesOut", t->bytes_out);
+  cli_json_known(o, "megabytesInPerSecond", rates.megabytes_in_a_second);
+  cli_json_known(o, "megabytesOutPerSecond", rates.megabytes_out_a_second);
+  cli_json_begin(o, "blocks");
+  cli_json_known(o, "bytes", t->block_bytes);
+  cli_json_known(o, "capacityBytes", t->block_capacity);
+  cli_json_known(o, "foundBytes", t->block_hit_bytes);
+  cli_json_end(o);
 }
 
 /* ---- the line ---- */
 
 bool cli_top_json_print(const cli_top_json *line, FILE *to) {
-  tess__output o;
-  tess__output_init(&o, NULL, MAX_LINE_BYTES);
-  tess__output_text(&o, "{");
-  put_number(&o, "timeMs", floor(line->time_ms));
+  cli_json o;
+  cli_json_init(&o, MAX_LINE_BYTES);
+  cli_json_begin(&o, NULL);
+  cli_json_known(&o, "timeMs", floor(line->time_ms));
   put_text(&o, "url", line->url);
-  put_name(&o, "answers");
-  tess__output_text(&o, line->problem == NULL ? "true" : "false");
+  cli_json_bool(&o, "answers", line->problem == NULL);
   if (line->problem != NULL) {
     put_text(&o, "problem", line->problem);
   } else {
@@ -174,15 +135,13 @@ bool cli_top_json_print(const cli_top_json *line, FILE *to) {
       put_controller(&o, now, line->before);
     else
       put_worker(&o, now, line->before);
-    begin(&o, "notes", "[");
-    for (uint32_t i = 0; i < now->note_count; i++) {
-      if (i > 0) tess__output_text(&o, ",");
-      tess__output_json_string(&o, now->notes[i], strlen(now->notes[i]));
-    }
-    tess__output_text(&o, "]");
+    cli_json_begin_list(&o, "notes");
+    for (uint32_t i = 0; i < now->note_count; i++)
+      cli_json_text(&o, NULL, now->notes[i]);
+    cli_json_end_list(&o);
   }
-  tess__output_text(&o, "}\n");
-  bool good = !o.failed && fwrite(o.data, 1, o.size, to) == o.size && fflush(to) == 0;
-  tess__output_cleanup(&o);
+  cli_json_end(&o);
+  const bool good = cli_json_write(&o, to, NULL) == TESS_OK;
+  cli_json_cleanup(&o);
   return good;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tessera command: files in and out, where it computes, what it says, how it
 ends. Files are written and read by NumPy and by hand, never by the command."""
+import hashlib
 import json
 import os
 import pty
@@ -385,6 +386,35 @@ class Remote(Files):
         self.assertEqual((result.returncode, result.stdout), (1, ""))
         self.assertIn("no worker answers", result.stderr)
 
+    def test_a_plan_with_an_odd_url(self):
+        odd = "/it's,{a}&[b]<c>|`$^;*"  # as odd as URLs of workers may be
+        with fake_worker.FakeWorker(fake_worker.honest, odd) as fake:
+            plan, _ = self.plan("50", "60", "70", "--worker", fake.url)
+        self.assertEqual([worker["url"] for worker in plan["workers"]], [fake.url])
+        self.assertEqual({tile["worker"] for tile in plan["tiles"]}, {fake.url})
+
+    def test_a_plan_that_nobody_reads(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            result = subprocess.run([harness.TESSERA, "plan", "5", "5", "5", "--json", "--link", "1000",
+                                     "--worker", self.workers[0].url], stdout=full,
+                                    stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual((result.returncode, result.stderr),
+                         (1, "tessera: the output could not be written\n"))
+
+    def test_blocks_of_files_with_odd_names(self):
+        for name in ('a "b" \\ c.npy', "line\nfeed\x01\x1b[1m.npy", "na\u00efve \U0001f600.npy",
+                     "no text \udcff.npy", "'{}[],.npy"):
+            with self.subTest(name=name):
+                matrix = integers(self.rng, 7, 11)
+                file = self.save(name, matrix)
+                result = run_tessera("put", file, "--json", "--worker", self.workers[0].url)
+                self.assertEqual((result.returncode, result.stdout.count("\n")), (0, 1), result.stderr)
+                block = json.loads(result.stdout)
+                name = "sha256:" + hashlib.sha256(matrix.tobytes()).hexdigest()
+                self.assertEqual(block, {"block": name, "rows": 7, "cols": 11, "dtype": "float32"})
+                listed = run_tessera("blocks", self.workers[0].url, "--json").stdout.splitlines()
+                self.assertEqual(json.loads(listed[0]), {**block, "bytes": 7 * 11 * 4})
+
     def test_a_plan_of_a_file_and_its_links(self):
         listed = self.write("workers", f"# two\n{self.workers[0].url}\n{self.workers[1].url}\n")
         result = run_tessera("plan", "2000", "2000", "2000", "--workers-file", listed)
@@ -398,6 +428,9 @@ class Remote(Files):
         for arguments in (["0", "1", "1", *worker], ["1", "1", *worker], ["1", "1", "x", *worker],
                           ["2147483648", "1", "1", *worker], ["1", "1", "1"],
                           [*["2147483647"] * 3, *worker], ["1", "1", "1", "--worker", "ftp://a"],
+                          ["1", "1", "1", "--worker", 'http://a/"'],
+                          ["1", "1", "1", "--worker", "http://a/\x01"],
+                          ["1", "1", "1", "--worker", "http://a/\u00e9"],
                           ["1", "1", "1", "--workers-file", self.path("none")],
                           ["1", "1", "1", *worker, "--dtype", "int8"]):
             self.not_done(2, "", "plan", *arguments)

@@ -110,9 +110,9 @@ LIES = [garbage, empty, wrong_shape, wrong_size, too_much, wrong_dtype, wrong_ti
 
 
 class FakeWorker:
-    """Answers Multiply with answer(request). Use as a context manager."""
+    """Answers Multiply with answer(request), below a path. Use as a context manager."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, path=""):
         fake = self
         self.answer = answer
         self.asked = 0
@@ -132,13 +132,13 @@ class FakeWorker:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.path == DESCRIBE:
+                if self.path == path + DESCRIBE:
                     message = pb.DescribeResponse(name="tessera-worker", cores=1,
                                                   max_message_bytes=1 << 30)
                     message.kernels.add(name="fake", dtypes=[pb.DTYPE_FLOAT32, pb.DTYPE_FLOAT64])
                     self.reply(200, "application/proto", message.SerializeToString())
                     return
-                if self.path != MULTIPLY:
+                if self.path != path + MULTIPLY:
                     self.reply(404, "application/json", b'{"code":"unimplemented"}')
                     return
                 fake.asked += 1
@@ -161,7 +161,7 @@ class FakeWorker:
                 pass  # clients that went away
 
         self.http = Http(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}{path}"
         self.thread = threading.Thread(target=self.http.serve_forever, daemon=True)
         self.thread.start()
 
