@@ -67,10 +67,8 @@ uint32_t tess__schedule_take_backup(tess_schedule *s, uint32_t executor, double 
     const double moved_ms = tess__schedule_moved_ms(s, executor, owner, i / 2, now_ms);
     double ms = backup_estimate_ms(s, executor, i);
     if (ms >= 0.0) ms += moved_ms;
-    if (moved_ms > 0.0) {
-      const double paced = tess__schedule_paced_end_ms(s, owner, 0, i / 2, now_ms) - now_ms;
-      if (paced < left) left = paced;
-    }
+    if (moved_ms > 0.0)
+      left = tess__schedule_capped_end_ms(s, owner, 0, i / 2, now_ms + left, now_ms) - now_ms;
     if (ms < 0.0 || left <= BACKUP_GAIN * (delay + ms) + BACKUP_LEAST_MS || left <= most) continue;
     best = i / 2;
     most = left;

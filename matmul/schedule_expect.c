@@ -69,14 +69,15 @@ double tess__schedule_moved_ms(const tess_schedule *s, uint32_t executor, uint32
 
 /* Expectations add up what each attempt was to move when it began; a panel that several of
  * them wait for counts in each, and they look later than they are. */
-double tess__schedule_paced_end_ms(const tess_schedule *s, uint32_t executor, uint64_t more_flops,
-                                   uint32_t tile, double now_ms) {
+double tess__schedule_capped_end_ms(const tess_schedule *s, uint32_t executor, uint64_t more_flops,
+                                    uint32_t tile, double end_ms, double now_ms) {
   const tess__schedule_executor *e = &s->executors[executor];
-  if (executor >= s->executor_count || e->pace <= 0.0) return __builtin_inf();
+  if (executor >= s->executor_count || e->pace <= 0.0 || end_ms == __builtin_inf()) return end_ms;
   const double each = e->pace * (double)tess__schedule_tile_flops(s, tile);
   const double silent = now_ms - e->last_done_ms - 2.0 * each;
-  return now_ms + e->pace * (double)more_flops + e->stats.in_flight * each +
-         (silent > 0.0 ? silent : 0.0);
+  const double paced = now_ms + e->pace * (double)more_flops + e->stats.in_flight * each +
+                       (silent > 0.0 ? silent : 0.0);
+  return paced < end_ms ? paced : end_ms;
 }
 
 double tess__schedule_flight_expected_ms(const tess_schedule *s, uint32_t flight) {

@@ -105,11 +105,9 @@ static uint32_t steal(tess_schedule *s, uint32_t thief, bool picky, double now_m
   const double moved_ms = tess__schedule_moved_ms(s, thief, victim, tail, now_ms);
   double ms = tess__schedule_tile_estimate_ms(s, thief, tail);
   if (ms >= 0.0) ms += moved_ms;
-  if (moved_ms > 0.0 && tess_schedule_available(s, victim, now_ms)) {
-    const double paced =
-        tess__schedule_paced_end_ms(s, victim, s->executors[victim].queue_flops, tail, now_ms);
-    if (paced < latest) latest = paced;
-  }
+  if (moved_ms > 0.0)
+    latest = tess__schedule_capped_end_ms(s, victim, s->executors[victim].queue_flops, tail, latest,
+                                          now_ms);
   if (picky && ms >= 0.0 && now_ms + ms > latest) return TESS__NONE;
   if (tess__schedule_leave_to_faster(s, thief, tail, now_ms)) return TESS__NONE;
   return take_owned(s, victim, true);

@@ -109,10 +109,10 @@ double tess__schedule_tile_estimate_ms(const tess_schedule *s, uint32_t executor
 double tess__schedule_moved_ms(const tess_schedule *s, uint32_t executor, uint32_t from,
                                uint32_t tile, double now_ms);
 /* When the executor will be done with what it has under way, tiles like this one, and so
- * much more, by its pace alone: for whoever would have to be sent again what it holds.
- * Infinity: not known. */
-double tess__schedule_paced_end_ms(const tess_schedule *s, uint32_t executor, uint64_t more_flops,
-                                   uint32_t tile, double now_ms);
+ * much more: end_ms, or sooner by its pace alone. For whoever would have to be sent again
+ * what it holds. Infinity (never) stays. */
+double tess__schedule_capped_end_ms(const tess_schedule *s, uint32_t executor, uint64_t more_flops,
+                                    uint32_t tile, double end_ms, double now_ms);
 /* When the flight should end; NO_WAKE: nothing is known, and there is no limit. */
 double tess__schedule_flight_expected_ms(const tess_schedule *s, uint32_t flight);
 /* From when on the flight is so far behind its expectation that this speaks against its
