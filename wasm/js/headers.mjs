@@ -50,3 +50,11 @@ export function headersFromText(text) {
   }
   return list;
 }
+
+/** The content type in header text, or none.
+ * @param {string} head
+ * @returns {string} */
+export function contentTypeOf(head) {
+  const found = /^content-type: *(.*)$/m.exec(head.replaceAll('\r\n', '\n'));
+  return found === null ? '' : found[1];
+}

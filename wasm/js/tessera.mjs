@@ -14,15 +14,15 @@
  * all that was in flight is answered with `internal`, and a fresh instance
  * takes the next request; it starts in the mode that create() was given.
  */
-import {
-  ABI_LOG_LEVELS, ABI_REPLY_MORE, ABI_STATUS_UNREACHABLE, ABI_WAIT_FOR_EVENT,
-} from './abi.mjs';
+import { ABI_LOG_LEVELS, ABI_REPLY_MORE, ABI_WAIT_FOR_EVENT } from './abi.mjs';
 import { Guest, NoMemory, NotAModule } from './guest.mjs';
-import { headersFromText, headersToText } from './headers.mjs';
+import { contentTypeOf, headersFromText, headersToText } from './headers.mjs';
 import { inNode, loadModule } from './load.mjs';
+import { configuration, workerUrl } from './options.mjs';
+import { deliver, NOT_A_WORKER, Posts } from './posts.mjs';
 import { ReplyStream } from './reply-stream.mjs';
 import { errorReply, TesseraError } from './status.mjs';
-import { fetchTransport, noReply } from './transport-fetch.mjs';
+import { fetchTransport } from './transport-fetch.mjs';
 import { Turns } from './turns.mjs';
 
 export { TesseraError } from './status.mjs';
@@ -36,26 +36,12 @@ const MAX_STATS_BYTES = 8 * 1024 * 1024;
 const HEALTHY_MS = 1000;
 /** up to this. */
 const MAX_RESTART_MS = 5000;
-const MAX_HANDLE = 0x7fffffff;
+/** Of an id, and of a timer's milliseconds. */
+const MAX_INT32 = 0x7fffffff;
 
 /**
- * @typedef {'debug' | 'info' | 'warning' | 'error'} LogLevel
- *
- * @typedef {object} TesseraOptions
- * @property {import('./load.mjs').ModuleSource} module
- * @property {readonly string[]} [workers] URLs; the module can reach nothing else
- * @property {'serial' | 'proxy' | 'adaptive'} [mode] default: adaptive with workers, else serial
- * @property {string} [engine] how Describe names this host; default: node or browser
- * @property {number} [maxMessageBytes] of a request, a reply and a worker's reply; default 256 MiB
- * @property {number} [maxInflightBytes] operands on their way to workers; default: the module's
- * @property {number} [cacheBytes] blocks that the module keeps by name; default: the module's
- * @property {number} [thresholdMs] of the adaptive mode; default: the module's
- * @property {number} [tileTimeoutMs] default: the module's
- * @property {number} [maxRequests] in flight; more are refused with resource_exhausted; default 64
- * @property {number} [maxPosts] to workers in flight; default 256
- * @property {number} [highWaterBytes] of a streamed reply that is not read; default 4 MiB
- * @property {(level: LogLevel, text: string) => void} [log] default: none
- * @property {import('./transport-fetch.mjs').Transport} [transport] default: http in Node, else fetch
+ * @typedef {import('./options.mjs').LogLevel} LogLevel
+ * @typedef {import('./options.mjs').TesseraOptions} TesseraOptions
  *
  * @typedef {object} TesseraRequest
  * @property {string} [method] default POST
@@ -84,7 +70,6 @@ export class Tessera {
   /** @type {TesseraOptions} */ #options;
   /** @type {WebAssembly.Module} */ #module;
   /** @type {string} */ #configuration;
-  /** @type {URL[]} */ #workers;
   /** @type {import('./transport-fetch.mjs').Transport} */ #transport;
   /** @type {Crypto} */ #crypto;
   #limits;
@@ -105,8 +90,7 @@ export class Tessera {
   /** Requests that wait for an instance. */
   #waiting = 0;
   #nextId = 1;
-  /** Outbound posts: handle → cancel. @type {Map<number, () => void>} */ #posts = new Map();
-  #nextHandle = 1;
+  #posts;
 
   /**
    * Compiles, instantiates and configures the module. Rejects with
@@ -144,13 +128,13 @@ export class Tessera {
     this.#module = module;
     this.#transport = transport;
     this.#crypto = crypto;
-    this.#workers = (options.workers ?? []).map(workerUrl);
+    const workers = (options.workers ?? []).map(workerUrl);
     this.#limits = {
       messageBytes: options.maxMessageBytes ?? 256 * 1024 * 1024,
       requests: options.maxRequests ?? 64,
-      posts: options.maxPosts ?? 256,
       highWater: options.highWaterBytes ?? 4 * 1024 * 1024,
     };
+    this.#posts = new Posts(workers, transport, options.maxPosts ?? 256);
     this.#configuration = configuration(options, this.#limits.messageBytes);
     this.#turns.hold(false);
   }
@@ -322,8 +306,7 @@ export class Tessera {
       if (exchange.stream === undefined) exchange.resolve(errorReply(exchange.contentType, code, why));
       else exchange.stream.fail(new TesseraError(code, why));
     }
-    for (const cancel of this.#posts.values()) cancel();
-    this.#posts.clear();
+    this.#posts.cancelAll();
   }
 
   #turn() {
@@ -387,9 +370,9 @@ export class Tessera {
   }
 
   #freshId() {
-    while (this.#exchanges.has(this.#nextId)) this.#nextId = this.#nextId % MAX_HANDLE + 1;
+    while (this.#exchanges.has(this.#nextId)) this.#nextId = this.#nextId % MAX_INT32 + 1;
     const id = this.#nextId;
-    this.#nextId = id % MAX_HANDLE + 1;
+    this.#nextId = id % MAX_INT32 + 1;
     return id;
   }
 
@@ -410,7 +393,7 @@ export class Tessera {
       else exchange.stream.fail(new TesseraError('deadline_exceeded', why));
     };
     signal?.addEventListener('abort', leave, { once: true });
-    const timer = timeoutMs > 0 ? setTimeout(expire, Math.min(timeoutMs, MAX_HANDLE)) : undefined;
+    const timer = timeoutMs > 0 ? setTimeout(expire, Math.min(timeoutMs, MAX_INT32)) : undefined;
     exchange.release = () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', leave);
@@ -450,10 +433,7 @@ export class Tessera {
   #imports(current) {
     return {
       http_post: (/** @type {number[]} */ ...a) => this.#httpPost(current(), a[0], a[1], a[2], a[3], a[4], a[5], a[6]),
-      http_cancel: (/** @type {number} */ handle) => {
-        this.#posts.get(handle)?.();
-        this.#posts.delete(handle);
-      },
+      http_cancel: (/** @type {number} */ handle) => this.#posts.cancel(handle),
       http_reply: (/** @type {number[]} */ ...a) => this.#httpReply(current(), a[0], a[1], a[2], a[3], a[4], a[5], a[6]),
       http_reply_more: (/** @type {number} */ id, /** @type {number} */ iov, /** @type {number} */ count, /** @type {number} */ flags) =>
         this.#httpReplyMore(current(), id, iov, count, flags),
@@ -479,11 +459,11 @@ export class Tessera {
    * @returns {number} */
   #httpPost(guest, urlPtr, urlLen, headPtr, headLen, iov, count, timeoutMs) {
     const url = guest.text(urlPtr, urlLen);
-    if (!this.#allowed(url)) {
+    const refusal = this.#posts.refusal(url);
+    if (refusal === NOT_A_WORKER) {
       this.#log('warning', `refused a request of the module to ${url}: not one of the workers`);
-      return -1;
     }
-    if (this.#posts.size >= this.#limits.posts) return -2;
+    if (refusal !== 0) return refusal;
     const request = {
       url,
       headers: headersFromText(guest.text(headPtr, headLen)),
@@ -491,30 +471,10 @@ export class Tessera {
       timeoutMs,
       maxBytes: this.#limits.messageBytes,
     };
-    while (this.#posts.has(this.#nextHandle)) this.#nextHandle = this.#nextHandle % MAX_HANDLE + 1;
-    const handle = this.#nextHandle;
-    this.#nextHandle = handle % MAX_HANDLE + 1;
-    const cancel = this.#transport.post(request, (reply) => {
-      if (this.#posts.get(handle) !== cancel) return;
-      this.#posts.delete(handle);
+    return this.#posts.start(request, (handle, reply) => {
       this.#enter((to) => deliver(to, handle, reply));
       this.#turns.soon();
     });
-    this.#posts.set(handle, cancel);
-    return handle;
-  }
-
-  /** @param {string} text
-   * @returns {boolean} */
-  #allowed(text) {
-    let url;
-    try {
-      url = new URL(text);
-    } catch {
-      return false;
-    }
-    return url.username === '' && url.password === ''
-      && this.#workers.some((worker) => url.origin === worker.origin && url.pathname.startsWith(worker.pathname));
   }
 
   /** @param {Guest} guest
@@ -560,81 +520,6 @@ export class Tessera {
     }
     return full ? 1 : 0;
   }
-}
-
-/** Gives a worker's reply to the module, or says that there is no room for it.
- * @param {Guest} guest
- * @param {number} handle
- * @param {import('./transport-fetch.mjs').PostReply} reply */
-function deliver(guest, handle, reply) {
-  let head;
-  try {
-    head = guest.putText(reply.headers);
-    const body = guest.put(reply.body);
-    guest.call('on_response', handle, reply.status, head.ptr, head.len, body.ptr, body.len);
-    return;
-  } catch (error) {
-    if (!(error instanceof NoMemory)) throw error;
-    guest.drop(head);
-    reply = noReply(ABI_STATUS_UNREACHABLE, error.message);
-  }
-  let why = { ptr: 0, len: 0 };
-  try {
-    why = guest.put(reply.body);
-  } catch (error) {
-    if (!(error instanceof NoMemory)) throw error;
-  }
-  guest.call('on_response', handle, reply.status, 0, 0, why.ptr, why.len);
-}
-
-/** A worker's URL, whose path ends in a slash so that only what lies below it is allowed.
- * @param {string} text
- * @returns {URL} */
-function workerUrl(text) {
-  let url;
-  try {
-    url = new URL(text);
-  } catch {
-    throw new TesseraError('invalid_argument', `not the URL of a worker: ${JSON.stringify(text)}`);
-  }
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new TesseraError('invalid_argument', `the URL of a worker starts with http:// or https://, unlike ${JSON.stringify(text)}`);
-  }
-  if (!url.pathname.endsWith('/')) url.pathname += '/';
-  return url;
-}
-
-/** The lines that configure() reads.
- * @param {TesseraOptions} options
- * @param {number} maxMessageBytes
- * @returns {string} */
-function configuration(options, maxMessageBytes) {
-  const workers = options.workers ?? [];
-  /** @type {[string, string | number | undefined][]} */
-  const entries = [
-    ['engine', options.engine ?? (inNode ? 'node' : 'browser')],
-    ['mode', options.mode ?? (workers.length > 0 ? 'adaptive' : 'serial')],
-    ...workers.map((url) => /** @type {[string, string]} */ (['worker', url])),
-    ['max_message_bytes', maxMessageBytes],
-    ['max_inflight_bytes', options.maxInflightBytes],
-    ['cache_bytes', options.cacheBytes],
-    ['threshold_ms', options.thresholdMs],
-    ['tile_timeout_ms', options.tileTimeoutMs],
-  ];
-  let text = '';
-  for (const [key, value] of entries) {
-    if (value === undefined) continue;
-    if (/[\r\n\0]/.test(String(value))) throw new TesseraError('invalid_argument', `${key} holds a line end`);
-    text += `${key}=${value}\n`;
-  }
-  return text;
-}
-
-/** @param {string} head
- * @returns {string} */
-function contentTypeOf(head) {
-  const found = /^content-type: *(.*)$/m.exec(head.replaceAll('\r\n', '\n'));
-  return found === null ? '' : found[1];
 }
 
 /** @param {unknown} error
