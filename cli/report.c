@@ -6,17 +6,30 @@
 
 #include "cli/progress.h"
 
+/* Longer ones are cut. */
+#define MAX_LINE 4096
+
+/* Arguments and what peers answer may hold anything; a terminal obeys control characters,
+ * those of C0, DEL, and in UTF-8 those of C1 (0xc2 0x80 to 0xc2 0x9f). */
+static void disarm(char *text) {
+  for (unsigned char *at = (unsigned char *)text; *at != 0; at++) {
+    if (at[0] < 0x20 || at[0] == 0x7f) at[0] = '?';
+    if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) at[0] = at[1] = '?';
+  }
+}
+
 static void print_line(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 static void print_line(const char *format, va_list arguments) {
-  cli_progress_clear();
-  fputs("tessera: ", stderr);
-  vfprintf(stderr, format, arguments);
-  fputc('\n', stderr);
+  char line[MAX_LINE];
+  const int size = vsnprintf(line, sizeof line, format, arguments);
+  disarm(line);
+  fprintf(stderr, "tessera: %s%s\n", line, size >= (int)sizeof line ? "..." : "");
 }
 
 int cli_wrong_usage(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
+  cli_progress_clear();
   print_line(format, arguments);
   va_end(arguments);
   return CLI_WRONG_USAGE;
@@ -25,6 +38,7 @@ int cli_wrong_usage(const char *format, ...) {
 int cli_failed(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
+  cli_progress_clear();
   print_line(format, arguments);
   va_end(arguments);
   return CLI_FAILED;
@@ -32,6 +46,14 @@ int cli_failed(const char *format, ...) {
 
 void cli_note(bool quiet, const char *format, ...) {
   if (quiet) return;
+  va_list arguments;
+  va_start(arguments, format);
+  cli_progress_clear();
+  print_line(format, arguments);
+  va_end(arguments);
+}
+
+void cli_note_beside(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   print_line(format, arguments);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/worker_changes.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/report.h"
 
 /* Also on the watch's thread, which must leave the progress bar alone. */
 static void on_tell(void *ctx, const char *line) {
   (void)ctx;
-  fprintf(stderr, "tessera: note: %s\n", line);
+  cli_note_beside("note: %s", line);
 }
 
 /* One block: the list, then its texts. */

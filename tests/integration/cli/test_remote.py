@@ -118,6 +118,14 @@ class Remote(Workers):
                 listed = run_tessera("blocks", self.workers[0].url, "--json").stdout.splitlines()
                 self.assertEqual(json.loads(listed[0]), {**block, "bytes": 7 * 11 * 4})
 
+    def test_no_text_commands_the_terminal(self):
+        """Arguments, and what a peer says of its error."""
+        a = self.save("A.npy", integers(self.rng, 2, 2))
+        self.not_done(1, "?[2J?", "describe", "http://\x1b[2J\n:1")
+        self.not_done(1, "??31m", "describe", "http://\u009b31m:1")
+        with fake_worker.FakeWorker(fake_worker.commands_the_terminal) as peer:
+            self.not_done(1, "go ?]0;title???2J", "multiply", a, a, "-o", self.c, "--server", peer.url)
+
     def test_a_worker_has_no_mode(self):
         self.not_done(1, "unimplemented", "mode", self.workers[0].url)
 

@@ -92,6 +92,11 @@ def resource_exhausted(_):
     raise Reply(429, "application/json", b'{"code":"resource_exhausted","message":"full"}')
 
 
+def commands_the_terminal(_):
+    raise Reply(400, "application/json",
+                b'{"code":"invalid_argument","message":"go \\u001b]0;title\\u0007\\u009b2J"}')
+
+
 def error_garbage(_):
     raise Reply(503, "application/json", b'{"code":')
 
