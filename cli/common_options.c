@@ -4,10 +4,16 @@
 #include <string.h>
 
 #include "cli/report.h"
+#include "program/worker_list.h"
 
 int cli_take_number(const program_number_option *option, const char *text, uint64_t *number) {
   char why[PROGRAM_WHY_BYTES];
   return program_number_take(option, text, number, why) ? -1 : cli_wrong_usage("%s", why);
+}
+
+int cli_check_url(const char *option, const char *url) {
+  if (program_worker_url_is_plain(url) && strncmp(url, "http", 4) == 0) return -1;
+  return cli_wrong_usage("%s%s: not a URL like http://HOST:PORT", option, url);
 }
 
 int cli_take_ms(const char *name, const char *text, int64_t *ms) {

@@ -12,6 +12,9 @@
 #include "program/number.h"
 
 int cli_take_number(const program_number_option *option, const char *text, uint64_t *number);
+/* Looks whether it is a URL of a peer: http or https, a host, perhaps a port and a path.
+ * option: "--server ", or "" where it is no option. */
+int cli_check_url(const char *option, const char *url);
 /* --NAME MS, from 1. */
 int cli_take_ms(const char *name, const char *text, int64_t *ms);
 /* --dtype float32 or float64. */

@@ -142,7 +142,8 @@ static int take_option(cli_multiply_options *options, int option, char *value, b
       return -1;
     case OPTION_SERVER:
       options->server = value;
-      return set_place(options, CLI_PLACE_SERVER);
+      code = cli_check_url("--server ", value);
+      return code >= 0 ? code : set_place(options, CLI_PLACE_SERVER);
     case OPTION_LOCAL:
       return set_place(options, CLI_PLACE_LOCAL);
     case OPTION_WORKER:
@@ -154,7 +155,8 @@ static int take_option(cli_multiply_options *options, int option, char *value, b
             ":PORT",
             value);
       options->workers[options->worker_count++] = value;
-      return set_place(options, CLI_PLACE_WORKERS);
+      if (strncmp(value, "dns+", 4) != 0) code = cli_check_url("--worker ", value);
+      return code >= 0 ? code : set_place(options, CLI_PLACE_WORKERS);
     case OPTION_TRANSPOSE_A:
       options->transpose_a = true;
       return -1;

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "cli/common_options.h"
 #include "cli/report.h"
 
 int cli_plain_parse(cli_plain *plain, int argc, char **argv) {
@@ -37,6 +38,8 @@ int cli_plain_run(const cli_plain *plain, const char *url,
                   tess_code (*talk)(cli_remote *remote, const tess_call_options *options, void *ctx,
                                     tess_status *status),
                   void *ctx) {
+  const int wrong = cli_check_url("", url);
+  if (wrong >= 0) return wrong;
   tess_status status = TESS_STATUS_INIT;
   cli_remote remote;
   tess_arena arena;

@@ -54,7 +54,7 @@ static int take_option(put_options *options, int option, char *value, const char
       if (options->url_count == CLI_MAX_WORKERS)
         return cli_wrong_usage("at most %d servers and workers", CLI_MAX_WORKERS);
       options->urls[options->url_count++] = value;
-      return -1;
+      return cli_check_url("", value);
     case OPTION_DTYPE:
       return cli_take_dtype(value, &options->dtype);
     case OPTION_TIMEOUT:

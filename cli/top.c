@@ -110,6 +110,8 @@ static int parse(top *t, int argc, char **argv) {
   }
   if (argc - optind != 1) return cli_wrong_usage("top takes one URL: tessera top URL");
   t->url = argv[optind];
+  const int wrong_url = cli_check_url("", t->url);
+  if (wrong_url >= 0) return wrong_url;
   if (t->once && t->count != 0) return cli_wrong_usage("--once is one look: not with --count");
   if (t->once) t->count = 1;
   const char *wrong = program_tls_check(&t->tls);
