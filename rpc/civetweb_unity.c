@@ -10,6 +10,9 @@
  * call that waits for it, in place of poll and then recv, and characters and time
  * limits are read without a call into the C library for each.
  *
+ * And so that a server that stops closes what it accepted: civetweb forgets the
+ * connections that none of its threads has begun with.
+ *
  * Its warnings are not ours: CMake compiles this file without them.
  */
 #ifndef _GNU_SOURCE
@@ -20,11 +23,14 @@
 #include <ctype.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #ifndef NO_SSL
 #include <openssl/ssl.h>
@@ -39,12 +45,16 @@ static int accept_watched(SSL *ssl) {
 static int poll_or_read(struct pollfd *fds, nfds_t count, int limit_ms);
 static ssize_t recv_or_take(int socket, void *data, size_t size, int flags);
 static double whole_number(const char *text);
+static int accept_noted(int listener, struct sockaddr *peer, socklen_t *size);
+static int signal_queued(pthread_cond_t *condition);
 
 #define poll(fds, count, limit_ms) poll_or_read(fds, count, limit_ms)
 #define recv(socket, data, size, flags) recv_or_take(socket, data, size, flags)
 #define send(socket, data, size, flags) send(socket, data, size, (flags) | MSG_DONTWAIT)
 /* civetweb reads its time limits with it, two for each request: ours are whole. */
 #define strtod(text, end) whole_number(text)
+#define accept(listener, peer, size) accept_noted(listener, peer, size)
+#define pthread_cond_signal(condition) signal_queued(condition)
 /* As in the C locale. */
 #undef isprint
 #undef tolower
@@ -57,6 +67,8 @@ static double whole_number(const char *text);
 #undef recv
 #undef send
 #undef strtod
+#undef accept
+#undef pthread_cond_signal
 
 static double whole_number(const char *text) {
   double value = 0;
@@ -112,6 +124,40 @@ static ssize_t recv_or_take(int socket, void *data, size_t size, int flags) {
   head.done = false;
   if (head.size < 0) errno = head.error;
   return head.size;
+}
+
+/* ---- connections that nobody has begun with ----
+ *
+ * While it stops, civetweb forgets a connection for which the queue has no room, those
+ * in the queue, and those that a thread took out of it too late: their clients would
+ * wait for as long as this process lives. */
+static _Thread_local int accepted = -1; /* the master's: on its way into the queue */
+
+static int accept_noted(int listener, struct sockaddr *peer, socklen_t *size) {
+  return accepted = accept(listener, peer, size);
+}
+
+/* With the queue's lock. The master says so whether it had room or not. */
+static int signal_queued(pthread_cond_t *condition) {
+  if (accepted >= 0) {
+    const struct mg_context *context =
+        (const void *)((const char *)condition - offsetof(struct mg_context, sq_full));
+    int last = (context->sq_head + context->sq_size - 1) % context->sq_size;
+    if (context->squeue[last].sock != accepted) close(accepted);
+    accepted = -1;
+  }
+  return pthread_cond_signal(condition);
+}
+
+void tess__civetweb_close_waiting(const struct mg_context *context) {
+  for (int i = context->sq_tail; i < context->sq_head; i++)
+    close(context->squeue[i % context->sq_size].sock);
+  for (unsigned i = 0; i < context->cfg_worker_threads; i++) {
+    const struct socket *last = &context->worker_connections[i].client;
+    /* One that was begun with is closed and says so; a thread that never had any has
+     * no address here. */
+    if (last->sock != INVALID_SOCKET && last->rsa.sa.sa_family != AF_UNSPEC) close(last->sock);
+  }
 }
 
 /* ---- what civetweb hides ---- */

@@ -21,6 +21,10 @@ void *tess__civetweb_ssl(const struct mg_connection *connection);
 void tess__civetweb_read_heads(const struct mg_connection *connection);
 void tess__civetweb_heads_end(void);
 
+/* Closes the connections that were accepted and that no thread has begun with. On the
+ * master thread as it exits: all others have ended. */
+void tess__civetweb_close_waiting(const struct mg_context *context);
+
 /* Ours, in server_civetweb.c: called before each step of a TLS handshake, which
  * civetweb makes before it tells anybody of a new connection. */
 void tess__civetweb_on_handshake(struct mg_connection *connection);

@@ -114,6 +114,11 @@ static void on_close(const struct mg_connection *connection) {
   if (c != NULL) tess__connection_free(c);
 }
 
+static void on_thread_exit(const struct mg_context *context, int type, void *user) {
+  (void)user;
+  if (type == 0) tess__civetweb_close_waiting(context);
+}
+
 static int on_tls_context(void **context, void *user) {
   tess_http_server *server = user;
   if (server->tls == NULL) return 0;
@@ -308,6 +313,7 @@ static tess_code start_civetweb(tess_http_server *server, const char *listen, co
                                    .log_message = on_log,
                                    .init_connection = on_connect,
                                    .connection_close = on_close,
+                                   .exit_thread = on_thread_exit,
                                    .external_ssl_ctx = on_tls_context,
                                    .http_error = on_http_error};
   struct mg_init_data init = {.callbacks = &callbacks,

@@ -3,8 +3,10 @@
  * How the HTTP server ends: politely, and without mercy.
  */
 #include <check.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/integration/http/raw.h"
@@ -116,6 +118,32 @@ START_TEST(freed_without_a_drain) {
 }
 END_TEST
 
+/* Accepted by the server, and begun by none of its threads: they are closed, too, and do
+ * not wait for an answer until their client's deadline. With one connection allowed there
+ * are few threads and a short queue. */
+START_TEST(freed_with_connections_not_yet_begun) {
+  enum { ROUNDS = 20, CONNECTIONS = 60 };
+  for (int round = 0; round < ROUNDS; round++) {
+    site s;
+    site_start(&s, (tess_http_server_options){.max_connections = round % 2 == 0 ? 1 : 256});
+    int fds[CONNECTIONS];
+    for (int i = 0; i < CONNECTIONS; i++)
+      fds[i] = raw_connect(s.port);
+    site_stop(&s);
+    for (int i = 0; i < CONNECTIONS; i++) {
+      char bytes[512];
+      ssize_t n;
+      struct pollfd p = {.fd = fds[i], .events = POLLIN};
+      do { /* some were told that there is no room */
+        ck_assert_msg(poll(&p, 1, 1000) == 1, "round %d: connection %d is left open", round, i);
+        n = recv(fds[i], bytes, sizeof bytes, 0);
+      } while (n > 0);
+      close(fds[i]);
+    }
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("http server's end");
   TCase *tcase = tcase_create("all");
@@ -123,6 +151,7 @@ int main(void) {
   tcase_add_test(tcase, requests_in_progress_are_finished);
   tcase_add_test(tcase, grace_has_an_end);
   tcase_add_test(tcase, freed_without_a_drain);
+  tcase_add_test(tcase, freed_with_connections_not_yet_begun);
   suite_add_tcase(suite, tcase);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
