@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/endpoints.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A failure counts as a request in flight; of those that are remembered half are
+ * forgotten in so long. Longer than the pause before a retry, so that a server that
+ * fails fast is not asked by everybody at once; short beside an ejection. */
+#define RECENT_MS 1000
 
 bool tess__endpoints_init(tess__endpoints *set, tess_balance balance,
                           const tess_outlier_options *outlier) {
@@ -28,6 +34,17 @@ void tess__endpoints_cleanup(tess__endpoints *set) {
   *set = (tess__endpoints){0};
 }
 
+/* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/ */
+static uint64_t hash(uint64_t state, const char *text) {
+  for (size_t i = 0; i == 0 || text[i - 1] != '\0'; i++) /* with the end */
+    state = (state ^ (uint8_t)text[i]) * 0x100000001b3u;
+  return state;
+}
+
+static uint64_t id_of(const char *url, const char *connect_to) {
+  return hash(hash(0xcbf29ce484222325u, url), connect_to != NULL ? connect_to : "");
+}
+
 tess_code tess__endpoints_add(tess__endpoints *set, size_t source, const char *url,
                               const char *connect_to) {
   if (set->count == TESS_POLICY_MAX_ENDPOINTS) return TESS_RESOURCE_EXHAUSTED;
@@ -37,6 +54,7 @@ tess_code tess__endpoints_add(tess__endpoints *set, size_t source, const char *u
   }
   tess__endpoint *endpoint = calloc(1, sizeof *endpoint);
   if (endpoint == NULL) return TESS_RESOURCE_EXHAUSTED;
+  endpoint->id = id_of(url, connect_to);
   endpoint->source = source;
   endpoint->url = strdup(url);
   if (connect_to != NULL) endpoint->connect_to = strdup(connect_to);
@@ -44,7 +62,13 @@ tess_code tess__endpoints_add(tess__endpoints *set, size_t source, const char *u
     endpoint_free(endpoint);
     return TESS_RESOURCE_EXHAUSTED;
   }
-  set->items[set->count++] = endpoint;
+  size_t at = set->count;
+  while (at > 0 && set->items[at - 1]->source > source)
+    at--;
+  memmove(&set->items[at + 1], &set->items[at], (set->count - at) * sizeof set->items[0]);
+  set->items[at] = endpoint;
+  if (set->next >= at && at < set->count) set->next++;
+  set->count++;
   return TESS_OK;
 }
 
@@ -54,6 +78,7 @@ static void remove_at(tess__endpoints *set, size_t index) {
           (set->count - index - 1) * sizeof set->items[0]);
   set->count--;
   if (set->next > index) set->next--;
+  if (set->next >= set->count) set->next = 0;
   endpoint->gone = true;
   if (endpoint->in_flight == 0) endpoint_free(endpoint);
 }
@@ -101,36 +126,52 @@ static bool is_ejected(const tess__endpoint *endpoint, int64_t now_ms) {
   return endpoint->ejected_until_ms > now_ms;
 }
 
-static bool was_tried(const tess__endpoint *endpoint, tess__endpoint *const *tried, size_t count) {
+static bool was_tried(const tess__endpoint *endpoint, const uint64_t *tried, size_t count) {
   for (size_t i = 0; i < count; i++)
-    if (tried[i] == endpoint) return true;
+    if (tried[i] == endpoint->id) return true;
   return false;
 }
 
-/* 2: not ejected and not tried; 1: not ejected; 0: where nothing else is left. */
-static int rank(const tess__endpoint *endpoint, tess__endpoint *const *tried, size_t count,
+/* The highest goes first: who is not ejected; among them, who was not tried. */
+static int rank(const tess__endpoint *endpoint, const uint64_t *tried, size_t count,
                 int64_t now_ms) {
-  if (is_ejected(endpoint, now_ms)) return 0;
-  return was_tried(endpoint, tried, count) ? 1 : 2;
+  return 2 * !is_ejected(endpoint, now_ms) + !was_tried(endpoint, tried, count);
 }
 
-tess__endpoint *tess__endpoints_pick(tess__endpoints *set, tess__endpoint *const *tried,
+static void forget_failures(tess__endpoint *endpoint, int64_t now_ms) {
+  int64_t halvings = (now_ms - endpoint->recent_ms) / RECENT_MS;
+  if (halvings <= 0) return;
+  endpoint->recent_failures = halvings < 32 ? endpoint->recent_failures >> halvings : 0;
+  endpoint->recent_ms += halvings * RECENT_MS;
+}
+
+/* Failing is quick: without its failures an endpoint that fails would have the fewest
+ * requests in flight, and get them all. */
+static uint64_t load_of(tess__endpoint *endpoint, int64_t now_ms) {
+  forget_failures(endpoint, now_ms);
+  return (uint64_t)endpoint->in_flight + endpoint->recent_failures;
+}
+
+tess__endpoint *tess__endpoints_pick(tess__endpoints *set, const uint64_t *tried,
                                      size_t tried_count, int64_t now_ms) {
   size_t best = SIZE_MAX;
   int best_rank = -1;
   for (size_t i = 0; i < set->count; i++) {
     size_t at = (set->next + i) % set->count;
-    const tess__endpoint *e = set->items[at];
+    tess__endpoint *e = set->items[at];
     int r = rank(e, tried, tried_count, now_ms);
     bool better = r > best_rank;
     if (r == best_rank && set->balance == TESS_BALANCE_LEAST_LOADED)
-      better = e->in_flight < set->items[best]->in_flight;
+      better = load_of(e, now_ms) < load_of(set->items[best], now_ms);
     if (!better) continue;
     best = at;
     best_rank = r;
   }
   if (best == SIZE_MAX) return NULL;
-  set->next = set->balance == TESS_BALANCE_PICK_FIRST ? best : (best + 1) % set->count;
+  if (set->balance != TESS_BALANCE_PICK_FIRST)
+    set->next = (best + 1) % set->count;
+  else if (tried_count == 0) /* where one call's retry goes is not where all go */
+    set->next = best;
   set->items[best]->in_flight++;
   return set->items[best];
 }
@@ -157,6 +198,12 @@ static void eject(tess__endpoints *set, tess__endpoint *endpoint, int64_t now_ms
   endpoint->ejected_until_ms = now_ms + ms;
   endpoint->failures_in_row = 0;
   set->ejections++;
+}
+
+static void count_recent(tess__endpoint *endpoint, int64_t now_ms) {
+  forget_failures(endpoint, now_ms);
+  if (endpoint->recent_failures == 0) endpoint->recent_ms = now_ms;
+  if (endpoint->recent_failures < UINT_MAX) endpoint->recent_failures++;
 }
 
 /* The next one for pick-first. */
@@ -186,6 +233,9 @@ void tess__endpoints_report(tess__endpoints *set, tess__endpoint *endpoint,
     case TESS__ENDPOINT_UNREACHABLE:
     case TESS__ENDPOINT_FAILED:
       if (outcome == TESS__ENDPOINT_UNREACHABLE) move_on(set, endpoint);
+      count_recent(endpoint, now_ms);
+      /* What began before an ejection does not count towards the next. */
+      if (is_ejected(endpoint, now_ms)) break;
       endpoint->failures_in_row++;
       if (set->outlier.consecutive_failures != 0 &&
           endpoint->failures_in_row >= set->outlier.consecutive_failures)

@@ -5,7 +5,8 @@
  * the caller passes now_ms.
  *
  * An endpoint is referred to by a pointer from pick to report; one that was
- * removed meanwhile lives until then. Threads: guarded by the caller.
+ * removed meanwhile lives until then. What is remembered for longer is its id.
+ * Threads: guarded by the caller.
  */
 #ifndef TESSERA_RPC_ENDPOINTS_H
 #define TESSERA_RPC_ENDPOINTS_H
@@ -13,12 +14,15 @@
 #include <tessera/client_policy.h>
 
 typedef struct tess__endpoint {
+  uint64_t id;      /* of url and connect_to: the same when a name leads there again */
   char *url;        /* "http://host:port[/prefix]", no slash at its end */
   char *connect_to; /* "address:port", or NULL: wherever the name leads */
   size_t source;    /* of the configured endpoints, the one it comes from */
   bool gone;        /* no longer in the set */
   uint32_t in_flight;
   unsigned failures_in_row;
+  unsigned recent_failures; /* as of recent_ms; halved as time passes */
+  int64_t recent_ms;
   unsigned ejections; /* remembered; one is forgotten for each base time without failures */
   int64_t ejected_until_ms;
 } tess__endpoint;
@@ -36,7 +40,8 @@ typedef struct tess__endpoints {
 bool tess__endpoints_init(tess__endpoints *set, tess_balance balance,
                           const tess_outlier_options *outlier);
 void tess__endpoints_cleanup(tess__endpoints *set);
-/* TESS_RESOURCE_EXHAUSTED: memory, or TESS_POLICY_MAX_ENDPOINTS. */
+/* Stands behind those of its source. TESS_RESOURCE_EXHAUSTED: memory, or
+ * TESS_POLICY_MAX_ENDPOINTS. */
 tess_code tess__endpoints_add(tess__endpoints *set, size_t source, const char *url,
                               const char *connect_to);
 /* The addresses that a source has now: new ones are added, those that are missing go,
@@ -44,9 +49,10 @@ tess_code tess__endpoints_add(tess__endpoints *set, size_t source, const char *u
 tess_code tess__endpoints_replace(tess__endpoints *set, size_t source, const char *url,
                                   const char *const *connect_to, size_t count);
 
-/* For an attempt that begins now; counted as in flight until report. `tried`: where
- * this call has been; others are preferred. NULL: the set is empty. */
-tess__endpoint *tess__endpoints_pick(tess__endpoints *set, tess__endpoint *const *tried,
+/* For an attempt that begins now; counted as in flight until report. `tried`: the ids
+ * of where this call has been; others that are not ejected are preferred (Envoy:
+ * "previous_hosts"). NULL: the set is empty. */
+tess__endpoint *tess__endpoints_pick(tess__endpoints *set, const uint64_t *tried,
                                      size_t tried_count, int64_t now_ms);
 typedef enum tess__endpoint_outcome {
   TESS__ENDPOINT_GOOD,

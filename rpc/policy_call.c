@@ -197,6 +197,11 @@ static tess__endpoint_outcome outcome_of(tess_code transport, tess_code code) {
   return code > 0 && (bad & TESS_CODE_BIT(code)) != 0 ? TESS__ENDPOINT_FAILED : TESS__ENDPOINT_GOOD;
 }
 
+static void leave_endpoint(policy *p, attempt *a, tess__endpoint_outcome outcome) {
+  tess__endpoints_report(&p->endpoints, a->endpoint, outcome, tess__policy_now_ms(p));
+  a->endpoint = NULL;
+}
+
 /* An attempt failed before anything of it was handed on. True: the call goes on. */
 static bool goes_on(policy *p, attempt *a, tess_code code, tess__pushback pushback) {
   call *c = a->call;
@@ -221,8 +226,7 @@ static void attempt_on_end(tess_http_outgoing *outgoing, tess_code transport, co
   c->live--;
   a->code = transport;
   if (detail != NULL) tess__format(a->detail, sizeof a->detail, "%s", detail);
-  tess__endpoints_report(&p->endpoints, a->endpoint, outcome_of(transport, code),
-                         tess__policy_now_ms(p));
+  leave_endpoint(p, a, outcome_of(transport, code));
   if (transport == TESS_UNAVAILABLE && p->lookup != NULL) tess__lookup_hurry(p->lookup);
   bool failed = code != TESS_OK && !a->answered && !a->abandoned;
   if (code == TESS_OK) tess__retry_succeeded(&p->rules, &p->throttle);
@@ -289,9 +293,9 @@ static tess_code headers_again(attempt *a, const tess_http_outgoing *outer, unsi
 tess_code tess__policy_begin_attempt(policy *p, call *c, tess_status *status) {
   tess_http_outgoing *outer = c->outer;
   unsigned index = c->retry.attempts;
-  tess__endpoint *tried[TESS_POLICY_MAX_ATTEMPTS];
+  uint64_t tried[TESS_POLICY_MAX_ATTEMPTS];
   for (unsigned i = 0; i < index; i++)
-    tried[i] = c->attempts[i]->endpoint;
+    tried[i] = c->attempts[i]->endpoint_id;
   int64_t now_ms = tess__policy_now_ms(p);
   attempt *a = calloc(1, sizeof *a);
   if (a == NULL) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
@@ -304,6 +308,7 @@ tess_code tess__policy_begin_attempt(policy *p, call *c, tess_status *status) {
   a->out.caller_waits = false;
   a->out.transport_data = NULL;
   a->endpoint = tess__endpoints_pick(&p->endpoints, tried, index, now_ms);
+  a->endpoint_id = a->endpoint->id;
   tess__retry_started(&c->retry, &p->rules, &p->throttle, now_ms);
   tess_code code = TESS_OK;
   if (index > 0) {
@@ -331,7 +336,7 @@ tess_code tess__policy_begin_attempt(policy *p, call *c, tess_status *status) {
     a->live = false;
     c->live--;
   }
-  tess__endpoints_report(&p->endpoints, a->endpoint, TESS__ENDPOINT_NOTHING, now_ms);
+  leave_endpoint(p, a, TESS__ENDPOINT_NOTHING);
   a->code = code;
   tess__format(a->detail, sizeof a->detail, "%s",
                status != NULL && status->message != NULL ? status->message : tess_code_name(code));

@@ -10,7 +10,8 @@
  * is the clerk, a thread that begins what is due, and ends calls that have nothing
  * under way. A second thread looks names up.
  *
- * Lock: `lock` guards all of it but what belongs to one attempt's thread (its peek).
+ * Lock: `lock` guards all of it but what belongs to one attempt's thread (its peek, and
+ * whether it answered).
  * Neither the client nor the transport behind is called with it.
  */
 #ifndef TESSERA_RPC_POLICY_CALL_H
@@ -29,16 +30,17 @@ typedef struct tess__policy tess__policy;
 typedef struct tess__policy_attempt {
   tess_http_outgoing out; /* first */
   tess__policy_call *call;
-  tess__endpoint *endpoint;
+  tess__endpoint *endpoint; /* NULL: the attempt is over */
+  uint64_t endpoint_id;
   char *url;
   tess_metadata headers; /* a copy with what tells of this attempt; unused in the first */
   size_t body_next;
   tess__peek peek;
+  bool answered;  /* its response is being handed on; its thread's, as the peek */
   tess_code code; /* how it ended, for the client */
   char detail[160];
   bool starting;  /* start() has not returned */
   bool live;      /* with the transport behind */
-  bool answered;  /* its response is being handed on */
   bool abandoned; /* cancelled by us */
 } tess__policy_attempt;
 

@@ -193,7 +193,6 @@ static bool policy_wait(tess_transport *transport, bool (*done)(void *ctx), void
 
 static void policy_free(tess_transport *transport) {
   policy *p = policy_of(transport);
-  tess__lookup_free(p->lookup);
   pthread_mutex_lock(&p->lock);
   p->stop = true;
   for (bool again = true; again;) { /* the list changes while the lock is away */
@@ -211,6 +210,7 @@ static void policy_free(tess_transport *transport) {
   pthread_cond_signal(&p->changed);
   pthread_mutex_unlock(&p->lock);
   pthread_join(p->clerk, NULL);
+  tess__lookup_free(p->lookup); /* until here attempts could end, and hurry it */
   tess__endpoints_cleanup(&p->endpoints);
   for (size_t i = 0; i < p->name_count; i++)
     free(p->names[i]);

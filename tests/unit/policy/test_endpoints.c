@@ -75,15 +75,121 @@ END_TEST
 START_TEST(a_retry_goes_elsewhere) {
   for (int balance = 0; balance < 3; balance++) {
     make((tess_balance)balance, 3, (tess_outlier_options){0});
-    tess__endpoint *tried[4];
+    uint64_t tried[3];
     for (size_t i = 0; i < 3; i++) {
-      tried[i] = tess__endpoints_pick(&set, tried, i, 0);
+      tried[i] = tess__endpoints_pick(&set, tried, i, 0)->id;
       for (size_t j = 0; j < i; j++)
-        ck_assert_ptr_ne(tried[i], tried[j]);
+        ck_assert_uint_ne(tried[i], tried[j]);
     }
     ck_assert_ptr_nonnull(tess__endpoints_pick(&set, tried, 3, 0)); /* again, then */
     tess__endpoints_cleanup(&set);
   }
+}
+END_TEST
+
+/* Not even where all are ejected, which comes of names that lead elsewhere. */
+START_TEST(a_retry_goes_elsewhere_among_the_ejected) {
+  const char *three[] = {"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"};
+  for (int balance = 0; balance < 3; balance++) {
+    make((tess_balance)balance, 1,
+         (tess_outlier_options){.consecutive_failures = 1, .max_ejected_percent = 100});
+    ck_assert_int_eq(tess__endpoints_replace(&set, 0, "http://a", three, 3), TESS_OK);
+    for (int ejected = 0; ejected < 2; ejected++) {
+      tess__endpoint *e = tess__endpoints_pick(&set, NULL, 0, 0);
+      while (strcmp(e->connect_to, three[2]) == 0) { /* that one is well */
+        tess__endpoints_report(&set, e, TESS__ENDPOINT_GOOD, 0);
+        e = tess__endpoints_pick(&set, NULL, 0, 0);
+      }
+      tess__endpoints_report(&set, e, TESS__ENDPOINT_FAILED, 0);
+    }
+    ck_assert_int_eq(tess__endpoints_replace(&set, 0, "http://a", three, 2), TESS_OK);
+    ck_assert_uint_eq(set.count, 2);
+    ck_assert_uint_eq(tess__endpoints_ejected(&set, 0), 2);
+    for (int i = 0; i < 2; i++) {
+      const uint64_t tried = set.items[i]->id;
+      tess__endpoint *e = tess__endpoints_pick(&set, &tried, 1, 0);
+      ck_assert_str_eq(e->connect_to, three[1 - i]);
+      tess__endpoints_report(&set, e, TESS__ENDPOINT_NOTHING, 0);
+    }
+    tess__endpoints_cleanup(&set);
+  }
+}
+END_TEST
+
+/* Known again by what it is, though the set forgot it in between. */
+START_TEST(tried_is_tried_when_names_lead_back) {
+  const char *two[] = {"10.0.0.1:80", "10.0.0.2:80"}, *other[] = {"10.0.0.3:80"};
+  for (int i = 0; i < 6; i++) {
+    make((tess_balance)(i / 2), 1, (tess_outlier_options){0});
+    ck_assert_int_eq(tess__endpoints_replace(&set, 0, "http://a", two, 2), TESS_OK);
+    const uint64_t tried = set.items[i % 2]->id;
+    ck_assert_int_eq(tess__endpoints_replace(&set, 0, "http://a", other, 1), TESS_OK);
+    ck_assert_uint_ne(set.items[0]->id, tried);
+    ck_assert_int_eq(tess__endpoints_replace(&set, 0, "http://a", two, 2), TESS_OK);
+    ck_assert_str_eq(tess__endpoints_pick(&set, &tried, 1, 0)->connect_to, two[1 - i % 2]);
+    tess__endpoints_cleanup(&set);
+  }
+}
+END_TEST
+
+/* One call's retry goes elsewhere; the others stay where they are. */
+START_TEST(pick_first_stays_when_a_call_is_tried_again) {
+  make(TESS_BALANCE_PICK_FIRST, 3, (tess_outlier_options){0});
+  tess__endpoint *first, *again;
+  ck_assert_int_eq(pick(0, &first), 'a');
+  const uint64_t tried = first->id;
+  again = tess__endpoints_pick(&set, &tried, 1, 0); /* a hedge */
+  ck_assert_int_eq(again->url[7], 'b');
+  tess__endpoints_report(&set, again, TESS__ENDPOINT_GOOD, 0);
+  tess__endpoints_report(&set, first, TESS__ENDPOINT_NOTHING, 0);
+  ck_assert_int_eq(once(0, TESS__ENDPOINT_GOOD), 'a');
+  tess__endpoints_cleanup(&set);
+}
+END_TEST
+
+/* What fails at once has nothing in flight, and is not asked by all because of it. */
+START_TEST(failures_are_load) {
+  make(TESS_BALANCE_LEAST_LOADED, 3, (tess_outlier_options){0});
+  tess__endpoint *held[3];
+  for (int i = 0; i < 3; i++)
+    ck_assert_int_eq(pick(0, &held[i]), 'a' + i);
+  tess__endpoints_report(&set, held[0], TESS__ENDPOINT_FAILED, 0);
+  int to_a = 0;
+  for (int i = 0; i < 50; i++) { /* the others take their time */
+    tess__endpoint *e;
+    bool is_a = pick(0, &e) == 'a';
+    to_a += is_a;
+    tess__endpoints_report(&set, e, is_a ? TESS__ENDPOINT_FAILED : TESS__ENDPOINT_GOOD, 0);
+  }
+  ck_assert_int_le(to_a, 1); /* when it was its turn */
+  tess__endpoints_cleanup(&set);
+}
+END_TEST
+
+START_TEST(failures_are_forgotten) {
+  make(TESS_BALANCE_LEAST_LOADED, 2, (tess_outlier_options){0});
+  tess__endpoint *e[8];
+  for (int i = 0; i < 8; i++) /* four for each, in turns */
+    ck_assert_int_eq(pick(500, &e[i]), i % 2 == 0 ? 'a' : 'b');
+  for (int i = 0; i < 8; i++)
+    tess__endpoints_report(&set, e[i], i % 2 == 0 ? TESS__ENDPOINT_FAILED : TESS__ENDPOINT_GOOD,
+                           500);
+  /* Four count as four, as two after a second, as one after two, then not any more:
+   * so many can be in flight at b before a is asked. */
+  const struct {
+    int64_t now;
+    int before;
+  } expected[] = {{1499, 4}, {1500, 2}, {2499, 2}, {2500, 1}, {3499, 1}, {3500, 0}, {9999, 0}};
+  for (size_t n = 0; n < sizeof expected / sizeof expected[0]; n++) {
+    set.next = 0; /* a's turn, where both have as many */
+    int before = 0;
+    while (pick(expected[n].now, &e[before]) == 'b')
+      ck_assert_int_lt(++before, 8);
+    ck_assert_int_eq(before, expected[n].before);
+    for (int i = 0; i <= before; i++)
+      tess__endpoints_report(&set, e[i], TESS__ENDPOINT_NOTHING, expected[n].now);
+  }
+  tess__endpoints_cleanup(&set);
 }
 END_TEST
 
@@ -110,6 +216,25 @@ START_TEST(ejected_for_longer_each_time) {
     ck_assert_int_eq(once(now, TESS__ENDPOINT_GOOD), 'a');
   }
   ck_assert_uint_eq(set.items[0]->ejections, 0);
+  tess__endpoints_cleanup(&set);
+}
+END_TEST
+
+/* What was in flight when it was ejected fails as well: that is the same outage. */
+START_TEST(an_ejection_begins_anew) {
+  make(TESS_BALANCE_PICK_FIRST, 2,
+       (tess_outlier_options){.consecutive_failures = 3, .base_ejection_ms = 100});
+  tess__endpoint *e[8];
+  for (int i = 0; i < 8; i++)
+    ck_assert_int_eq(pick(0, &e[i]), 'a');
+  for (int i = 0; i < 8; i++)
+    tess__endpoints_report(&set, e[i], TESS__ENDPOINT_FAILED, 0);
+  ck_assert_uint_eq(set.ejections, 1);
+  for (int i = 0; i < 3; i++) {
+    ck_assert_uint_eq(set.ejections, 1);
+    ck_assert_int_eq(once(100, TESS__ENDPOINT_FAILED), 'a');
+  }
+  ck_assert_uint_eq(set.ejections, 2);
   tess__endpoints_cleanup(&set);
 }
 END_TEST
@@ -174,6 +299,24 @@ START_TEST(names_lead_elsewhere) {
 }
 END_TEST
 
+/* The first stays the first when it moves: those behind it in the options do not become
+ * it. */
+START_TEST(names_keep_their_place) {
+  make(TESS_BALANCE_PICK_FIRST, 2, (tess_outlier_options){0});
+  const char *one[] = {"10.0.0.1:80"}, *moved[] = {"10.0.0.2:80", "10.0.0.3:80"};
+  ck_assert_int_eq(tess__endpoints_replace(&set, 0, "http://a", one, 1), TESS_OK);
+  ck_assert_int_eq(once(0, TESS__ENDPOINT_GOOD), 'a');
+  ck_assert_int_eq(tess__endpoints_replace(&set, 0, "http://a", moved, 2), TESS_OK);
+  ck_assert_int_eq(once(0, TESS__ENDPOINT_UNREACHABLE), 'a');
+  ck_assert_int_eq(once(0, TESS__ENDPOINT_UNREACHABLE), 'a');
+  ck_assert_int_eq(once(0, TESS__ENDPOINT_GOOD), 'b');
+  /* And who is asked stays the one, whatever comes and goes before it. */
+  ck_assert_int_eq(tess__endpoints_replace(&set, 0, "http://a", one, 1), TESS_OK);
+  ck_assert_int_eq(once(0, TESS__ENDPOINT_GOOD), 'b');
+  tess__endpoints_cleanup(&set);
+}
+END_TEST
+
 START_TEST(bounded) {
   make(TESS_BALANCE_ROUND_ROBIN, 1, (tess_outlier_options){0});
   for (unsigned i = 1; i < TESS_POLICY_MAX_ENDPOINTS; i++)
@@ -187,6 +330,9 @@ START_TEST(bounded) {
 }
 END_TEST
 
-DEFINE_SUITE("endpoints", pick_first_stays, round_robin_is_even, least_loaded,
-             a_retry_goes_elsewhere, ejected_for_longer_each_time, good_answers_begin_anew,
-             most_stay, names_lead_elsewhere, bounded)
+DEFINE_SUITE("endpoints", pick_first_stays, pick_first_stays_when_a_call_is_tried_again,
+             round_robin_is_even, least_loaded, failures_are_load, failures_are_forgotten,
+             a_retry_goes_elsewhere, a_retry_goes_elsewhere_among_the_ejected,
+             tried_is_tried_when_names_lead_back, ejected_for_longer_each_time,
+             an_ejection_begins_anew, good_answers_begin_anew, most_stay, names_lead_elsewhere,
+             names_keep_their_place, bounded)

@@ -580,6 +580,84 @@ START_TEST(names) {
 }
 END_TEST
 
+static atomic_uint leads_to; /* 0: two addresses; 1: a third */
+
+static bool resolve_anew(void *ctx, const char *host, void (*found)(void *to, const char *address),
+                         void *to) {
+  (void)ctx;
+  (void)host;
+  if (atomic_load(&leads_to) == 1) {
+    found(to, "10.0.0.3");
+    return true;
+  }
+  found(to, "10.0.0.1");
+  found(to, "10.0.0.2");
+  return true;
+}
+
+static tess_transport *policy_of_names(tess_client_policy_options options, unsigned endpoints) {
+  static const char *const name = "http://say.example:81";
+  options.endpoints = &name;
+  options.endpoint_count = 1;
+  options.dns_refresh_ms = 5;
+  options.resolver = (tess_resolver){resolve_anew, NULL};
+  tess_transport *policy = policy_new(options);
+  for (int i = 0; i < 6000 && endpoints_of(policy) != endpoints; i++)
+    pause_ms(5);
+  ck_assert_uint_eq(endpoints_of(policy), endpoints);
+  return policy;
+}
+
+/* While a call waits for its retry its name leads elsewhere and back. */
+START_TEST(a_retry_goes_elsewhere_when_names_lead_back) {
+  atomic_store(&leads_to, 0);
+  tess_transport *policy =
+      policy_of_names((tess_client_policy_options){.retry = {.max_attempts = 2}}, 2);
+  request *r = request_new(true);
+  start(policy, r);
+  respond_unavailable(0, "grpc-retry-pushback-ms", "1000");
+  for (unsigned to = 1; to < 3; to++) {
+    atomic_store(&leads_to, to % 2);
+    for (int i = 0; i < 6000 && endpoints_of(policy) != (to == 1 ? 1 : 2); i++)
+      pause_ms(5);
+  }
+  wait_begun(2);
+  ck_assert_str_ne(begun[0].connect_to, begun[1].connect_to);
+  respond_ok(1);
+  wait_end(policy, r);
+  request_free(r);
+  policy->ops->free(policy);
+}
+END_TEST
+
+static void *break_when_cancelled(void *ctx) {
+  (void)ctx;
+  for (int i = 0; i < 6000; i++) {
+    pthread_mutex_lock(&lock);
+    bool due = begun[0].cancelled;
+    pthread_mutex_unlock(&lock);
+    if (due) break;
+    pause_ms(5);
+  }
+  end_with(0, TESS_UNAVAILABLE);
+  return NULL;
+}
+
+/* What is in flight ends for want of a server, which hurries the lookup. */
+START_TEST(freed_while_a_server_is_lost) {
+  atomic_store(&leads_to, 1);
+  tess_transport *policy = policy_of_names((tess_client_policy_options){.seed = 1}, 1);
+  request *r = request_new(true);
+  start(policy, r);
+  pthread_t network;
+  ck_assert_int_eq(pthread_create(&network, NULL, break_when_cancelled, NULL), 0);
+  policy->ops->free(policy);
+  ck_assert_int_eq(pthread_join(network, NULL), 0);
+  ck_assert_int_eq(r->code, TESS_CANCELED);
+  request_free(r);
+}
+END_TEST
+
 START_TEST(refused) {
   const char *bad = "ftp://x";
   const tess_client_policy_options wrong[] = {
@@ -693,6 +771,8 @@ int main(void) {
   tcase_add_test(tests, a_transport_that_refuses);
   tcase_add_loop_test(tests, outliers, 0, 8);
   tcase_add_test(tests, names);
+  tcase_add_test(tests, a_retry_goes_elsewhere_when_names_lead_back);
+  tcase_add_test(tests, freed_while_a_server_is_lost);
   tcase_add_test(tests, refused);
   tcase_add_loop_test(tests, anything_may_happen, 0, 12);
   suite_add_tcase(suite, tests);
