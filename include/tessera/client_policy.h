@@ -38,10 +38,14 @@ extern "C" {
 /* Bit of a code in a set of codes. */
 #define TESS_CODE_BIT(code) (1u << (code))
 
+/* Who gets an attempt. A retry or hedge goes where its call has not been, as long as
+ * there is such an endpoint that is not ejected. */
 typedef enum tess_balance {
-  TESS_BALANCE_PICK_FIRST = 0, /* the first that answers, until it fails */
+  TESS_BALANCE_PICK_FIRST = 0, /* the first that answers, until it cannot be reached */
   TESS_BALANCE_ROUND_ROBIN = 1,
-  TESS_BALANCE_LEAST_LOADED = 2 /* fewest requests in flight; ties by turns */
+  /* Fewest requests in flight, ties by turns. A failure counts as one: of those that are
+   * counted half are forgotten each second. */
+  TESS_BALANCE_LEAST_LOADED = 2
 } tess_balance;
 
 /* Zero means the default. */
