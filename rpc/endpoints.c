@@ -45,11 +45,12 @@ static uint64_t id_of(const char *url, const char *connect_to) {
   return hash(hash(0xcbf29ce484222325u, url), connect_to != NULL ? connect_to : "");
 }
 
-tess_code tess__endpoints_add(tess__endpoints *set, size_t source, const char *url,
-                              const char *connect_to) {
-  if (set->count == TESS_POLICY_MAX_ENDPOINTS) return TESS_RESOURCE_EXHAUSTED;
+/* Up to `max`, which is at most twice as many as the set may keep. */
+static tess_code add_up_to(tess__endpoints *set, size_t max, size_t source, const char *url,
+                           const char *connect_to) {
+  if (set->count >= max) return TESS_RESOURCE_EXHAUSTED;
   if (set->items == NULL) {
-    set->items = calloc(TESS_POLICY_MAX_ENDPOINTS, sizeof(tess__endpoint *));
+    set->items = calloc(2 * TESS_POLICY_MAX_ENDPOINTS, sizeof(tess__endpoint *));
     if (set->items == NULL) return TESS_RESOURCE_EXHAUSTED;
   }
   tess__endpoint *endpoint = calloc(1, sizeof *endpoint);
@@ -70,6 +71,11 @@ tess_code tess__endpoints_add(tess__endpoints *set, size_t source, const char *u
   if (set->next >= at && at < set->count) set->next++;
   set->count++;
   return TESS_OK;
+}
+
+tess_code tess__endpoints_add(tess__endpoints *set, size_t source, const char *url,
+                              const char *connect_to) {
+  return add_up_to(set, TESS_POLICY_MAX_ENDPOINTS, source, url, connect_to);
 }
 
 static void remove_at(tess__endpoints *set, size_t index) {
@@ -102,11 +108,12 @@ tess_code tess__endpoints_replace(tess__endpoints *set, size_t source, const cha
                                   const char *const *connect_to, size_t count) {
   if (count == 0) return TESS_OK;
   tess_code code = TESS_OK;
-  size_t kept = 0;
+  size_t kept = 0, max = TESS_POLICY_MAX_ENDPOINTS;
+  for (size_t i = 0; i < set->count; i++) /* those that go make room, afterwards */
+    max += set->items[i]->source == source && !is_in(set->items[i]->connect_to, connect_to, count);
   for (size_t i = 0; i < count; i++) {
-    tess_code added = has(set, source, connect_to[i])
-                          ? TESS_OK
-                          : tess__endpoints_add(set, source, url, connect_to[i]);
+    tess_code added =
+        has(set, source, connect_to[i]) ? TESS_OK : add_up_to(set, max, source, url, connect_to[i]);
     if (added == TESS_OK)
       kept++;
     else

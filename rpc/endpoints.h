@@ -45,7 +45,8 @@ void tess__endpoints_cleanup(tess__endpoints *set);
 tess_code tess__endpoints_add(tess__endpoints *set, size_t source, const char *url,
                               const char *connect_to);
 /* The addresses that a source has now: new ones are added, those that are missing go,
- * the others keep their state. A source never becomes empty. */
+ * the others keep their state. A source never becomes empty. TESS_RESOURCE_EXHAUSTED:
+ * as many as there was room for. */
 tess_code tess__endpoints_replace(tess__endpoints *set, size_t source, const char *url,
                                   const char *const *connect_to, size_t count);
 

@@ -101,6 +101,7 @@ void tess__policy_conclude(policy *p, call *c) {
 /* Gives up the attempts other than `keep`. Locked; unlocks. */
 void tess__policy_cancel_others(policy *p, call *c, const attempt *keep) {
   c->refs++;
+  p->finishing++; /* the call may end meanwhile, and the policy's owner free it */
   for (unsigned i = 0; i < TESS_POLICY_MAX_ATTEMPTS; i++) {
     attempt *a = c->attempts[i];
     /* Who starts it looks again. */
@@ -110,6 +111,7 @@ void tess__policy_cancel_others(policy *p, call *c, const attempt *keep) {
     p->behind->ops->cancel(p->behind, &a->out);
     pthread_mutex_lock(&p->lock);
   }
+  if (--p->finishing == 0 && p->stop) pthread_cond_broadcast(&p->told);
   tess__policy_call_unref(c);
 }
 

@@ -73,7 +73,9 @@ struct tess__policy {
   tess__endpoints endpoints;
   tess__throttle throttle;
   tess__policy_call *calls;
-  unsigned finishing; /* calls that are off the list, and whose end is being told */
+  /* Calls that are off the list and whose end is being told, and threads that give up
+   * attempts. */
+  unsigned finishing;
   uint64_t random;
   bool stop;
   tess_client_policy_stats stats;

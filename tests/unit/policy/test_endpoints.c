@@ -322,6 +322,14 @@ START_TEST(bounded) {
   for (unsigned i = 1; i < TESS_POLICY_MAX_ENDPOINTS; i++)
     ck_assert_int_eq(tess__endpoints_add(&set, i, "http://x", NULL), TESS_OK);
   ck_assert_int_eq(tess__endpoints_add(&set, 0, "http://x", NULL), TESS_RESOURCE_EXHAUSTED);
+  /* A full set still follows names, as far as there is room. */
+  const char *moved[] = {"10.0.0.1:80", "10.0.0.2:80"};
+  ck_assert_int_eq(tess__endpoints_replace(&set, 7, "http://x", moved, 2), TESS_RESOURCE_EXHAUSTED);
+  ck_assert_uint_eq(set.count, TESS_POLICY_MAX_ENDPOINTS);
+  ck_assert_str_eq(set.items[7]->connect_to, moved[0]);
+  ck_assert_int_eq(tess__endpoints_replace(&set, 7, "http://x", moved + 1, 1), TESS_OK);
+  ck_assert_uint_eq(set.count, TESS_POLICY_MAX_ENDPOINTS);
+  ck_assert_str_eq(set.items[7]->connect_to, moved[1]);
   tess__endpoints_cleanup(&set);
   ck_assert_ptr_null(tess__endpoints_pick(&set, NULL, 0, 0));
   ck_assert(!tess__endpoints_init(&set, TESS_BALANCE_PICK_FIRST,

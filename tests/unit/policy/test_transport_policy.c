@@ -67,12 +67,15 @@ static void behind_resume(tess_transport *transport, tess_http_outgoing *outgoin
   (void)outgoing;
 }
 
+static void (*in_cancel)(void); /* called by it */
+
 static void behind_cancel(tess_transport *transport, tess_http_outgoing *outgoing) {
   (void)transport;
   pthread_mutex_lock(&lock);
   for (unsigned i = 0; i < begun_count; i++)
     if (begun[i].outgoing == outgoing) begun[i].cancelled = true;
   pthread_mutex_unlock(&lock);
+  if (in_cancel != NULL) in_cancel();
 }
 
 static int64_t behind_now_ms(tess_transport *transport) {
@@ -658,6 +661,45 @@ START_TEST(freed_while_a_server_is_lost) {
 }
 END_TEST
 
+static atomic_bool is_cancelling, is_freed, was_freed_early;
+
+/* What is cancelled ends there and then, and its call with it. */
+static void end_within_cancel(void) {
+  end_with(1, TESS_CANCELED);
+  atomic_store(&is_cancelling, true);
+  for (int i = 0; i < 60 && !atomic_load(&is_freed); i++)
+    pause_ms(5);
+  atomic_store(&was_freed_early, atomic_load(&is_freed));
+}
+
+static void *fail_first(void *ctx) {
+  (void)ctx;
+  end_with(0, TESS_INTERNAL);
+  return NULL;
+}
+
+/* A thread of the transport is still giving up the call's other attempt. */
+START_TEST(freed_once_nobody_is_inside) {
+  tess_transport *policy =
+      policy_new((tess_client_policy_options){.hedge = {.max_attempts = 2, .delay_ms = 1}});
+  request *r = request_new(true);
+  start(policy, r);
+  wait_begun(2);
+  in_cancel = end_within_cancel;
+  pthread_t network;
+  ck_assert_int_eq(pthread_create(&network, NULL, fail_first, NULL), 0);
+  while (!atomic_load(&is_cancelling))
+    pause_ms(1);
+  policy->ops->free(policy);
+  atomic_store(&is_freed, true);
+  ck_assert_int_eq(pthread_join(network, NULL), 0);
+  in_cancel = NULL;
+  ck_assert(!atomic_load(&was_freed_early));
+  ck_assert_int_eq(r->code, TESS_INTERNAL);
+  request_free(r);
+}
+END_TEST
+
 START_TEST(refused) {
   const char *bad = "ftp://x";
   const tess_client_policy_options wrong[] = {
@@ -773,6 +815,7 @@ int main(void) {
   tcase_add_test(tests, names);
   tcase_add_test(tests, a_retry_goes_elsewhere_when_names_lead_back);
   tcase_add_test(tests, freed_while_a_server_is_lost);
+  tcase_add_test(tests, freed_once_nobody_is_inside);
   tcase_add_test(tests, refused);
   tcase_add_loop_test(tests, anything_may_happen, 0, 12);
   suite_add_tcase(suite, tests);
