@@ -208,11 +208,8 @@ static void leave_endpoint(policy *p, attempt *a, tess__endpoint_outcome outcome
 static bool goes_on(policy *p, attempt *a, tess_code code, tess__pushback pushback) {
   call *c = a->call;
   if (c->cancelled || c->winner != NULL || p->stop) return c->live > 0;
-  uint64_t refused = p->throttle.refused;
-  bool go_on = tess__retry_failed(&c->retry, &p->rules, &p->throttle, code, pushback, c->live,
-                                  tess__policy_now_ms(p), c->outer->deadline_ms, draw(p));
-  p->stats.throttled += p->throttle.refused - refused;
-  return go_on;
+  return tess__retry_failed(&c->retry, &p->rules, &p->throttle, code, pushback, c->live,
+                            tess__policy_now_ms(p), c->outer->deadline_ms, draw(p));
 }
 
 static void attempt_on_end(tess_http_outgoing *outgoing, tess_code transport, const char *detail) {

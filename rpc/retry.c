@@ -69,11 +69,14 @@ void tess__retry_begin(tess__retry *retry, const tess__retry_rules *rules, bool 
 }
 
 void tess__retry_started(tess__retry *retry, const tess__retry_rules *rules,
-                         const tess__throttle *throttle, int64_t now_ms) {
+                         tess__throttle *throttle, int64_t now_ms) {
   retry->attempts++;
   retry->next_ms = TESS_NEVER_MS;
-  if (retry->hedging && retry->attempts < retry->max_attempts && is_open(rules, throttle))
+  if (!retry->hedging || retry->attempts >= retry->max_attempts) return;
+  if (is_open(rules, throttle))
     retry->next_ms = now_ms + rules->hedge.delay_ms;
+  else
+    throttle->refused++;
 }
 
 /* The pause before the next retry. */

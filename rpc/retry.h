@@ -51,7 +51,7 @@ void tess__retry_begin(tess__retry *retry, const tess__retry_rules *rules, bool 
                        bool may_repeat, bool may_hedge);
 /* An attempt begins: plans the next hedge. */
 void tess__retry_started(tess__retry *retry, const tess__retry_rules *rules,
-                         const tess__throttle *throttle, int64_t now_ms);
+                         tess__throttle *throttle, int64_t now_ms);
 /* An attempt failed and nothing of it was handed on; random is uniform in [0, 1).
  * others: attempts still under way. True: the call goes on (next_ms, or the others);
  * false: this failure is its end. */

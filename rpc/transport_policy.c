@@ -308,6 +308,7 @@ void tess_client_policy_stats_get(tess_transport *transport, tess_client_policy_
   policy *p = policy_of(transport);
   pthread_mutex_lock(&p->lock);
   *stats = p->stats;
+  stats->throttled = p->throttle.refused;
   stats->ejections = p->endpoints.ejections;
   stats->endpoints = (unsigned)p->endpoints.count;
   stats->ejected = (unsigned)tess__endpoints_ejected(&p->endpoints, tess__policy_now_ms(p));

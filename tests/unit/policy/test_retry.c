@@ -224,10 +224,12 @@ START_TEST(hedges) {
   r = begin(false);
   start(&r, 0);
   ck_assert_int_eq(r.next_ms, TESS_NEVER_MS);
+  ck_assert_uint_eq(throttle.refused, 0);
   throttle.tokens = 1; /* the budget is spent */
   r = begin(true);
   start(&r, 0);
   ck_assert_int_eq(r.next_ms, TESS_NEVER_MS);
+  ck_assert_uint_eq(throttle.refused, 1);
 }
 END_TEST
 
