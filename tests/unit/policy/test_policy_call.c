@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Calls and their attempts where several threads meet: cancelled, freed, and whatever
+ * may happen at once.
+ */
+#include <string.h>
+
+#include "tests/unit/policy/played.h"
+#include "tests/unit/rpc/suite.h"
+
+START_TEST(cancelled) {
+  tess_transport *policy = policy_new((tess_client_policy_options){
+      .retry = {.max_attempts = 3, .initial_backoff_ms = 60000, .max_backoff_ms = 60000}});
+  request *r = request_new(true);
+  start(policy, r);
+  policy->ops->cancel(policy, &r->out); /* on its way */
+  ck_assert(played[0].cancelled);
+  ck_assert_uint_eq(end_cancelled(), 1);
+  wait_end(policy, r);
+  ck_assert_int_eq(r->code, TESS_CANCELED);
+  request_free(r);
+  played_count = 0;
+  r = request_new(true);
+  start(policy, r);
+  end_with(0, TESS_UNAVAILABLE);
+  ck_assert_int_eq(atomic_load(&r->ends), 0);
+  policy->ops->cancel(policy, &r->out); /* while it waits for its retry */
+  wait_end(policy, r);
+  ck_assert_int_eq(r->code, TESS_CANCELED);
+  policy->ops->cancel(policy, &r->out); /* nothing, by now */
+  request_free(r);
+  /* The policy's own end ends what waits. */
+  played_count = 0;
+  r = request_new(true);
+  start(policy, r);
+  end_with(0, TESS_UNAVAILABLE);
+  policy->ops->free(policy);
+  ck_assert_int_eq(r->code, TESS_CANCELED);
+  request_free(r);
+}
+END_TEST
+
+/* Between two attempts, while its body is made to begin again: there is no second. */
+START_TEST(cancelled_while_it_begins_again) {
+  tess_transport *policy = policy_new(
+      (tess_client_policy_options){.retry = {.max_attempts = 3, .initial_backoff_ms = 1}});
+  request *r = request_new(true);
+  r->out.body = NULL;
+  r->out.content_length = -1;
+  played_cancel_in_rewind = policy;
+  start(policy, r);
+  end_with(0, TESS_UNAVAILABLE);
+  wait_end(policy, r);
+  played_cancel_in_rewind = NULL;
+  ck_assert_int_eq(r->code, TESS_CANCELED);
+  ck_assert_uint_eq(played_count, 1);
+  request_free(r);
+  policy->ops->free(policy);
+}
+END_TEST
+
+static atomic_bool is_cancelling, is_freed, was_freed_early;
+
+/* What is cancelled ends there and then, and its call with it. */
+static void end_within_cancel(void) {
+  end_with(1, TESS_CANCELED);
+  atomic_store(&is_cancelling, true);
+  for (int i = 0; i < 60 && !atomic_load(&is_freed); i++)
+    pause_ms(5);
+  atomic_store(&was_freed_early, atomic_load(&is_freed));
+}
+
+static void *fail_first(void *ctx) {
+  (void)ctx;
+  end_with(0, TESS_INTERNAL);
+  return NULL;
+}
+
+/* A thread of the transport is still giving up the call's other attempt. */
+START_TEST(freed_once_nobody_is_inside) {
+  tess_transport *policy =
+      policy_new((tess_client_policy_options){.hedge = {.max_attempts = 2, .delay_ms = 1}});
+  request *r = request_new(true);
+  start(policy, r);
+  wait_begun(2);
+  played_in_cancel = end_within_cancel;
+  pthread_t network;
+  ck_assert_int_eq(pthread_create(&network, NULL, fail_first, NULL), 0);
+  while (!atomic_load(&is_cancelling))
+    pause_ms(1);
+  policy->ops->free(policy);
+  atomic_store(&is_freed, true);
+  ck_assert_int_eq(pthread_join(network, NULL), 0);
+  played_in_cancel = NULL;
+  ck_assert(!atomic_load(&was_freed_early));
+  ck_assert_int_eq(r->code, TESS_INTERNAL);
+  request_free(r);
+}
+END_TEST
+
+/* Whatever happens, each call ends once: a thread that plays the network at random, and
+ * one that starts and cancels. */
+static atomic_bool over;
+
+static void *play(void *ctx) {
+  uint32_t state = *(uint32_t *)ctx;
+  for (unsigned done = 0; !atomic_load(&over) || done < played_count;) {
+    pthread_mutex_lock(&played_lock);
+    unsigned count = played_count;
+    pthread_mutex_unlock(&played_lock);
+    if (done == count) {
+      pause_ms(1);
+      continue;
+    }
+    unsigned at = done;
+    state = state * 1664525u + 1013904223u;
+    if (count - done > 1 && state >> 31) at++; /* not always in order */
+    pthread_mutex_lock(&played_lock);
+    bool ended = played[at].ended, given_up = played[at].cancelled;
+    pthread_mutex_unlock(&played_lock);
+    if (!ended) {
+      switch (given_up ? 9 : state >> 16 & 7) {
+        case 0:
+        case 1:
+          end_with(at, TESS_UNAVAILABLE);
+          break;
+        case 2:
+          respond_unavailable(at, NULL, NULL);
+          break;
+        case 3:
+          respond_unavailable(at, "grpc-retry-pushback-ms", "1");
+          break;
+        case 9:
+          end_with(at, TESS_CANCELED);
+          break;
+        default:
+          respond_ok(at);
+      }
+    }
+    while (done < count && played[done].ended)
+      done++;
+  }
+  return NULL;
+}
+
+START_TEST(anything_may_happen) {
+  bool hedge = _i % 2 == 1;
+  tess_transport *policy = policy_new((tess_client_policy_options){
+      .balance = (tess_balance)(_i % 3),
+      .retry = {.max_attempts = hedge ? 0 : 4, .initial_backoff_ms = 1, .max_backoff_ms = 2},
+      .hedge = {.max_attempts = hedge ? 3 : 0, .delay_ms = _i / 2 % 2},
+      .throttle = {.max_tokens = -1},
+      .outlier = {.consecutive_failures = 2, .base_ejection_ms = 5, .max_ejection_ms = 5}});
+  uint32_t seed = (uint32_t)_i * 7919 + 1;
+  atomic_store(&over, false);
+  pthread_t network;
+  ck_assert_int_eq(pthread_create(&network, NULL, play, &seed), 0);
+  enum { CALLS = 300, AT_ONCE = 8 };
+  request *running[AT_ONCE] = {0};
+  uint32_t state = seed;
+  for (int i = 0; i < CALLS; i++) {
+    request **slot = &running[i % AT_ONCE];
+    state = state * 1664525u + 1013904223u;
+    if (*slot != NULL) {
+      if (state >> 30 == 0) policy->ops->cancel(policy, &(*slot)->out);
+      wait_end(policy, *slot);
+      request_free(*slot);
+    }
+    *slot = request_new(state >> 28 & 1);
+    start(policy, *slot);
+    if (state >> 27 == 3) policy->ops->cancel(policy, &(*slot)->out);
+  }
+  for (int i = 0; i < AT_ONCE; i++) {
+    wait_end(policy, running[i]);
+    request_free(running[i]);
+  }
+  atomic_store(&over, true);
+  ck_assert_int_eq(pthread_join(network, NULL), 0);
+  policy->ops->free(policy);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("policy call");
+  TCase *tests = tcase_create("policy call");
+  tcase_set_timeout(tests, 100);
+  tcase_add_test(tests, cancelled);
+  tcase_add_test(tests, cancelled_while_it_begins_again);
+  tcase_add_test(tests, freed_once_nobody_is_inside);
+  tcase_add_loop_test(tests, anything_may_happen, 0, 12);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
