@@ -73,7 +73,7 @@ tess_code tess_http_server_reload_tls(tess_http_server *server, const tess_tls_o
 /* Ends politely: /readyz says no, idle connections are closed, requests in
  * progress get up to grace_ms, then are aborted. True: all had finished. */
 bool tess_http_server_drain(tess_http_server *server, int64_t grace_ms);
-/* Drains with no grace, if need be, and frees. */
+/* Drains with no grace, if need be, closes every connection that it accepted, and frees. */
 void tess_http_server_free(tess_http_server *server);
 /* The clock of its exchanges (CLOCK_MONOTONIC, ms). */
 int64_t tess_http_server_now_ms(void);
