@@ -113,6 +113,9 @@ static int poll_or_read(struct pollfd *fds, nfds_t count, int limit_ms) {
     return poll(fds, count, limit_ms);
   head.size = recv(fds->fd, c->buf + c->data_len, (size_t)(c->buf_size - c->data_len), 0);
   if (head.size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return 0;
+  /* A recv with a limit ends when the process was stopped and goes on (signal(7)); a poll
+   * does not. */
+  if (head.size < 0 && errno == EINTR) return poll(fds, count, limit_ms);
   head.error = errno;
   head.done = true;
   fds->revents = POLLIN;

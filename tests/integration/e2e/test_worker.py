@@ -464,6 +464,18 @@ class Limits(Case):
         thread.start()
         return thread, outcome
 
+    def test_connections_outlive_a_stop(self):
+        """As with Ctrl-Z and fg, or a debugger, while the connection is idle."""
+        with self.slow_worker() as program, Client(program.url) as client:
+            for _ in range(3):
+                client.describe()
+                time.sleep(0.05)
+                program.process.send_signal(signal.SIGSTOP)
+                time.sleep(0.05)
+                program.process.send_signal(signal.SIGCONT)
+                time.sleep(0.3)
+            client.describe()
+
     def metric(self, program, name):
         with Client(program.url) as client:
             _, _, text = client.post("/metrics", None, method="GET")
