@@ -262,6 +262,8 @@ static int parse(call *c, int argc, char **argv, bool *helped) {
     return cli_wrong_usage("call takes URL/package.Service/Method and a request in JSON");
   if (!split_url(c, argv[optind]))
     return cli_wrong_usage("'%s' is not URL/package.Service/Method", argv[optind]);
+  const int wrong_url = cli_check_url("", c->url);
+  if (wrong_url >= 0) return wrong_url;
   if (!read_request(c, argc - optind == 2 ? argv[optind + 1] : NULL))
     return cli_failed("%s cannot be read", argv[optind + 1]);
   return CLI_DONE;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cli/report.h"
-#include "program/worker_list.h"
 
 int cli_take_number(const program_number_option *option, const char *text, uint64_t *number) {
   char why[PROGRAM_WHY_BYTES];
@@ -12,7 +11,13 @@ int cli_take_number(const program_number_option *option, const char *text, uint6
 }
 
 int cli_check_url(const char *option, const char *url) {
-  if (program_worker_url_is_plain(url) && strncmp(url, "http", 4) == 0) return -1;
+  const char *host = strncmp(url, "http://", 7) == 0    ? url + 7
+                     : strncmp(url, "https://", 8) == 0 ? url + 8
+                                                        : "";
+  const char *at = host;
+  while (*at > ' ' || *at < 0)
+    at++;
+  if (at != host && *at == 0 && *host != '/' && *host != ':') return -1;
   return cli_wrong_usage("%s%s: not a URL like http://HOST:PORT", option, url);
 }
 

@@ -103,8 +103,9 @@ void cli_json_bool(cli_json *json, const char *name, bool value) {
 /* What json->number holds. yajl's own numbers end at 2^63, and its doubles are written
  * with 20 digits and the locale's decimal point. */
 static void put_number(cli_json *json, const char *name) {
-  if (json->number.failed) json->wrong = no_json;
-  if (put_name(json, name))
+  if (json->number.failed)
+    json->text.failed = true;
+  else if (put_name(json, name))
     check(json, yajl_gen_number(json->gen, (const char *)json->number.data, json->number.size));
   json->number.size = 0;
 }

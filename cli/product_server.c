@@ -94,6 +94,7 @@ static void tell_how(const Tessera__Matmul__V1__TileResult *reply, cli_answer *a
   const Tessera__Matmul__V1__ProductStats *stats = reply->stats;
   if (stats == NULL || stats->mode == TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED) {
     snprintf(answer->how, sizeof answer->how, "%.100s", reply->worker); /* a worker by itself */
+    cli_disarm(answer->how);
     return;
   }
   snprintf(answer->how, sizeof answer->how, "%s, %u %s: %u by workers, %u by the server",

@@ -21,8 +21,12 @@ int cli_failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_failed_status(const char *what, const tess_status *status);
 /* Something to know; nothing with quiet. */
 void cli_note(bool quiet, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same on another thread than the one that draws the progress bar. */
+/* The same on any thread; it leaves the progress bar alone. */
 void cli_note_beside(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Puts '?' in place of what a terminal obeys: control characters of ASCII and Unicode. For
+ * every text of a peer that is printed; lines of the functions above have it done. */
+void cli_disarm(char *text);
 
 /* The best words for a status: its message, else the code's name. */
 const char *cli_status_text(const tess_status *status);

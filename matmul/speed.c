@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "matmul/speed.h"
 
+#include <stddef.h>
+
 /* Weight of the newest sample, once there are some. */
 #define NEWEST 0.3
 
@@ -78,48 +80,98 @@ double tess_speed_megabytes_per_second(const tess_speed *speed) {
 
 /* ---- side by side ---- */
 
-/* Of an estimate: the mean of some samples, in the end exponentially weighted. */
-static double error_square(double scatter, double usual, uint32_t samples) {
+/* How often the mean is taken anew without those that stand out from it. */
+#define MEAN_ROUNDS 3
+
+/* An estimate and the square of its relative standard error. */
+typedef struct estimate {
+  double value; /* 0: not known */
+  double error;
+} estimate;
+
+/* Of a mean of some samples, in the end exponentially weighted. */
+static estimate make_estimate(double value, double scatter, double usual, uint32_t samples) {
   const double settled = NEWEST / (2.0 - NEWEST);
   const double share = samples > 1 ? 1.0 / samples : 1.0;
-  return (scatter > 0.0 ? scatter : usual) * (share > settled ? share : settled);
+  return (estimate){value, (scatter > 0.0 ? scatter : usual) * (share > settled ? share : settled)};
 }
 
-/* between: variance of the estimates; error: what chance makes of it. */
-static double trust(double between, double error) {
-  if (between <= CHANCE_BELOW * error) return 0.0;
-  if (between >= TRUSTED_FROM * error) return 1.0;
-  return (between / error - CHANCE_BELOW) / (TRUSTED_FROM - CHANCE_BELOW);
+static estimate of_flops(const tess_speed *s) {
+  return make_estimate(s->ms_per_flop, s->flop_scatter, USUAL_FLOP_SCATTER, s->samples);
+}
+
+static estimate of_bytes(const tess_speed *s) {
+  return make_estimate(s->ms_per_byte, s->byte_scatter, USUAL_BYTE_SCATTER, s->samples);
+}
+
+static double square_away(estimate e, double mean) {
+  const double away = e.value / mean - 1.0;
+  return away * away;
+}
+
+/* In squares of standard errors: what one of `count` is away from the mean that it is part of. */
+static double surprise(estimate e, double mean, uint32_t count) {
+  return square_away(e, mean) / (e.error * (1.0 - 1.0 / count));
+}
+
+static double trust(double squares) {
+  if (squares <= CHANCE_BELOW) return 0.0;
+  if (squares >= TRUSTED_FROM) return 1.0;
+  return (squares - CHANCE_BELOW) / (TRUSTED_FROM - CHANCE_BELOW);
+}
+
+/* Of those that are known and, with `from`, do not stand out from that; 0: none. */
+static double mean_of(const tess_speed *const *speeds, uint32_t count,
+                      estimate (*of)(const tess_speed *), const tess_speed_norm *from) {
+  double sum = 0.0;
+  uint32_t seen = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    const estimate e = of(speeds[i]);
+    if (!(e.value > 0.0)) continue;
+    if (from != NULL && surprise(e, from->mean, from->count) >= TRUSTED_FROM) continue;
+    sum += e.value;
+    ++seen;
+  }
+  return seen > 0 ? sum / seen : 0.0;
+}
+
+static tess_speed_norm norm_of(const tess_speed *const *speeds, uint32_t count,
+                               estimate (*of)(const tess_speed *)) {
+  tess_speed_norm norm = {.mean = mean_of(speeds, count, of, NULL)};
+  double between = 0.0, error = 0.0;
+  for (uint32_t i = 0; i < count; ++i) {
+    const estimate e = of(speeds[i]);
+    if (!(e.value > 0.0)) continue;
+    between += square_away(e, norm.mean);
+    error += e.error;
+    ++norm.count;
+  }
+  if (norm.count < 2) return norm;
+  norm.trust = trust(between / (norm.count - 1) / (error / norm.count));
+  for (int round = 0; round < MEAN_ROUNDS; ++round) {
+    const double mean = mean_of(speeds, count, of, &norm);
+    if (mean > 0.0) norm.mean = mean;
+  }
+  return norm;
 }
 
 tess_speed_group tess_speed_group_of(const tess_speed *const *speeds, uint32_t count) {
-  tess_speed_group group = {0};
-  if (count == 0) return group;
-  for (uint32_t i = 0; i < count; ++i) {
-    if (!(speeds[i]->ms_per_flop > 0.0)) return (tess_speed_group){0};
-    group.flop_mean += speeds[i]->ms_per_flop / count;
-    group.byte_mean += speeds[i]->ms_per_byte / count;
-  }
-  double flop_between = 0.0, byte_between = 0.0, flop_error = 0.0, byte_error = 0.0;
-  for (uint32_t i = 0; i < count; ++i) {
-    const tess_speed *s = speeds[i];
-    const double flop = s->ms_per_flop / group.flop_mean - 1.0;
-    const double byte = group.byte_mean > 0.0 ? s->ms_per_byte / group.byte_mean - 1.0 : 0.0;
-    flop_between += flop * flop;
-    byte_between += byte * byte;
-    flop_error += error_square(s->flop_scatter, USUAL_FLOP_SCATTER, s->samples);
-    byte_error += error_square(s->byte_scatter, USUAL_BYTE_SCATTER, s->samples);
-  }
-  const double others = count > 1 ? count - 1 : 1;
-  group.flop_trust = trust(flop_between / others, flop_error / count);
-  group.byte_trust = trust(byte_between / others, byte_error / count);
-  return group;
+  const tess_speed_group none = {.flop = {.count = 0}};
+  for (uint32_t i = 0; i < count; ++i)
+    if (!(speeds[i]->ms_per_flop > 0.0)) return none;
+  return (tess_speed_group){.flop = norm_of(speeds, count, of_flops),
+                            .byte = norm_of(speeds, count, of_bytes)};
+}
+
+static double drawn(const tess_speed_norm *norm, estimate e) {
+  if (norm->count < 2 || !(e.value > 0.0)) return e.value;
+  const double own = trust(surprise(e, norm->mean, norm->count));
+  return norm->mean + (own > norm->trust ? own : norm->trust) * (e.value - norm->mean);
 }
 
 tess_speed tess_speed_in_group(const tess_speed_group *group, const tess_speed *speed) {
   tess_speed seen = *speed;
-  if (!(group->flop_mean > 0.0)) return seen;
-  seen.ms_per_flop = group->flop_mean + group->flop_trust * (speed->ms_per_flop - group->flop_mean);
-  seen.ms_per_byte = group->byte_mean + group->byte_trust * (speed->ms_per_byte - group->byte_mean);
+  seen.ms_per_flop = drawn(&group->flop, of_flops(speed));
+  seen.ms_per_byte = drawn(&group->byte, of_bytes(speed));
   return seen;
 }

@@ -38,14 +38,20 @@ void tess_speed_observe_at_least(tess_speed *speed, uint64_t flops, uint64_t byt
 /* Expected ms of such a tile; TESS_SPEED_UNKNOWN. */
 double tess_speed_estimate_ms(const tess_speed *speed, uint64_t flops, uint64_t bytes);
 /* Some executors side by side, so that shares of work do not follow chance: shares that do
- * are wrong each time, and each time otherwise. Estimates are drawn to the mean of all,
- * wholly where they differ by no more than twice the standard error that their scatter
- * explains, not at all from three times on, and in between by degrees (firm shrinkage: H.-Y.
- * Gao, A. G. Bruce, "WaveShrink with firm shrinkage", Statistica Sinica 7, 1997). All 0
- * where one of them is not known. */
+ * are wrong each time, and each time otherwise. An estimate is drawn to the mean of those
+ * that do not stand out, wholly where it differs from it by no more than twice the standard
+ * error that its scatter explains, not at all from three times on, and in between by degrees
+ * (firm shrinkage: H.-Y. Gao, A. G. Bruce, "WaveShrink with firm shrinkage", Statistica
+ * Sinica 7, 1997). Where the estimates as a whole differ by more than that, none is drawn. */
+typedef struct tess_speed_norm {
+  double mean;
+  double trust;   /* 0: they are alike, but for those that stand out; 1: each is its own */
+  uint32_t count; /* of whom it is known */
+} tess_speed_norm;
+
 typedef struct tess_speed_group {
-  double flop_mean, byte_mean;
-  double flop_trust, byte_trust; /* 0: only the mean counts; 1: only their own */
+  tess_speed_norm flop; /* ms_per_flop; count 0 where one of them is not known */
+  tess_speed_norm byte; /* ms_per_byte */
 } tess_speed_group;
 
 tess_speed_group tess_speed_group_of(const tess_speed *const *speeds, uint32_t count);

@@ -101,7 +101,8 @@ bool tess__retry_failed(tess__retry *retry, const tess__retry_rules *rules,
     return others > 0;
   }
   if (!is_open(rules, throttle)) {
-    throttle->refused++;
+    /* A hedge that was refused as the attempt began was counted there. */
+    if (!retry->hedging || retry->next_ms != TESS_NEVER_MS) throttle->refused++;
     retry->next_ms = TESS_NEVER_MS;
     return others > 0;
   }

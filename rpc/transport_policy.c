@@ -151,11 +151,13 @@ static void policy_resume(tess_transport *transport, tess_http_outgoing *outer) 
     for (unsigned i = 0; a == NULL && i < TESS_POLICY_MAX_ATTEMPTS; i++)
       if (c->attempts[i] != NULL && c->attempts[i]->live) a = c->attempts[i];
     c->refs++;
+    p->finishing++; /* the call may end meanwhile, and the policy's owner free it */
   }
   pthread_mutex_unlock(&p->lock);
   if (c == NULL) return;
   if (a != NULL) p->behind->ops->resume(p->behind, &a->out);
   pthread_mutex_lock(&p->lock);
+  if (--p->finishing == 0 && p->stop) pthread_cond_broadcast(&p->told);
   tess__policy_call_unref(c);
   pthread_mutex_unlock(&p->lock);
 }

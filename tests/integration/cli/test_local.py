@@ -188,6 +188,7 @@ class Refused(Files):
                             ["put", self.a, "--server", url], ["describe", url], ["mode", url],
                             ["blocks", url], ["top", url, "--once"]):
                 self.not_done(2, f"{url}: not a URL like http://HOST:PORT", *command)
+        self.not_done(2, "localhost:1: not a URL like http://HOST:PORT", "call", "localhost:1/a.B/C", "{}")
         for option in ("--server", "--worker"):
             self.not_done(1, "http://x:99999", "multiply", self.a, self.a, "--transpose-b", "-o", self.c,
                           option, "http://x:99999")

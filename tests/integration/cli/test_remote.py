@@ -122,7 +122,7 @@ class Remote(Workers):
         """Arguments, and what a peer says of its error."""
         a = self.save("A.npy", integers(self.rng, 2, 2))
         self.not_done(2, "?[2J?", "describe", "http://\x1b[2J\n:1")
-        self.not_done(2, "??31m", "describe", "http://\u009b31m:1")
+        self.not_done(2, "??31m", "mode", "http://127.0.0.1:1", "\u009b31m")
         with fake_worker.FakeWorker(fake_worker.commands_the_terminal) as peer:
             self.not_done(1, "go ?]0;title???2J", "multiply", a, a, "-o", self.c, "--server", peer.url)
 

@@ -230,6 +230,17 @@ START_TEST(hedges) {
   start(&r, 0);
   ck_assert_int_eq(r.next_ms, TESS_NEVER_MS);
   ck_assert_uint_eq(throttle.refused, 1);
+  ck_assert(!tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 0, 1,
+                                TESS_NEVER_MS, 0.5));
+  ck_assert_uint_eq(throttle.refused, 1); /* the same hedge */
+  throttle.tokens = 6; /* one was planned, and the budget closes before it begins */
+  r = begin(true);
+  start(&r, 0);
+  ck_assert_int_ne(r.next_ms, TESS_NEVER_MS);
+  throttle.tokens = 1;
+  ck_assert(!tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 0, 1,
+                                TESS_NEVER_MS, 0.5));
+  ck_assert_uint_eq(throttle.refused, 2);
 }
 END_TEST
 
