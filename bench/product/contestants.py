@@ -79,18 +79,22 @@ def pinned(core):
 @contextlib.contextmanager
 def part_time(program, share, period_s=0.04):
     """A program that runs for a share of the time alone, as on a machine that is so much slower: stopped and
-    continued again and again, all of it, whatever it does."""
+    continued again and again, all of it, whatever it does. Whoever wakes late here, it rests for as long as
+    it ran, and runs for as long as it rested."""
     over = threading.Event()
 
     def cycle():
-        at = time.monotonic()
+        owed = 0.0  # seconds that it still may run
         while not over.is_set():
+            began = time.monotonic()
             program.process.send_signal(signal.SIGCONT)
-            time.sleep(max(0.0, at + share * period_s - time.monotonic()))
+            time.sleep(max(0.001, share * period_s + owed))
             program.process.send_signal(signal.SIGSTOP)
-            at += period_s
-            over.wait(max(0.0, at - time.monotonic()))
-            at = max(at, time.monotonic() - period_s)  # late by more than a period: no running after it
+            stopped = time.monotonic()
+            over.wait(period_s * (1 - share))
+            whole = time.monotonic() - began
+            # Late by many periods: no running after it.
+            owed = min(max(owed + share * whole - (stopped - began), -period_s), share * period_s)
 
     thread = threading.Thread(target=cycle)
     thread.start()
