@@ -8,7 +8,7 @@ rounds in which its two sides ran in turn.
 import contextlib
 import sys
 
-from contestants import (Absent, HERE, Runner, blas, mpi_peer, native, need, part_time, peer, peer_worker, pinned,
+from contestants import (Absent, HERE, Runner, blas, crowded, mpi_peer, native, need, peer, peer_worker, pinned,
                          python_peer, server, wasm_server, worker)
 from harness import Report, Server, median, rounds, times
 from link import Link, bits_per_second
@@ -96,12 +96,12 @@ def check(n=4096):
 # ---- unequal workers ----
 
 def unequal(n=3072):
-    """Each on a core of its own; one runs for a quarter of the time alone."""
+    """Each on a core of its own; one gets a quarter of it alone, whoever computes."""
     report = Report("product_unequal", f"{n} x {n}: two workers, one at a quarter of the speed")
     with contextlib.ExitStack() as stack:
         start = stack.enter_context
         fast, slow = start(worker(inside=pinned(0))), start(worker(inside=pinned(1)))
-        start(part_time(slow, 0.25))
+        start(crowded(1, 0.25))
         # Warm is about who computes what; cold, also about who is sent what.
         runners = {"the fast one alone": start(native(n, fast)), "the slow one alone": start(native(n, slow)),
                    "both": start(native(n, fast, slow))}

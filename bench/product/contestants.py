@@ -3,10 +3,8 @@
 import contextlib
 import os
 import pathlib
-import signal
 import subprocess
-import threading
-import time
+import sys
 
 from harness import BIN, ROOT, Server, environment, read_line
 
@@ -77,33 +75,16 @@ def pinned(core):
 
 
 @contextlib.contextmanager
-def part_time(program, share, period_s=0.04):
-    """A program that runs for a share of the time alone, as on a machine that is so much slower: stopped and
-    continued again and again, all of it, whatever it does. Whoever wakes late here, it rests for as long as
-    it ran, and runs for as long as it rested."""
-    over = threading.Event()
-
-    def cycle():
-        owed = 0.0  # seconds that it still may run
-        while not over.is_set():
-            began = time.monotonic()
-            program.process.send_signal(signal.SIGCONT)
-            time.sleep(max(0.001, share * period_s + owed))
-            program.process.send_signal(signal.SIGSTOP)
-            stopped = time.monotonic()
-            over.wait(period_s * (1 - share))
-            whole = time.monotonic() - began
-            # Late by many periods: no running after it.
-            owed = min(max(owed + share * whole - (stopped - began), -period_s), share * period_s)
-
-    thread = threading.Thread(target=cycle)
-    thread.start()
+def crowded(core, share):
+    """A core of which a program on it gets a share alone: others compute there all the time. (To stop and continue the
+    program costs it more than the time it is stopped for: each of its many threads wakes up.)"""
+    others = [subprocess.Popen([*pinned(core), sys.executable, "-c", "while True: pass"]) for _ in range(round(1 / share) - 1)]
     try:
-        yield program
+        yield
     finally:
-        over.set()
-        thread.join()
-        program.process.send_signal(signal.SIGCONT)
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def native(n, *workers, check="never", inside=()):
