@@ -78,7 +78,8 @@ def pinned(core):
 def crowded(core, share):
     """A core of which a program on it gets a share alone: others compute there all the time. (To stop and continue the
     program costs it more than the time it is stopped for: each of its many threads wakes up.)"""
-    others = [subprocess.Popen([*pinned(core), sys.executable, "-c", "while True: pass"]) for _ in range(round(1 / share) - 1)]
+    command = [*pinned(core), sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(command) for _ in range(round(1 / share) - 1)]
     try:
         yield
     finally:
