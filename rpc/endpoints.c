@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rpc/fnv.h"
+
 /* A failure counts as a request in flight; of those that are remembered half are
  * forgotten in so long. Longer than the pause before a retry, so that a server that
  * fails fast is not asked by everybody at once; short beside an ejection. */
@@ -34,15 +36,9 @@ void tess__endpoints_cleanup(tess__endpoints *set) {
   *set = (tess__endpoints){0};
 }
 
-/* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/ */
-static uint64_t hash(uint64_t state, const char *text) {
-  for (size_t i = 0; i == 0 || text[i - 1] != '\0'; i++) /* with the end */
-    state = (state ^ (uint8_t)text[i]) * 0x100000001b3u;
-  return state;
-}
-
 static uint64_t id_of(const char *url, const char *connect_to) {
-  return hash(hash(0xcbf29ce484222325u, url), connect_to != NULL ? connect_to : "");
+  const uint64_t of_url = tess__fnv(TESS__FNV_BASIS, url, strlen(url) + 1);
+  return tess__fnv(of_url, connect_to, connect_to != NULL ? strlen(connect_to) : 0);
 }
 
 /* Up to `max`, which is at most twice as many as the set may keep. */

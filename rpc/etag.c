@@ -3,19 +3,13 @@
 
 #include <string.h>
 
+#include "rpc/fnv.h"
 #include "rpc/format.h"
-
-/* FNV-1a, 64 bits. */
-static uint64_t hash(const uint8_t *data, size_t size) {
-  uint64_t h = 14695981039346656037u;
-  for (size_t i = 0; i < size; i++)
-    h = (h ^ data[i]) * 1099511628211u;
-  return h;
-}
 
 void tess__etag_make(char tag[TESS__ETAG_BYTES], tess_slice data) {
   tess__format(tag, TESS__ETAG_BYTES, "\"%llx-%llx\"",
-               (unsigned long long)hash(data.data, data.size), (unsigned long long)data.size);
+               (unsigned long long)tess__fnv(TESS__FNV_BASIS, data.data, data.size),
+               (unsigned long long)data.size);
 }
 
 bool tess__etag_matches(const char *list, const char *tag) {

@@ -77,7 +77,7 @@ def pinned(core):
 @contextlib.contextmanager
 def crowded(core, share):
     """A core of which a program on it gets a share alone: others compute there all the time. (To stop and continue the
-    program costs it more than the time it is stopped for: each of its many threads wakes up.)"""
+    program many times a second would cost it a third of its time: each of its many threads wakes up.)"""
     command = [*pinned(core), sys.executable, "-c", "while True: pass"]
     others = [subprocess.Popen(command) for _ in range(round(1 / share) - 1)]
     try:

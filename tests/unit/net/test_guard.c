@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "tests/unit/net/main.h"
+#include "tests/unit/run_case.h"
 
 /* Lines "name: value" separated by '\n'. */
 static int guard(const char *method, const char *target, const char *version, const char *lines,

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "tests/unit/net/main.h"
+#include "tests/unit/run_case.h"
 
 /* Feeds lines separated by '|' up to the first answer that is not MORE. */
 static tess__reply_line feed(tess__reply_head *head, const char *lines) {

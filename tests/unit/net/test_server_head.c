@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tests/unit/net/main.h"
+#include "tests/unit/run_case.h"
 
 static void expect(tess__out *out, const char *text) {
   ck_assert(!out->failed);

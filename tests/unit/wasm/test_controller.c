@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "controller_rig.h"
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 static const struct {
   uint32_t m, n, k;
@@ -336,5 +336,6 @@ int main(void) {
   tcase_add_test(tc, what_cannot_fit_is_refused_beforehand);
   tcase_add_test(tc, a_thousand_products_leave_nothing);
   tcase_add_test(tc, no_memory_is_an_error_not_a_crash);
-  return run_case(tc, "controller");
+  tcase_set_timeout(tc, 100);
+  return run_case("controller", tc);
 }

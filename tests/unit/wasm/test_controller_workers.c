@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "controller_rig.h"
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 /* ---- workers that lie ---- */
 
@@ -298,5 +298,6 @@ int main(void) {
   tcase_add_loop_test(tc, parts_of_k_are_added_once, 0, 12);
   tcase_add_loop_test(tc, c0_stays_here, 0, 10);
   tcase_add_loop_test(tc, a_quarter_of_the_speed, 0, 8);
-  return run_case(tc, "controller_workers");
+  tcase_set_timeout(tc, 100);
+  return run_case("controller_workers", tc);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "module_product.h"
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 /* Large enough for several tiles under the planner's least size. */
 #define BIG 330
@@ -370,5 +370,6 @@ int main(void) {
   tcase_add_loop_test(tc, tiles_stream_as_they_finish, 0, 2);
   tcase_add_test(tc, a_slow_client_of_a_stream_gets_all);
   tcase_add_test(tc, a_thousand_products_leave_nothing);
-  return run_case(tc, "module");
+  tcase_set_timeout(tc, 100);
+  return run_case("module", tc);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "module_product.h"
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 /* ---- bad requests ---- */
 
@@ -353,5 +353,6 @@ int main(void) {
   tcase_add_test(tc, workers_are_set);
   tcase_add_test(tc, it_describes_itself_and_its_health);
   tcase_add_test(tc, configurations_are_strict);
-  return run_case(tc, "module_requests");
+  tcase_set_timeout(tc, 100);
+  return run_case("module_requests", tc);
 }

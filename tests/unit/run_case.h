@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Runs one test case as a program.
+ * Runs one test case as a program: gives main's result, and frees the case.
  */
-#ifndef TESSERA_TESTS_NET_MAIN_H
-#define TESSERA_TESTS_NET_MAIN_H
+#ifndef TESSERA_TESTS_UNIT_RUN_CASE_H
+#define TESSERA_TESTS_UNIT_RUN_CASE_H
 
 #include <check.h>
 
