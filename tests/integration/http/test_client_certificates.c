@@ -19,6 +19,7 @@
 #include "tests/integration/http/certificates.h"
 #include "tests/integration/http/rpc_site.h"
 #include "tests/integration/http/site.h"
+#include "tests/unit/run_case.h"
 
 static identity ca, other_ca, server_id, second_id, friend_id, stranger_id, stray_id;
 static rpc_site s;
@@ -207,7 +208,6 @@ START_TEST(reload_under_traffic) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("client certificates by service");
   TCase *tcase = tcase_create("all");
   tcase_set_timeout(tcase, 90);
   tcase_add_checked_fixture(tcase, setup, teardown);
@@ -215,10 +215,5 @@ int main(void) {
   tcase_add_test(tcase, one_method_of_a_service);
   tcase_add_test(tcase, every_service);
   tcase_add_test(tcase, reload_under_traffic);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("client certificates by service", tcase);
 }

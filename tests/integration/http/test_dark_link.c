@@ -13,6 +13,7 @@
 
 #include "tests/integration/http/call.h"
 #include "tests/integration/http/site.h"
+#include "tests/unit/run_case.h"
 
 #define PEER_TIMEOUT_MS 3000
 /* A probe's second, and a busy machine. The kernel by itself gives up after 15 minutes. */
@@ -112,17 +113,11 @@ START_TEST(a_slow_answer_is_no_silence) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("curl transport over a link that goes dark");
   TCase *tcase = tcase_create("all");
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, setup, teardown);
   tcase_add_test(tcase, while_an_answer_is_awaited);
   tcase_add_test(tcase, while_a_body_is_sent);
   tcase_add_test(tcase, a_slow_answer_is_no_silence);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("curl transport over a link that goes dark", tcase);
 }

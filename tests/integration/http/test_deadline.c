@@ -13,6 +13,7 @@
 #include "tests/integration/http/raw.h"
 #include "tests/integration/http/rpc_site.h"
 #include "tests/integration/http/site.h"
+#include "tests/unit/run_case.h"
 
 #define HOST "Host: localhost\r\n"
 #define TIMEOUT_MS 600
@@ -139,7 +140,6 @@ START_TEST(without_a_deadline) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("deadlines while a request is on its way");
   TCase *tcase = tcase_create("all");
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, setup, teardown);
@@ -149,10 +149,5 @@ int main(void) {
   tcase_add_test(tcase, a_stream_of_connect);
   tcase_add_test(tcase, grpc_web);
   tcase_add_test(tcase, without_a_deadline);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("deadlines while a request is on its way", tcase);
 }

@@ -11,6 +11,7 @@
 
 #include "tests/integration/http/raw.h"
 #include "tests/integration/http/site.h"
+#include "tests/unit/run_case.h"
 
 #define HOST "Host: localhost\r\n"
 
@@ -145,17 +146,6 @@ START_TEST(freed_with_connections_not_yet_begun) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("http server's end");
-  TCase *tcase = tcase_create("all");
-  tcase_set_timeout(tcase, 60);
-  tcase_add_test(tcase, requests_in_progress_are_finished);
-  tcase_add_test(tcase, grace_has_an_end);
-  tcase_add_test(tcase, freed_without_a_drain);
-  tcase_add_test(tcase, freed_with_connections_not_yet_begun);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return RUN_TESTS("http server's end", 60, requests_in_progress_are_finished, grace_has_an_end,
+                   freed_without_a_drain, freed_with_connections_not_yet_begun);
 }

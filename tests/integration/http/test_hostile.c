@@ -13,6 +13,7 @@
 
 #include "tests/integration/http/raw.h"
 #include "tests/integration/http/site.h"
+#include "tests/unit/run_case.h"
 
 #define HOST "Host: localhost\r\n"
 
@@ -429,27 +430,9 @@ START_TEST(bodies_over_the_limit) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("http server and hostile clients");
-  TCase *tcase = tcase_create("all");
-  tcase_set_timeout(tcase, 120);
-  tcase_add_test(tcase, smuggling);
-  tcase_add_test(tcase, large_heads);
-  tcase_add_test(tcase, slow_heads);
-  tcase_add_test(tcase, half_sent_bodies);
-  tcase_add_test(tcase, clients_that_never_read);
-  tcase_add_test(tcase, trickled_body);
-  tcase_add_test(tcase, head_and_idle_limits);
-  tcase_add_test(tcase, reading_stops_at_the_exchange_s_own_limit);
-  tcase_add_test(tcase, idle_connections_make_room);
-  tcase_add_test(tcase, over_the_limit_is_refused_at_once);
-  tcase_add_test(tcase, dawdlers_make_room);
-  tcase_add_test(tcase, gone_while_waiting);
-  tcase_add_test(tcase, gone_in_mid_body);
-  tcase_add_test(tcase, bodies_over_the_limit);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return RUN_TESTS("http server and hostile clients", 120, smuggling, large_heads, slow_heads,
+                   half_sent_bodies, clients_that_never_read, trickled_body, head_and_idle_limits,
+                   reading_stops_at_the_exchange_s_own_limit, idle_connections_make_room,
+                   over_the_limit_is_refused_at_once, dawdlers_make_room, gone_while_waiting,
+                   gone_in_mid_body, bodies_over_the_limit);
 }

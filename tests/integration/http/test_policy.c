@@ -16,6 +16,7 @@
 #include "tessera/test/v1/echo.rpc.pb-c.h"
 #include "tests/integration/http/rpc_site.h"
 #include "tests/integration/http/site.h"
+#include "tests/unit/run_case.h"
 
 enum { SITES = 3 };
 static rpc_site sites[SITES];
@@ -253,21 +254,7 @@ START_TEST(many_threads) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("client policy");
-  TCase *tests = tcase_create("client policy");
-  tcase_set_timeout(tests, 120);
-  tcase_add_test(tests, balance);
-  tcase_add_test(tests, a_dead_endpoint_costs_nothing_but_a_retry);
-  tcase_add_test(tests, not_twice_unless_declared);
-  tcase_add_test(tests, names_lead_to_addresses);
-  tcase_add_test(tests, streams);
-  tcase_add_test(tests, long_streams_of_answers);
-  tcase_add_test(tests, long_streams_of_requests);
-  tcase_add_test(tests, many_threads);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return RUN_TESTS("client policy", 120, balance, a_dead_endpoint_costs_nothing_but_a_retry,
+                   not_twice_unless_declared, names_lead_to_addresses, streams,
+                   long_streams_of_answers, long_streams_of_requests, many_threads);
 }

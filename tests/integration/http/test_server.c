@@ -12,6 +12,7 @@
 
 #include "tests/integration/http/raw.h"
 #include "tests/integration/http/site.h"
+#include "tests/unit/run_case.h"
 
 static site s;
 static const tess_static_file files[] = {
@@ -437,7 +438,6 @@ START_TEST(listen_addresses) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("http server");
   TCase *tcase = tcase_create("clients that behave");
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, setup, teardown);
@@ -458,10 +458,5 @@ int main(void) {
   tcase_add_test(tcase, static_files);
   tcase_add_test(tcase, request_as_the_handler_sees_it);
   tcase_add_test(tcase, listen_addresses);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("http server", tcase);
 }

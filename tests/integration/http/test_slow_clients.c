@@ -15,6 +15,7 @@
 #include "tests/integration/http/raw.h"
 #include "tests/integration/http/rpc_site.h"
 #include "tests/integration/http/site.h"
+#include "tests/unit/run_case.h"
 
 #define HOST "Host: localhost\r\n"
 /* A Repeat of a million messages: 16 GB, which nobody will take. */
@@ -194,18 +195,6 @@ START_TEST(more_than_there_are_places) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("slow clients");
-  TCase *tcase = tcase_create("all");
-  tcase_set_timeout(tcase, 120);
-  tcase_add_test(tcase, slow_heads);
-  tcase_add_test(tcase, stopped_in_mid_body);
-  tcase_add_test(tcase, never_reading);
-  tcase_add_test(tcase, all_at_once);
-  tcase_add_test(tcase, more_than_there_are_places);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return RUN_TESTS("slow clients", 120, slow_heads, stopped_in_mid_body, never_reading, all_at_once,
+                   more_than_there_are_places);
 }

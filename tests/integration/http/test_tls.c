@@ -16,6 +16,7 @@
 #include "tests/integration/http/certificates.h"
 #include "tests/integration/http/raw.h"
 #include "tests/integration/http/site.h"
+#include "tests/unit/run_case.h"
 
 static identity ca, other_ca, server_id, other_server_id, client_id, stray_id;
 static site s;
@@ -313,7 +314,6 @@ START_TEST(client_gone_while_waiting) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("tls");
   TCase *tcase = tcase_create("all");
   tcase_set_timeout(tcase, 60);
   tcase_add_checked_fixture(tcase, setup, teardown);
@@ -326,10 +326,5 @@ int main(void) {
   tcase_add_test(tcase, silent_handshakes_starve_nobody);
   tcase_add_test(tcase, plain_http_on_the_tls_port);
   tcase_add_test(tcase, client_gone_while_waiting);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("tls", tcase);
 }

@@ -18,6 +18,7 @@
 #include "tests/integration/http/call.h"
 #include "tests/integration/http/raw.h"
 #include "tests/integration/http/site.h"
+#include "tests/unit/run_case.h"
 
 static site s;
 static tess_transport *t;
@@ -635,7 +636,6 @@ int main(void) {
   /* None of these may be heeded. */
   setenv("http_proxy", "http://127.0.0.1:1", 1);
   setenv("ALL_PROXY", "http://127.0.0.1:1", 1);
-  Suite *suite = suite_create("curl transport");
   TCase *tcase = tcase_create("all");
   tcase_set_timeout(tcase, 90);
   tcase_add_checked_fixture(tcase, setup, teardown);
@@ -663,10 +663,5 @@ int main(void) {
   tcase_add_test(tcase, redirects_are_not_followed);
   tcase_add_test(tcase, connection_cap);
   tcase_add_test(tcase, free_with_requests_in_flight);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("curl transport", tcase);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/block_name.h"
+#include "tests/unit/run_case.h"
 
 #define DIGITS "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eFf"
 
@@ -50,14 +51,5 @@ START_TEST(what_is_none) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("block_name");
-  TCase *tc = tcase_create("block_name");
-  tcase_add_test(tc, read_and_written);
-  tcase_add_test(tc, what_is_none);
-  suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return RUN_TESTS("block_name", 60, read_and_written, what_is_none);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/journal_file.h"
+#include "tests/unit/run_case.h"
 
 static char folder[] = "/tmp/tessera-test-XXXXXX";
 static char path[128], part[160], journal_path[160];
@@ -185,7 +186,6 @@ START_TEST(many_tiles) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("cli/journal_file");
   TCase *cases = tcase_create("journal_file");
   tcase_add_checked_fixture(cases, setup, teardown);
   tcase_add_test(cases, a_whole_run);
@@ -198,10 +198,5 @@ int main(void) {
   tcase_add_test(cases, an_error_of_the_disk_is_told);
   tcase_add_test(cases, many_tiles);
   tcase_set_timeout(cases, 60);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("cli/journal_file", cases);
 }

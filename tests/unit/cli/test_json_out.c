@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 static cli_json json;
 
@@ -196,6 +196,8 @@ START_TEST(a_file_that_takes_no_more) {
 }
 END_TEST
 
-DEFINE_SUITE("json_out", every_kind_of_value, texts, bytes_that_are_no_text, whole_numbers, numbers,
-             numbers_in_other_places, numbers_that_are_not_known, a_limit, what_is_no_json,
-             a_file_that_takes_no_more)
+int main(void) {
+  return RUN_TESTS("json_out", 60, every_kind_of_value, texts, bytes_that_are_no_text,
+                   whole_numbers, numbers, numbers_in_other_places, numbers_that_are_not_known,
+                   a_limit, what_is_no_json, a_file_that_takes_no_more);
+}

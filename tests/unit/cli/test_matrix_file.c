@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/matrix_file.h"
+#include "tests/unit/run_case.h"
 
 static char folder[] = "/tmp/tessera-test-XXXXXX";
 static char path[128];
@@ -209,7 +210,6 @@ START_TEST(formats_by_name) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("cli/matrix_file");
   TCase *cases = tcase_create("matrix_file");
   tcase_add_checked_fixture(cases, setup, teardown);
   tcase_add_test(cases, c_order_is_used_in_place);
@@ -227,10 +227,5 @@ int main(void) {
   tcase_add_test(cases, integers_in_npy);
   tcase_add_test(cases, a_sparse_claim_beyond_memory);
   tcase_add_test(cases, formats_by_name);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("cli/matrix_file", cases);
 }

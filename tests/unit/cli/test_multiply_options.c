@@ -8,6 +8,7 @@
 
 #include "cli/multiply_options.h"
 #include "cli/report.h"
+#include "tests/unit/run_case.h"
 
 static cli_multiply_options options;
 
@@ -143,7 +144,6 @@ START_TEST(help) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("cli/multiply_options");
   TCase *cases = tcase_create("multiply_options");
   tcase_add_test(cases, the_least);
   tcase_add_test(cases, everything);
@@ -152,10 +152,5 @@ int main(void) {
   tcase_add_test(cases, what_is_added_counts_once);
   tcase_add_loop_test(cases, wrong_usage, 0, (int)(sizeof wrong / sizeof wrong[0]));
   tcase_add_test(cases, help);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("cli/multiply_options", cases);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/npy_reader.h"
+#include "tests/unit/run_case.h"
 
 #define ROWS 300u
 #define COLS 200u
@@ -161,7 +162,6 @@ START_TEST(large_files_are_sampled) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("cli/npy_reader");
   TCase *cases = tcase_create("npy_reader");
   tcase_add_checked_fixture(cases, setup, teardown);
   tcase_add_loop_test(cases, parts_of_every_kind, 0, 16);
@@ -169,10 +169,5 @@ int main(void) {
   tcase_add_test(cases, an_identity_is_of_the_bytes);
   tcase_add_test(cases, large_files_are_sampled);
   tcase_set_timeout(cases, 60);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("cli/npy_reader", cases);
 }

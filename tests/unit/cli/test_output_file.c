@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli/output_file.h"
+#include "tests/unit/run_case.h"
 
 static char folder[] = "/tmp/tessera-test-XXXXXX";
 static char path[128];
@@ -189,7 +190,6 @@ START_TEST(a_full_disk_is_told) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("cli/output_file");
   TCase *cases = tcase_create("output_file");
   tcase_add_checked_fixture(cases, setup, teardown);
   tcase_add_test(cases, a_result_is_written_and_renamed);
@@ -202,10 +202,5 @@ int main(void) {
   tcase_add_test(cases, a_link_stays_a_link);
   tcase_add_test(cases, places_that_cannot_be_written);
   tcase_add_test(cases, a_full_disk_is_told);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("cli/output_file", cases);
 }

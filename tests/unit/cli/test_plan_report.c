@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 static tess_plan_tile tiles[] = {{.tile = {0, 0, 3, 5}, .owner = 0, .k = 0, .depth = 7},
                                  {.tile = {3, 0, 2, 5}, .owner = 1, .k = 7, .depth = 6}};
@@ -97,4 +97,6 @@ START_TEST(a_file_that_takes_no_more) {
 }
 END_TEST
 
-DEFINE_SUITE("plan_report", on_workers, here, a_file_that_takes_no_more)
+int main(void) {
+  return RUN_TESTS("plan_report", 60, on_workers, here, a_file_that_takes_no_more);
+}

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "cli/wire.h"
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 typedef struct early {
   tess_transport transport;
@@ -148,4 +148,7 @@ START_TEST(a_request_that_has_no_room) {
 }
 END_TEST
 
-DEFINE_SUITE("remote", ends_before_it_is_sent, ends_while_it_is_started, a_request_that_has_no_room)
+int main(void) {
+  return RUN_TESTS("remote", 60, ends_before_it_is_sent, ends_while_it_is_started,
+                   a_request_that_has_no_room);
+}

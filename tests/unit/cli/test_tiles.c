@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/tiles.h"
+#include "tests/unit/run_case.h"
 
 static float c[3 * 4];
 static float elements[64];
@@ -120,7 +121,6 @@ START_TEST(tiles_that_are_not_what_they_say) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("cli/tiles");
   TCase *cases = tcase_create("tiles");
   tcase_add_checked_fixture(cases, setup, teardown);
   tcase_add_test(cases, tiles_in_any_order);
@@ -129,10 +129,5 @@ int main(void) {
   tcase_add_test(cases, overlaps);
   tcase_add_test(cases, outside);
   tcase_add_test(cases, tiles_that_are_not_what_they_say);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("cli/tiles", cases);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "tests/unit/cli/top_sample.h"
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 static cli_top_look now, before;
 
@@ -116,4 +116,6 @@ START_TEST(as_many_as_there_may_be) {
 }
 END_TEST
 
-DEFINE_SUITE("top_json", a_server, a_worker, no_answer, as_many_as_there_may_be)
+int main(void) {
+  return RUN_TESTS("top_json", 60, a_server, a_worker, no_answer, as_many_as_there_may_be);
+}

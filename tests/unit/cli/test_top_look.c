@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/top_look.h"
+#include "tests/unit/run_case.h"
 
 static const char metrics[] =
     "# HELP tessera_products_total Products by how they ended.\n"
@@ -70,14 +71,5 @@ START_TEST(a_server) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("top_look");
-  TCase *tcase = tcase_create("top_look");
-  tcase_add_test(tcase, series);
-  tcase_add_test(tcase, a_server);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return RUN_TESTS("top_look", 60, series, a_server);
 }

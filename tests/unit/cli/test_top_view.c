@@ -8,6 +8,7 @@
 
 #include "cli/top_view.h"
 #include "tests/unit/cli/top_sample.h"
+#include "tests/unit/run_case.h"
 
 static cli_top_look now, before;
 static cli_top_frame frame;
@@ -203,21 +204,7 @@ START_TEST(bars_of_blocks) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("top_view");
-  TCase *tcase = tcase_create("top_view");
-  tcase_add_test(tcase, eighty_columns);
-  tcase_add_test(tcase, a_hundred_and_twenty_columns);
-  tcase_add_test(tcase, no_rates_at_the_first_look);
-  tcase_add_test(tcase, it_went_away);
-  tcase_add_test(tcase, a_worker_itself);
-  tcase_add_test(tcase, nothing_seen_yet);
-  tcase_add_test(tcase, more_than_there_is_room_for);
-  tcase_add_test(tcase, every_size_holds);
-  tcase_add_test(tcase, bars_of_blocks);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return RUN_TESTS("top_view", 60, eighty_columns, a_hundred_and_twenty_columns,
+                   no_rates_at_the_first_look, it_went_away, a_worker_itself, nothing_seen_yet,
+                   more_than_there_is_room_for, every_size_holds, bars_of_blocks);
 }

@@ -68,12 +68,4 @@ static inline size_t put_field(uint8_t *to, uint32_t number, size_t size, int fi
   return at + size;
 }
 
-static inline int run_suite(Suite *suite) {
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 #endif

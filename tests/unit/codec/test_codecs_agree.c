@@ -5,6 +5,7 @@
  */
 #include "tests/unit/codec/golden.h"
 #include "tests/unit/codec/support.h"
+#include "tests/unit/run_case.h"
 
 enum { ROUNDS = 20000, MOST_BYTES = 40000 };
 
@@ -139,11 +140,6 @@ START_TEST(damage_is_refused_as_protobuf_c_refuses_it) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("codecs_agree");
-  TCase *tests = tcase_create("all");
-  tcase_set_timeout(tests, 60);
-  tcase_add_test(tests, random_messages_are_the_same_to_both);
-  tcase_add_test(tests, damage_is_refused_as_protobuf_c_refuses_it);
-  suite_add_tcase(suite, tests);
-  return run_suite(suite);
+  return RUN_TESTS("codecs_agree", 60, random_messages_are_the_same_to_both,
+                   damage_is_refused_as_protobuf_c_refuses_it);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/codec/golden.h"
 #include "tests/unit/codec/support.h"
+#include "tests/unit/run_case.h"
 
 static const tess_message_runtime *const runtime = &tess_runtime_nanopb;
 
@@ -163,13 +164,6 @@ START_TEST(refuses_deep_nesting) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("runtime_nanopb");
-  TCase *tests = tcase_create("all");
-  tcase_add_test(tests, decodes_what_protoc_wrote);
-  tcase_add_test(tests, doubles_come_in_every_form);
-  tcase_add_test(tests, rows_are_borrowed_one_by_one);
-  tcase_add_test(tests, refuses_bad_messages);
-  tcase_add_test(tests, refuses_deep_nesting);
-  suite_add_tcase(suite, tests);
-  return run_suite(suite);
+  return RUN_TESTS("runtime_nanopb", 60, decodes_what_protoc_wrote, doubles_come_in_every_form,
+                   rows_are_borrowed_one_by_one, refuses_bad_messages, refuses_deep_nesting);
 }

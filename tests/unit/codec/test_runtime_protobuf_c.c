@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/codec/golden.h"
 #include "tests/unit/codec/support.h"
+#include "tests/unit/run_case.h"
 
 static const tess_message_runtime *const runtime = &tess_runtime_protobuf_c;
 
@@ -229,18 +230,10 @@ START_TEST(every_truncation_ends_well) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("runtime_protobuf_c");
-  TCase *tests = tcase_create("all");
-  tcase_add_test(tests, decodes_what_protoc_wrote_to_the_heap);
-  tcase_add_test(tests, decodes_what_protoc_wrote_to_an_arena);
-  tcase_add_test(tests, an_empty_message_is_valid);
-  tcase_add_test(tests, large_bytes_are_views_in_an_arena_and_copies_on_the_heap);
-  tcase_add_test(tests, of_large_bytes_that_come_twice_the_last_counts);
-  tcase_add_test(tests, forged_tokens_are_plain_data);
-  tcase_add_test(tests, large_bytes_are_borrowed_when_encoding);
-  tcase_add_test(tests, refuses_bad_text_and_bad_messages);
-  tcase_add_test(tests, refuses_deep_nesting);
-  tcase_add_test(tests, every_truncation_ends_well);
-  suite_add_tcase(suite, tests);
-  return run_suite(suite);
+  return RUN_TESTS("runtime_protobuf_c", 60, decodes_what_protoc_wrote_to_the_heap,
+                   decodes_what_protoc_wrote_to_an_arena, an_empty_message_is_valid,
+                   large_bytes_are_views_in_an_arena_and_copies_on_the_heap,
+                   of_large_bytes_that_come_twice_the_last_counts, forged_tokens_are_plain_data,
+                   large_bytes_are_borrowed_when_encoding, refuses_bad_text_and_bad_messages,
+                   refuses_deep_nesting, every_truncation_ends_well);
 }

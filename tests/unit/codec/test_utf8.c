@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rpc/utf8.h"
+#include "tests/unit/run_case.h"
 
 static bool valid(const char *text) {
   return tess__utf8_valid((const uint8_t *)text, strlen(text));
@@ -37,14 +38,5 @@ START_TEST(refuses_malformed_text) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("utf8");
-  TCase *tests = tcase_create("all");
-  tcase_add_test(tests, accepts_every_length);
-  tcase_add_test(tests, refuses_malformed_text);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return RUN_TESTS("utf8", 60, accepts_every_length, refuses_malformed_text);
 }

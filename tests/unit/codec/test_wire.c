@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rpc/wire.h"
+#include "tests/unit/run_case.h"
 
 static bool next(const char *bytes, size_t size, tess__wire_field *field) {
   tess__wire_reader reader = {(const uint8_t *)bytes, (const uint8_t *)bytes + size};
@@ -69,15 +70,5 @@ START_TEST(writes_varints) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("wire");
-  TCase *tests = tcase_create("all");
-  tcase_add_test(tests, reads_each_type);
-  tcase_add_test(tests, refuses_what_is_cut_or_impossible);
-  tcase_add_test(tests, writes_varints);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return RUN_TESTS("wire", 60, reads_each_type, refuses_what_is_cut_or_impossible, writes_varints);
 }

@@ -5,6 +5,8 @@
 
 #include <tessera/compressors.h>
 
+#include "tests/unit/run_case.h"
+
 /* "tessera " twelve times, as Go's compress/gzip and compress/zlib,
  * andybalholm/brotli, klauspost/compress/zstd and golang/snappy write it. */
 static const uint8_t golden_gzip[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
@@ -170,7 +172,6 @@ START_TEST(gzip_members_and_zstd_frames_follow_one_another) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("compressors");
   TCase *tests = tcase_create("all");
   tcase_set_timeout(tests, 30);
   tcase_add_loop_test(tests, reads_what_others_wrote, 0, COUNT);
@@ -178,10 +179,5 @@ int main(void) {
   tcase_add_loop_test(tests, a_bomb_stops_at_the_limit, 0, COUNT);
   tcase_add_loop_test(tests, damage_is_refused, 0, COUNT);
   tcase_add_test(tests, gzip_members_and_zstd_frames_follow_one_another);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_case("compressors", tests);
 }

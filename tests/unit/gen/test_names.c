@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "names.h"
+#include "tests/unit/run_case.h"
 
 typedef char *(*conversion)(pool *memory, const char *name);
 
@@ -98,17 +99,5 @@ START_TEST(exhaustion) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("gen/names");
-  TCase *tests = tcase_create("names");
-  tcase_add_test(tests, of_protobuf_c);
-  tcase_add_test(tests, of_nanopb);
-  tcase_add_test(tests, of_ours);
-  tcase_add_test(tests, checks);
-  tcase_add_test(tests, exhaustion);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return RUN_TESTS("gen/names", 60, of_protobuf_c, of_nanopb, of_ours, checks, exhaustion);
 }

@@ -10,6 +10,7 @@
 #include "google/protobuf/compiler/plugin.pb-c.h"
 #include "plugin.h"
 #include "table_checks.h"
+#include "tests/unit/run_case.h"
 
 typedef Google__Protobuf__Compiler__CodeGeneratorRequest request_proto;
 typedef Google__Protobuf__Compiler__CodeGeneratorResponse response_proto;
@@ -314,7 +315,6 @@ START_TEST(damaged_bytes) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("gen/plugin");
   TCase *tests = tcase_create("plugin");
   tcase_set_timeout(tests, 60);
   tcase_add_checked_fixture(tests, setup, teardown);
@@ -333,10 +333,5 @@ int main(void) {
   tcase_add_test(tests, unsupported_syntax);
   tcase_add_test(tests, nesting_without_end);
   tcase_add_test(tests, damaged_bytes);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_case("gen/plugin", tests);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "source_comments.h"
+#include "tests/unit/run_case.h"
 
 static void check_comment(const char *comment, const char *more, const char *expected) {
   text out = {0};
@@ -43,14 +44,5 @@ START_TEST(dangers) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("gen/source_comments");
-  TCase *tests = tcase_create("source_comments");
-  tcase_add_test(tests, shapes);
-  tcase_add_test(tests, dangers);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return RUN_TESTS("gen/source_comments", 60, shapes, dangers);
 }

@@ -9,6 +9,7 @@
 #include <tessera/transport_memory.h>
 
 #include "stubs.h"
+#include "tests/unit/run_case.h"
 
 static const stub_side *const sides[] = {&stubs_protobuf_c, &stubs_nanopb};
 
@@ -113,17 +114,11 @@ START_TEST(streams) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("gen/stubs");
   TCase *tests = tcase_create("stubs");
   tcase_add_loop_test(tests, unary, 0, 4);
   tcase_add_loop_test(tests, methods_with_like_names, 0, 4);
   tcase_add_loop_test(tests, no_handler, 0, 4);
   tcase_add_loop_test(tests, started_and_answered_later, 0, 4);
   tcase_add_loop_test(tests, streams, 0, 4);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_case("gen/stubs", tests);
 }

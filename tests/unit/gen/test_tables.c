@@ -8,6 +8,7 @@
 
 #include "tables.h"
 #include "table_checks.h"
+#include "tests/unit/run_case.h"
 
 START_TEST(nasty_schemas) {
   descriptor_set *set = descriptor_set_read(NASTY_DESCRIPTORS);
@@ -105,17 +106,6 @@ START_TEST(our_own) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("gen/tables");
-  TCase *tests = tcase_create("tables");
-  tcase_add_test(tests, nasty_schemas);
-  tcase_add_test(tests, services_protobuf_c);
-  tcase_add_test(tests, services_nanopb);
-  tcase_add_test(tests, types_belong_to_their_runtime);
-  tcase_add_test(tests, our_own);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return RUN_TESTS("gen/tables", 60, nasty_schemas, services_protobuf_c, services_nanopb,
+                   types_belong_to_their_runtime, our_own);
 }

@@ -8,6 +8,7 @@
 #include <tessera/json.h>
 
 #include "json_test.schema.h"
+#include "tests/unit/run_case.h"
 
 static const tess_message_schema *const all = &tess_schema_tessera_jsontest_All;
 static const tess_file_schema *const files[] = {&tess_file_json__test};
@@ -424,22 +425,8 @@ START_TEST(a_million_messages_take_little_memory) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("json");
-  TCase *tests = tcase_create("all");
-  tcase_set_timeout(tests, 120);
-  tcase_add_test(tests, becomes_the_bytes_that_protoc_writes);
-  tcase_add_test(tests, goes_there_and_back);
-  tcase_add_test(tests, reads_every_form_that_is_allowed);
-  tcase_add_test(tests, refuses_what_is_not_this_message);
-  tcase_add_test(tests, nesting_is_bounded);
-  tcase_add_test(tests, options_change_the_form);
-  tcase_add_test(tests, reads_unusual_wire_forms);
-  tcase_add_test(tests, a_million_fields_are_bounded_work);
-  tcase_add_test(tests, a_million_messages_take_little_memory);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return RUN_TESTS("json", 120, becomes_the_bytes_that_protoc_writes, goes_there_and_back,
+                   reads_every_form_that_is_allowed, refuses_what_is_not_this_message,
+                   nesting_is_bounded, options_change_the_form, reads_unusual_wire_forms,
+                   a_million_fields_are_bounded_work, a_million_messages_take_little_memory);
 }

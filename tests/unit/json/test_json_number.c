@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "rpc/json_number.h"
+#include "tests/unit/run_case.h"
 
 enum { ROUNDS = 40000 };
 
@@ -239,18 +240,7 @@ START_TEST(writes_what_printf_would) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("json_number");
-  TCase *tests = tcase_create("all");
-  tcase_set_timeout(tests, 120);
-  tcase_add_test(tests, reads_the_nearest_double);
-  tcase_add_test(tests, reads_more_digits_than_a_double_has);
-  tcase_add_test(tests, refuses_what_is_no_number);
-  tcase_add_test(tests, reads_integers);
-  tcase_add_test(tests, writes_what_printf_would);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return RUN_TESTS("json_number", 120, reads_the_nearest_double,
+                   reads_more_digits_than_a_double_has, refuses_what_is_no_number, reads_integers,
+                   writes_what_printf_would);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "rpc/json_time.h"
+#include "tests/unit/run_case.h"
 
 START_TEST(timestamps) {
   static const struct {
@@ -112,16 +113,5 @@ START_TEST(durations) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("json_time");
-  TCase *tests = tcase_create("all");
-  tcase_set_timeout(tests, 60);
-  tcase_add_test(tests, timestamps);
-  tcase_add_test(tests, days_come_back);
-  tcase_add_test(tests, durations);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return RUN_TESTS("json_time", 60, timestamps, days_come_back, durations);
 }

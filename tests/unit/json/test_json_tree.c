@@ -11,6 +11,7 @@
 #include "rpc/json_scan.h"
 #include "rpc/json_tree.h"
 #include "tests/unit/rpc/fail_allocator.h"
+#include "tests/unit/run_case.h"
 
 static tess_code parse_bytes(tess__json_tree *tree, const void *text, size_t size) {
   tess_status status = TESS_STATUS_INIT;
@@ -347,23 +348,9 @@ START_TEST(memory_may_end) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("json_tree");
-  TCase *tests = tcase_create("all");
-  tcase_set_timeout(tests, 120);
-  tcase_add_test(tests, nodes_stand_in_the_order_of_the_text);
-  tcase_add_test(tests, one_value_may_be_the_whole_text);
-  tcase_add_test(tests, what_rfc_8259_does_not_allow);
-  tcase_add_test(tests, messages_say_where);
-  tcase_add_test(tests, depth_is_bounded);
-  tcase_add_test(tests, long_texts_find_their_room);
-  tcase_add_test(tests, numbers_cut_off_find_their_room);
-  tcase_add_test(tests, names_come_once);
-  tcase_add_test(tests, values_are_bounded);
-  tcase_add_test(tests, memory_may_end);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return RUN_TESTS("json_tree", 120, nodes_stand_in_the_order_of_the_text,
+                   one_value_may_be_the_whole_text, what_rfc_8259_does_not_allow,
+                   messages_say_where, depth_is_bounded, long_texts_find_their_room,
+                   numbers_cut_off_find_their_room, names_come_once, values_are_bounded,
+                   memory_may_end);
 }

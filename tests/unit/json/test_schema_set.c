@@ -11,6 +11,7 @@
 #include <tessera/schema_set.h>
 
 #include "json_test.schema.h"
+#include "tests/unit/run_case.h"
 
 static uint8_t *descriptors;
 static size_t descriptors_size;
@@ -132,18 +133,13 @@ int main(int argc, char **argv) {
   }
   descriptors_size = fread(descriptors, 1, 1 << 20, file);
   fclose(file);
-  Suite *suite = suite_create("schema_set");
   TCase *tests = tcase_create("all");
   tcase_set_timeout(tests, 60);
   tcase_add_test(tests, equals_what_the_plugin_compiled);
   tcase_add_test(tests, knows_methods);
   tcase_add_test(tests, refuses_what_is_no_descriptor_set);
   tcase_add_test(tests, damage_ends_well);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
+  int failed = run_case("schema_set", tests);
   free(descriptors);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return failed;
 }

@@ -23,6 +23,7 @@
 #include <tessera/transport_memory.h>
 
 #include "limits.rpc.pb-c.h"
+#include "tests/unit/run_case.h"
 
 extern const tess_message_type tessera_limits_v1_Node_type_nanopb;
 
@@ -521,7 +522,6 @@ START_TEST(an_envelope_of_4_gib_for_a_client) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("limits");
   TCase *tests = tcase_create("all");
   tcase_set_timeout(tests, 120);
   tcase_add_loop_test(tests, a_bomb_is_refused_at_the_limit, 0, CODINGS);
@@ -532,10 +532,5 @@ int main(void) {
   tcase_add_test(tests, deep_nesting);
   tcase_add_test(tests, an_envelope_of_4_gib);
   tcase_add_test(tests, an_envelope_of_4_gib_for_a_client);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("limits", tests);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "matmul/block_store.h"
-#include "run_suite.h"
+#include "tests/unit/run_case.h"
 
 #define CHARGE(bytes) ((uint64_t)(bytes) + TESS_BLOCK_OVERHEAD_BYTES)
 
@@ -367,7 +367,7 @@ START_TEST(many_random_steps) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("block_store", names_are_of_the_elements, kept_found_and_counted,
+  return RUN_TESTS("block_store", 300, names_are_of_the_elements, kept_found_and_counted,
                    the_least_recently_used_goes_first, what_is_in_use_stays, gives_way_to_others,
                    what_cannot_fit_is_refused, the_same_block_twice_is_one, dropped_while_in_use,
                    a_reserved_block_can_be_given_up, every_allocation_can_fail, many_random_steps);

@@ -5,7 +5,7 @@
 #include <check.h>
 
 #include "matmul/check_mode.h"
-#include "run_suite.h"
+#include "tests/unit/run_case.h"
 
 START_TEST(words_have_the_numbers_of_the_schema) {
   ck_assert_int_eq(tess_check_from_name("never", 5), 1);
@@ -25,5 +25,5 @@ START_TEST(anything_else_is_none) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("check_mode", words_have_the_numbers_of_the_schema, anything_else_is_none);
+  return RUN_TESTS("check_mode", 300, words_have_the_numbers_of_the_schema, anything_else_is_none);
 }

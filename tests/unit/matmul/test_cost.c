@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "matmul/cost.h"
-#include "run_suite.h"
+#include "tests/unit/run_case.h"
 
 /* 2 * 100 flops and 4 bytes back for each of 10,000 elements: 2.04e-4 ms. */
 static const tess_speed speed = {.ms_per_flop = 1e-6, .ms_per_byte = 1e-6, .samples = 10};
@@ -78,6 +78,6 @@ START_TEST(unknown_speeds_have_no_weights) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("cost", operands_that_are_held_cost_nothing, equal_workers_get_equal_shares,
+  return RUN_TESTS("cost", 300, operands_that_are_held_cost_nothing, equal_workers_get_equal_shares,
                    what_comes_first_counts, unknown_speeds_have_no_weights);
 }

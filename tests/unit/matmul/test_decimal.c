@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "matmul/decimal.h"
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 
 static uint64_t state = 42;
 
@@ -198,6 +198,6 @@ START_TEST(any_locale) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("decimal", hard_numbers, random_bits, ordinary_numbers, halfway, refused,
+  return RUN_TESTS("decimal", 300, hard_numbers, random_bits, ordinary_numbers, halfway, refused,
                    any_locale);
 }

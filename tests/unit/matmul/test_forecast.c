@@ -5,7 +5,7 @@
 #include <check.h>
 
 #include "matmul/forecast.h"
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 
 /* 100 x 100 x 100 float32 in two halves of rows: 10^6 flops, (50 + 100) * 100 * 4 =
  * 60000 bytes out and 50 * 100 * 4 = 20000 bytes in for each. */
@@ -109,7 +109,7 @@ START_TEST(c0_is_held_and_sent) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("forecast", one_after_the_other, transfer_behind_arithmetic,
+  return RUN_TESTS("forecast", 300, one_after_the_other, transfer_behind_arithmetic,
                    panels_that_are_kept_travel_once, the_slowest_ends_it,
                    an_unknown_speed_is_an_unknown_time, c0_is_held_and_sent);
 }

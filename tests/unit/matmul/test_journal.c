@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "matmul/journal.h"
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 
 static tess_journal_product product(void) {
   tess_journal_product p = {.m = 0x01020304,
@@ -217,7 +217,7 @@ START_TEST(a_touched_file_of_the_same_contents_is_the_same) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("journal", checksums_are_crc32c, the_layout, what_is_written_is_read,
+  return RUN_TESTS("journal", 300, checksums_are_crc32c, the_layout, what_is_written_is_read,
                    cut_anywhere_the_whole_records_count, any_flipped_bit_is_seen,
                    records_of_another_journal_are_not_taken, a_tile_outside_is_damage,
                    another_product_is_told_apart, a_touched_file_of_the_same_contents_is_the_same);

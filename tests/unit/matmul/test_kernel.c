@@ -12,6 +12,7 @@
 
 #include "matmul/kernel_choice.h"
 #include "tests/unit/matmul/kernel_cases.h"
+#include "tests/unit/run_case.h"
 
 static void run(void (*cases)(const tess_kernel *, kernel_report *), uint32_t least) {
   tess_kernel_set_threads(1);
@@ -163,22 +164,6 @@ START_TEST(job_refuses) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("kernel");
-  TCase *tests = tcase_create("kernel");
-  tcase_set_timeout(tests, 300);
-  tcase_add_test(tests, small);
-  tcase_add_test(tests, large);
-  tcase_add_test(tests, special);
-  tcase_add_test(tests, steps);
-  tcase_add_test(tests, cases_can_fail);
-  tcase_add_test(tests, choice);
-  tcase_add_test(tests, choice_is_by_the_clock);
-  tcase_add_test(tests, table);
-  tcase_add_test(tests, job_refuses);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return RUN_TESTS("kernel", 300, small, large, special, steps, cases_can_fail, choice,
+                   choice_is_by_the_clock, table, job_refuses);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "matmul/gemm.h"
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 
 START_TEST(dtypes) {
   static const size_t sizes[] = {0, 4, 8, 2, 2, 1, 4};
@@ -179,6 +179,6 @@ START_TEST(reasons) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("matrix", dtypes, byte_counts, checks, copies, gemm_refuses, flops,
+  return RUN_TESTS("matrix", 300, dtypes, byte_counts, checks, copies, gemm_refuses, flops,
                    tiles_of_products, reasons);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "matmul/mtx.h"
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 
 static void reads(const char *text, uint32_t rows, uint32_t cols, const double *wanted) {
   for (int type = TESS_DTYPE_FLOAT32; type <= TESS_DTYPE_FLOAT64; ++type) {
@@ -157,5 +157,5 @@ START_TEST(round_trip) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("mtx", arrays, coordinates, refused, round_trip);
+  return RUN_TESTS("mtx", 300, arrays, coordinates, refused, round_trip);
 }

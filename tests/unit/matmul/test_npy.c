@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "matmul/npy.h"
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 
 /* A file: version, dict padded to 64 bytes as NumPy does, data. */
 typedef struct file {
@@ -228,5 +228,6 @@ static int rewrite(const char *in, const char *out) {
 
 int main(int argc, char **argv) {
   if (argc == 3) return rewrite(argv[1], argv[2]);
-  return RUN_SUITE("npy", numpy_wrote_this, orders, vectors_and_empty, refused, largest_header);
+  return RUN_TESTS("npy", 300, numpy_wrote_this, orders, vectors_and_empty, refused,
+                   largest_header);
 }

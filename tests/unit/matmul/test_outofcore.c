@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "matmul/outofcore.h"
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 
 static const uint64_t KIB = 1024, MIB = 1024 * 1024;
 
@@ -243,7 +243,7 @@ START_TEST(what_cannot_be) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("outofcore", what_fits_is_one_block, one_byte_too_small_is_refused,
+  return RUN_TESTS("outofcore", 300, what_fits_is_one_block, one_byte_too_small_is_refused,
                    the_least_limit_is_what_it_says, every_limit_and_shape, little_is_read,
                    the_next_panel_is_read_while_one_is_used, empty_dimensions, what_cannot_be);
 }

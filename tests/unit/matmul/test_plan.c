@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "matmul/plan.h"
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 
 static const uint64_t KIB = 1024, MIB = 1024 * 1024;
 
@@ -573,7 +573,7 @@ START_TEST(memory_runs_out) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("plan", two_workers_move_the_least, parts_of_k_carry_no_c0,
+  return RUN_TESTS("plan", 300, two_workers_move_the_least, parts_of_k_carry_no_c0,
                    every_shape_and_count, tiles_that_share_panels,
                    streams_share_the_smaller_or_the_held_panel, a_stream_begins_and_ends_small,
                    a_narrow_stream_has_no_empty_tile, what_is_held_stays_whole, limits,

@@ -2,7 +2,7 @@
 #include <check.h>
 
 #include "matmul/plan_choice.h"
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 
 static const tess_speed unknown;
 static const tess_speed slow = {.ms_per_flop = 2e-7};
@@ -167,7 +167,7 @@ START_TEST(what_cannot_be_planned_is_refused) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("plan_choice", shares_follow_what_workers_say,
+  return RUN_TESTS("plan_choice", 300, shares_follow_what_workers_say,
                    equal_shares_where_one_says_nothing, more_tiles_for_more_workers_and_for_eyes,
                    far_workers_are_streamed_to, shares_of_streams, without_workers_it_stays_here,
                    what_no_message_holds_stays_here, what_cannot_be_planned_is_refused);

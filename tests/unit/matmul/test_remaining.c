@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "matmul/remaining.h"
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 
 static void paint(unsigned char *cells, uint32_t cols, tess_tile t) {
   for (uint32_t i = 0; i < t.rows; i++)
@@ -105,5 +105,5 @@ START_TEST(empty_matrices) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("remaining", by_hand, at_random, overlaps_are_damage, empty_matrices);
+  return RUN_TESTS("remaining", 300, by_hand, at_random, overlaps_are_damage, empty_matrices);
 }

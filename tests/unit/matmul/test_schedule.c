@@ -3,7 +3,7 @@
  * The scheduler's rules one by one: who gets which tile, and what becomes of those that
  * fail.
  */
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 #include "tests/unit/matmul/schedule_steps.h"
 
 START_TEST(owner_capacity_and_stealing) {
@@ -312,8 +312,9 @@ START_TEST(a_tile_is_opened_again) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("schedule", owner_capacity_and_stealing, failure_goes_elsewhere_and_backs_off,
-                   probe_success_restores, timeout_and_late_answer, falls_home, policies, no_hope,
-                   empty_and_memory, the_slow_do_not_steal_what_is_sooner_done,
-                   what_would_have_to_move_is_not_stolen, a_tile_is_opened_again);
+  return RUN_TESTS("schedule", 300, owner_capacity_and_stealing,
+                   failure_goes_elsewhere_and_backs_off, probe_success_restores,
+                   timeout_and_late_answer, falls_home, policies, no_hope, empty_and_memory,
+                   the_slow_do_not_steal_what_is_sooner_done, what_would_have_to_move_is_not_stolen,
+                   a_tile_is_opened_again);
 }

@@ -2,7 +2,7 @@
  *
  * The scheduler and tiles that are late: second copies, and attempts that are given up.
  */
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 #include "tests/unit/matmul/schedule_steps.h"
 
 /* Two equal workers, of which one falls silent: the other computes a second copy
@@ -270,9 +270,9 @@ START_TEST(an_honest_slow_stranger_keeps_its_tile) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("schedule_backup", a_silent_worker_is_backed_up, either_copy_may_fail_or_win,
-                   a_stalled_connection_of_the_only_worker, a_stalled_connection_of_a_stranger,
-                   an_honest_slow_stranger_keeps_its_tile, the_late_back_up_nothing,
-                   a_burst_of_answers_is_no_speed, backups_have_a_budget,
+  return RUN_TESTS("schedule_backup", 300, a_silent_worker_is_backed_up,
+                   either_copy_may_fail_or_win, a_stalled_connection_of_the_only_worker,
+                   a_stalled_connection_of_a_stranger, an_honest_slow_stranger_keeps_its_tile,
+                   the_late_back_up_nothing, a_burst_of_answers_is_no_speed, backups_have_a_budget,
                    who_fell_silent_is_the_only_one_known, silent_before_anything_is_known);
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 #include "tests/unit/matmul/schedule_steps.h"
 
 static uint64_t state;
@@ -145,5 +145,5 @@ START_TEST(random_products) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("schedule_products", random_products);
+  return RUN_TESTS("schedule_products", 300, random_products);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "matmul/sha256.h"
-#include "run_suite.h"
+#include "tests/unit/run_case.h"
 
 static void expect_digest(tess_sha256 *hash, const char *expected) {
   uint8_t digest[TESS_SHA256_BYTES];
@@ -106,6 +106,6 @@ START_TEST(a_state_can_be_dropped) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("sha256", known_messages, a_million_letters, pieces_make_no_difference,
+  return RUN_TESTS("sha256", 300, known_messages, a_million_letters, pieces_make_no_difference,
                    lengths_around_a_block, a_state_can_be_dropped);
 }

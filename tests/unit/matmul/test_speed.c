@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "matmul/speed.h"
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 
 #define FLOPS UINT64_C(1000000000)
 #define BYTES UINT64_C(1000000)
@@ -189,7 +189,7 @@ START_TEST(links_are_weighed_apart) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("speed", the_newest_counts_for_three_tenths,
+  return RUN_TESTS("speed", 300, the_newest_counts_for_three_tenths,
                    scatter_is_the_mean_square_of_deviations, small_differences_are_chance,
                    members_are_drawn_to_the_mean, one_that_stands_out_is_seen,
                    a_mixed_company_is_not_drawn_together, no_group_where_one_is_unknown,

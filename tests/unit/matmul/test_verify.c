@@ -10,7 +10,7 @@
 
 #include "matmul/kernel.h"
 #include "matmul/verify.h"
-#include "tests/unit/matmul/run_suite.h"
+#include "tests/unit/run_case.h"
 
 static uint64_t state = 1;
 
@@ -189,6 +189,6 @@ START_TEST(refused) {
 END_TEST
 
 int main(void) {
-  return RUN_SUITE("verify", honest_products_pass, wrong_products_are_found, swapped_and_stale,
+  return RUN_TESTS("verify", 300, honest_products_pass, wrong_products_are_found, swapped_and_stale,
                    not_finite, refused);
 }

@@ -109,8 +109,5 @@ START_TEST(bad_heads) {
 END_TEST
 
 int main(void) {
-  TCase *tcase = tcase_create("guard");
-  tcase_add_test(tcase, good_heads);
-  tcase_add_test(tcase, bad_heads);
-  return run_case("http_server_guard", tcase);
+  return RUN_TESTS("http_server_guard", 60, good_heads, bad_heads);
 }

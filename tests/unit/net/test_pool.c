@@ -10,6 +10,8 @@
 
 #include <tessera/pool.h>
 
+#include "tests/unit/run_case.h"
+
 #define MIB ((size_t)1 << 20)
 
 static tess_pool *pool;
@@ -188,21 +190,8 @@ START_TEST(threads_share_a_pool) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("worker/pool");
-  TCase *cases = tcase_create("pool");
-  tcase_set_timeout(cases, 60);
-  tcase_add_test(cases, a_large_block_is_used_again);
-  tcase_add_test(cases, a_small_need_does_not_take_a_huge_block);
-  tcase_add_test(cases, over_the_limit_is_refused_at_once);
-  tcase_add_test(cases, kept_blocks_make_room_for_needed_ones);
-  tcase_add_test(cases, no_more_is_kept_than_allowed);
-  tcase_add_test(cases, idle_blocks_are_trimmed);
-  tcase_add_test(cases, realloc_keeps_the_bytes);
-  tcase_add_test(cases, threads_share_a_pool);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return RUN_TESTS("worker/pool", 60, a_large_block_is_used_again,
+                   a_small_need_does_not_take_a_huge_block, over_the_limit_is_refused_at_once,
+                   kept_blocks_make_room_for_needed_ones, no_more_is_kept_than_allowed,
+                   idle_blocks_are_trimmed, realloc_keeps_the_bytes, threads_share_a_pool);
 }

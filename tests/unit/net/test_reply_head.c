@@ -92,9 +92,5 @@ START_TEST(large_head) {
 END_TEST
 
 int main(void) {
-  TCase *tcase = tcase_create("head");
-  tcase_add_test(tcase, good_heads);
-  tcase_add_test(tcase, bad_heads);
-  tcase_add_test(tcase, large_head);
-  return run_case("http_reply_head", tcase);
+  return RUN_TESTS("http_reply_head", 60, good_heads, bad_heads, large_head);
 }

@@ -89,10 +89,6 @@ START_TEST(headers_without_framing) {
 END_TEST
 
 int main(void) {
-  TCase *tcase = tcase_create("head");
-  tcase_add_test(tcase, numbers_and_bounds);
-  tcase_add_test(tcase, status_lines);
-  tcase_add_test(tcase, dates_are_those_of_the_c_library);
-  tcase_add_test(tcase, headers_without_framing);
-  return run_case("http_server_head", tcase);
+  return RUN_TESTS("http_server_head", 60, numbers_and_bounds, status_lines,
+                   dates_are_those_of_the_c_library, headers_without_framing);
 }

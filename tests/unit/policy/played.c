@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/policy/played.h"
 
+#include <check.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include "tests/unit/rpc/suite.h"
 
 /* ---- the transport behind ---- */
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "rpc/endpoints.h"
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 static tess__endpoints set;
 
@@ -338,9 +338,11 @@ START_TEST(bounded) {
 }
 END_TEST
 
-DEFINE_SUITE("endpoints", pick_first_stays, pick_first_stays_when_a_call_is_tried_again,
-             round_robin_is_even, least_loaded, failures_are_load, failures_are_forgotten,
-             a_retry_goes_elsewhere, a_retry_goes_elsewhere_among_the_ejected,
-             tried_is_tried_when_names_lead_back, ejected_for_longer_each_time,
-             an_ejection_begins_anew, good_answers_begin_anew, most_stay, names_lead_elsewhere,
-             names_keep_their_place, bounded)
+int main(void) {
+  return RUN_TESTS("endpoints", 60, pick_first_stays, pick_first_stays_when_a_call_is_tried_again,
+                   round_robin_is_even, least_loaded, failures_are_load, failures_are_forgotten,
+                   a_retry_goes_elsewhere, a_retry_goes_elsewhere_among_the_ejected,
+                   tried_is_tried_when_names_lead_back, ejected_for_longer_each_time,
+                   an_ejection_begins_anew, good_answers_begin_anew, most_stay,
+                   names_lead_elsewhere, names_keep_their_place, bounded);
+}

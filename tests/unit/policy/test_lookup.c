@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "rpc/lookup.h"
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned rounds, told;
@@ -113,4 +113,6 @@ START_TEST(urls) {
 }
 END_TEST
 
-DEFINE_SUITE("lookup", again_and_again, in_a_hurry, urls)
+int main(void) {
+  return RUN_TESTS("lookup", 60, again_and_again, in_a_hurry, urls);
+}

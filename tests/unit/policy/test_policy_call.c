@@ -3,10 +3,11 @@
  * Calls and their attempts where several threads meet: cancelled, freed, and whatever
  * may happen at once.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/policy/played.h"
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 START_TEST(cancelled) {
   tess_transport *policy = policy_new((tess_client_policy_options){
@@ -181,17 +182,11 @@ START_TEST(anything_may_happen) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("policy call");
   TCase *tests = tcase_create("policy call");
   tcase_set_timeout(tests, 100);
   tcase_add_test(tests, cancelled);
   tcase_add_test(tests, cancelled_while_it_begins_again);
   tcase_add_test(tests, freed_once_nobody_is_inside);
   tcase_add_loop_test(tests, anything_may_happen, 0, 12);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_case("policy call", tests);
 }

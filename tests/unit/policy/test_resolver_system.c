@@ -6,7 +6,7 @@
 
 #include <tessera/client_policy.h>
 
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 typedef struct answers {
   char texts[16][64];
@@ -50,5 +50,7 @@ START_TEST(what_is_no_name_fails) {
 }
 END_TEST
 
-DEFINE_SUITE("resolver_system", addresses_stay_as_they_are, localhost_is_here,
-             what_is_no_name_fails)
+int main(void) {
+  return RUN_TESTS("resolver_system", 60, addresses_stay_as_they_are, localhost_is_here,
+                   what_is_no_name_fails);
+}

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "rpc/response_peek.h"
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 static tess__peek peek;
 static tess_metadata headers;
@@ -127,4 +127,7 @@ START_TEST(long_errors_are_handed_on) {
 }
 END_TEST
 
-DEFINE_SUITE("response peek", unary_connect, streams, grpc_web, long_errors_are_handed_on)
+int main(void) {
+  return RUN_TESTS("response peek", 60, unary_connect, streams, grpc_web,
+                   long_errors_are_handed_on);
+}

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "rpc/retry.h"
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 static tess__retry_rules rules;
 static tess__throttle throttle;
@@ -262,5 +262,8 @@ START_TEST(refused_options) {
 }
 END_TEST
 
-DEFINE_SUITE("retry", off_by_default, pauses_grow_to_the_most, what_is_retried, deadline_bounds_all,
-             pushback, pushback_on_the_wire, budget, hedges, refused_options)
+int main(void) {
+  return RUN_TESTS("retry", 60, off_by_default, pauses_grow_to_the_most, what_is_retried,
+                   deadline_bounds_all, pushback, pushback_on_the_wire, budget, hedges,
+                   refused_options);
+}

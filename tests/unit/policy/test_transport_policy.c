@@ -2,10 +2,11 @@
  *
  * The filter in front of a transport, which is played by the test (played.h).
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/policy/played.h"
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 START_TEST(plain) {
   tess_transport *policy =
@@ -366,7 +367,6 @@ START_TEST(refused) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("transport policy");
   TCase *tests = tcase_create("transport policy");
   tcase_set_timeout(tests, 100);
   tcase_add_test(tests, plain);
@@ -380,10 +380,5 @@ int main(void) {
   tcase_add_test(tests, a_retry_goes_elsewhere_when_names_lead_back);
   tcase_add_test(tests, freed_while_a_server_is_lost);
   tcase_add_test(tests, refused);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return run_case("transport policy", tests);
 }

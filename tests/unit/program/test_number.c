@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 START_TEST(numbers) {
   static const struct {
@@ -96,4 +96,6 @@ START_TEST(long_text_is_cut) {
 }
 END_TEST
 
-DEFINE_SUITE("program/number", numbers, bounds, options, long_text_is_cut)
+int main(void) {
+  return RUN_TESTS("program/number", 60, numbers, bounds, options, long_text_is_cut);
+}

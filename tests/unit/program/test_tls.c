@@ -3,7 +3,7 @@
 
 #include <getopt.h>
 
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 static program_tls parse(int count, const char *const *arguments) {
   static const struct option options[] = {PROGRAM_TLS_SERVER_OPTIONS,
@@ -62,4 +62,6 @@ START_TEST(what_does_not_fit) {
 }
 END_TEST
 
-DEFINE_SUITE("program/tls", nothing_given, everything_given, what_does_not_fit)
+int main(void) {
+  return RUN_TESTS("program/tls", 60, nothing_given, everything_given, what_does_not_fit);
+}

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "program/worker_list.h"
+#include "tests/unit/run_case.h"
 
 static program_worker_list list;
 static char why[256];
@@ -108,16 +109,5 @@ START_TEST(files) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("worker_list");
-  TCase *tcase = tcase_create("worker_list");
-  tcase_add_test(tcase, lines);
-  tcase_add_test(tcase, one_wrong_line_is_no_list);
-  tcase_add_test(tcase, the_most);
-  tcase_add_test(tcase, files);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return RUN_TESTS("worker_list", 60, lines, one_wrong_line_is_no_list, the_most, files);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "program/worker_watch.h"
+#include "tests/unit/run_case.h"
 
 /* ---- a resolver ---- */
 
@@ -224,19 +225,7 @@ START_TEST(a_watch) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("worker_set");
-  TCase *tcase = tcase_create("worker_set");
-  tcase_set_timeout(tcase, 60);
-  tcase_add_test(tcase, a_file_that_changes);
-  tcase_add_test(tcase, a_file_that_is_wrong_at_the_start);
-  tcase_add_test(tcase, a_name_with_several_addresses);
-  tcase_add_test(tcase, a_name_that_moves);
-  tcase_add_test(tcase, more_addresses_than_are_taken);
-  tcase_add_test(tcase, a_watch);
-  suite_add_tcase(suite, tcase);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return RUN_TESTS("worker_set", 60, a_file_that_changes, a_file_that_is_wrong_at_the_start,
+                   a_name_with_several_addresses, a_name_that_moves, more_addresses_than_are_taken,
+                   a_watch);
 }

@@ -4,7 +4,7 @@
  * with an error or, where the loss does not matter, well; nothing leaks, nothing
  * hangs, and the next call succeeds.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "echo_service.h"
 #include "fail_allocator.h"
@@ -12,6 +12,7 @@
 #include <tessera/client.h>
 #include <tessera/transport_memory.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct outcome {
@@ -178,4 +179,6 @@ START_TEST(making_them) {
 }
 END_TEST
 
-DEFINE_SUITE("allocation_failure", server_side, client_side, making_them)
+int main(void) {
+  return RUN_TESTS("allocation_failure", 60, server_side, client_side, making_them);
+}

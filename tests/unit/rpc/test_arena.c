@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "fail_allocator.h"
 #include "rpc/memory.h"
@@ -123,5 +123,7 @@ START_TEST(aligned_blocks) {
 }
 END_TEST
 
-DEFINE_SUITE("arena", pieces_do_not_overlap, limit, cleanups_run_last_first,
-             first_block_is_the_callers, as_an_allocator, aligned_blocks)
+int main(void) {
+  return RUN_TESTS("arena", 60, pieces_do_not_overlap, limit, cleanups_run_last_first,
+                   first_block_is_the_callers, as_an_allocator, aligned_blocks);
+}

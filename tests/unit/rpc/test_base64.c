@@ -2,7 +2,7 @@
  *
  * Base64 against the vectors of RFC 4648, section 10, and what must be refused.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "rpc/base64.h"
 
@@ -80,4 +80,6 @@ START_TEST(in_place) {
 }
 END_TEST
 
-DEFINE_SUITE("base64", rfc_vectors, alphabets, refused, in_place)
+int main(void) {
+  return RUN_TESTS("base64", 60, rfc_vectors, alphabets, refused, in_place);
+}

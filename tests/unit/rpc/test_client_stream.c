@@ -3,7 +3,7 @@
  * Streams of the client: literal answers, and whole streams to a real server over
  * the in-process transport, for Connect and for gRPC-Web, in pieces of one byte.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "canned.h"
 #include "echo_service.h"
@@ -12,6 +12,7 @@
 #include <tessera/transport_memory.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct fixture {
@@ -334,6 +335,8 @@ START_TEST(literal_answers) {
 }
 END_TEST
 
-DEFINE_SUITE("client_stream", server_stream, client_stream, half_duplex_bidi, pausing_loses_nothing,
-             window_holds_the_sender, cancel_reaches_the_server, cancel_before_the_request,
-             deadlines, literal_answers)
+int main(void) {
+  return RUN_TESTS("client_stream", 60, server_stream, client_stream, half_duplex_bidi,
+                   pausing_loses_nothing, window_holds_the_sender, cancel_reaches_the_server,
+                   cancel_before_the_request, deadlines, literal_answers);
+}

@@ -2,13 +2,14 @@
  *
  * Blocking streams over the in-process transport.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "echo_service.h"
 
 #include <tessera/client.h>
 #include <tessera/transport_memory.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct fixture {
@@ -151,5 +152,7 @@ START_TEST(unary_is_no_stream) {
 }
 END_TEST
 
-DEFINE_SUITE("client_stream_blocking", server_stream, client_stream_and_bidi, errors_are_told,
-             closing_early, unary_is_no_stream)
+int main(void) {
+  return RUN_TESTS("client_stream_blocking", 60, server_stream, client_stream_and_bidi,
+                   errors_are_told, closing_early, unary_is_no_stream);
+}

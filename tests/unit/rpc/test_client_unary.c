@@ -3,7 +3,7 @@
  * Unary calls of the client: what it sends, as literals; what it makes of literal
  * answers; and whole calls to a real server over the in-process transport.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "canned.h"
 #include "echo_service.h"
@@ -11,6 +11,7 @@
 #include <tessera/client.h>
 #include <tessera/transport_memory.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #define PROTO "content-type: application/proto\n"
@@ -472,6 +473,9 @@ START_TEST(refused_options) {
 }
 END_TEST
 
-DEFINE_SUITE("client_unary", what_is_sent, good_answers, bad_answers, error_details, response_limit,
-             deadline_here, transport_fails, whole_call, large_payload_in_place, without_waiting,
-             cancelled, interceptors, get_travels_in_the_url, grpc_web, refused_options)
+int main(void) {
+  return RUN_TESTS("client_unary", 60, what_is_sent, good_answers, bad_answers, error_details,
+                   response_limit, deadline_here, transport_fails, whole_call,
+                   large_payload_in_place, without_waiting, cancelled, interceptors,
+                   get_travels_in_the_url, grpc_web, refused_options);
+}

@@ -2,7 +2,7 @@
  *
  * The tables of https://connectrpc.com/docs/protocol#error-codes.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include <tessera/status.h>
 
@@ -63,4 +63,6 @@ START_TEST(from_http) {
 }
 END_TEST
 
-DEFINE_SUITE("code", codes, from_http)
+int main(void) {
+  return RUN_TESTS("code", 60, codes, from_http);
+}

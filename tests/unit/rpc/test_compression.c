@@ -2,7 +2,7 @@
  *
  * The registry of compressors and the choice among them.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "rpc/compression.h"
 
@@ -50,4 +50,6 @@ START_TEST(choice) {
 }
 END_TEST
 
-DEFINE_SUITE("compression", registry, choice)
+int main(void) {
+  return RUN_TESTS("compression", 60, registry, choice);
+}

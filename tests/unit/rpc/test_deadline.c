@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "rpc/deadline.h"
 
@@ -58,4 +58,6 @@ START_TEST(deadlines) {
 }
 END_TEST
 
-DEFINE_SUITE("deadline", connect_form, grpc_form, deadlines)
+int main(void) {
+  return RUN_TESTS("deadline", 60, connect_form, grpc_form, deadlines);
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "rpc/error_json.h"
 
@@ -107,4 +107,6 @@ START_TEST(reading_ends) {
 }
 END_TEST
 
-DEFINE_SUITE("error_json", writing, reading_errors, reading_ends)
+int main(void) {
+  return RUN_TESTS("error_json", 60, writing, reading_errors, reading_ends);
+}

@@ -3,12 +3,13 @@
  * The server's exchange from literal requests to literal answers: Connect unary,
  * replies that come later, deadlines, cancellation.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "echo_service.h"
 #include "http_driver.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ECHO "/tessera.test.v1.EchoService/Echo"
@@ -418,7 +419,10 @@ START_TEST(connect_get) {
 }
 END_TEST
 
-DEFINE_SUITE("exchange", unary_echo, empty_message, unknown_path, wrong_verb, wrong_content_type,
-             content_type_parameters, refused_heads, required_version, handler_errors, bad_messages,
-             metadata_both_ways, limits, admission, reply_later, deadline_passes, connection_breaks,
-             interceptors, client_certificate_demanded, connect_get)
+int main(void) {
+  return RUN_TESTS("exchange", 60, unary_echo, empty_message, unknown_path, wrong_verb,
+                   wrong_content_type, content_type_parameters, refused_heads, required_version,
+                   handler_errors, bad_messages, metadata_both_ways, limits, admission, reply_later,
+                   deadline_passes, connection_breaks, interceptors, client_certificate_demanded,
+                   connect_get);
+}

@@ -2,7 +2,7 @@
  *
  * Text formatting against the C library's.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "rpc/format.h"
 
@@ -65,4 +65,6 @@ START_TEST(decimal) {
 }
 END_TEST
 
-DEFINE_SUITE("format", as_printf, doubles_as_printf, truncation, decimal)
+int main(void) {
+  return RUN_TESTS("format", 60, as_printf, doubles_as_printf, truncation, decimal);
+}

@@ -2,7 +2,7 @@
  *
  * gRPC-Web trailers; what is written is tested in test_protocol_grpc_web.c.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "rpc/grpc_status.h"
 
@@ -69,4 +69,6 @@ START_TEST(details) {
 }
 END_TEST
 
-DEFINE_SUITE("grpc_status", reading, details)
+int main(void) {
+  return RUN_TESTS("grpc_status", 60, reading, details);
+}

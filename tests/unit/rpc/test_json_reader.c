@@ -2,7 +2,7 @@
  *
  * The strict JSON reader: what RFC 8259 allows and what it does not.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "rpc/json_reader.h"
 
@@ -143,4 +143,6 @@ START_TEST(pulling) {
 }
 END_TEST
 
-DEFINE_SUITE("json_reader", grammar, depth_is_bounded, strings, pulling)
+int main(void) {
+  return RUN_TESTS("json_reader", 60, grammar, depth_is_bounded, strings, pulling);
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "rpc/metadata.h"
 
@@ -86,4 +86,6 @@ START_TEST(binary) {
 }
 END_TEST
 
-DEFINE_SUITE("metadata", order_and_repeats, what_is_refused, limit, binary)
+int main(void) {
+  return RUN_TESTS("metadata", 60, order_and_repeats, what_is_refused, limit, binary);
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "rpc/percent.h"
 
@@ -66,4 +66,6 @@ START_TEST(query_fields) {
 }
 END_TEST
 
-DEFINE_SUITE("percent", encoding, decoding, query_fields)
+int main(void) {
+  return RUN_TESTS("percent", 60, encoding, decoding, query_fields);
+}

@@ -2,12 +2,13 @@
  *
  * Connect's streams on the server, from literal requests to literal answers.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "echo_service.h"
 #include "http_driver.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define STREAM "content-type: application/connect+proto\n"
@@ -269,7 +270,9 @@ START_TEST(message_limit) {
 }
 END_TEST
 
-DEFINE_SUITE("protocol_connect", server_stream, no_messages, errors_end_the_stream,
-             malformed_requests, client_stream, handler_ends_early, pause_and_resume,
-             half_duplex_chat, window_holds_the_sender, deadline_in_a_stream,
-             unary_content_type_is_refused, message_limit)
+int main(void) {
+  return RUN_TESTS("protocol_connect", 60, server_stream, no_messages, errors_end_the_stream,
+                   malformed_requests, client_stream, handler_ends_early, pause_and_resume,
+                   half_duplex_chat, window_holds_the_sender, deadline_in_a_stream,
+                   unary_content_type_is_refused, message_limit);
+}

@@ -2,12 +2,13 @@
  *
  * gRPC-Web on the server, from literal requests to literal answers.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "echo_service.h"
 #include "http_driver.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ECHO "/tessera.test.v1.EchoService/Echo"
@@ -140,4 +141,6 @@ START_TEST(timeouts) {
 }
 END_TEST
 
-DEFINE_SUITE("protocol_grpc_web", unary, error, server_stream, text_form, timeouts)
+int main(void) {
+  return RUN_TESTS("protocol_grpc_web", 60, unary, error, server_stream, text_form, timeouts);
+}

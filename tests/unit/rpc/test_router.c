@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "rpc/router.h"
 
@@ -35,4 +35,6 @@ START_TEST(many_paths) {
 }
 END_TEST
 
-DEFINE_SUITE("router", many_paths)
+int main(void) {
+  return RUN_TESTS("router", 60, many_paths);
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "rpc/memory.h"
 
@@ -57,4 +57,7 @@ START_TEST(limit) {
 }
 END_TEST
 
-DEFINE_SUITE("segments", copies_merge_and_borrows_stay, reserved_room_stays_in_place, limit)
+int main(void) {
+  return RUN_TESTS("segments", 60, copies_merge_and_borrows_stay, reserved_room_stays_in_place,
+                   limit);
+}

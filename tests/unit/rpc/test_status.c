@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "fail_allocator.h"
 
@@ -60,4 +60,6 @@ START_TEST(out_of_memory) {
 }
 END_TEST
 
-DEFINE_SUITE("status", setting, details_and_copies, out_of_memory)
+int main(void) {
+  return RUN_TESTS("status", 60, setting, details_and_copies, out_of_memory);
+}

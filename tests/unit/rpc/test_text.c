@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "fail_allocator.h"
 #include "rpc/envelope.h"
@@ -49,4 +49,6 @@ START_TEST(envelopes) {
 }
 END_TEST
 
-DEFINE_SUITE("text", growing_to_a_limit, no_memory, envelopes)
+int main(void) {
+  return RUN_TESTS("text", 60, growing_to_a_limit, no_memory, envelopes);
+}

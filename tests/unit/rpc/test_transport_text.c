@@ -3,7 +3,7 @@
  * grpc-web-text from a client: literal base64 both ways, in pieces of every size,
  * and whole calls to a real server.
  */
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #include "canned.h"
 #include "echo_service.h"
@@ -12,6 +12,7 @@
 #include <tessera/transport_memory.h>
 #include <tessera/transport_text.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #define TEXT_HEADERS "content-type: application/grpc-web-text+proto\n"
@@ -212,5 +213,7 @@ START_TEST(whole_streams) {
 }
 END_TEST
 
-DEFINE_SUITE("transport_text", a_request_is_one_run_of_base64, a_response_may_be_padded_anywhere,
-             what_is_no_text_passes, whole_streams)
+int main(void) {
+  return RUN_TESTS("transport_text", 60, a_request_is_one_run_of_base64,
+                   a_response_may_be_padded_anywhere, what_is_no_text_passes, whole_streams);
+}

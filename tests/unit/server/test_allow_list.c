@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 static const char *const workers[] = {"http://10.0.0.2:8081", "https://w.test/tiles/",
                                       "http://[::1]:8082"};
@@ -112,4 +112,6 @@ START_TEST(workers_urls) {
 }
 END_TEST
 
-RUN_TESTS("allow_list", below_a_worker, anything_else, an_overlong_url, workers_urls)
+int main(void) {
+  return RUN_TESTS("allow_list", 60, below_a_worker, anything_else, an_overlong_url, workers_urls);
+}

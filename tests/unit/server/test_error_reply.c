@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 static const char *header(const tess_error_reply *reply, const char *name) {
   static char value[300];
@@ -101,5 +101,7 @@ START_TEST(long_and_strange_messages_fit) {
 }
 END_TEST
 
-RUN_TESTS("error_reply", style_by_content_type, unary, connect_stream, grpc_web,
-          no_frame_in_mid_body, long_and_strange_messages_fit)
+int main(void) {
+  return RUN_TESTS("error_reply", 60, style_by_content_type, unary, connect_stream, grpc_web,
+                   no_frame_in_mid_body, long_and_strange_messages_fit);
+}

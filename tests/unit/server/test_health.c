@@ -15,7 +15,7 @@
 
 #include "grpc/health/v1/health.rpc.pb-c.h"
 #include "server/descriptors.h"
-#include "tests/unit/server/suite.h"
+#include "tests/unit/run_case.h"
 
 /* ---- modules ---- */
 
@@ -181,4 +181,7 @@ START_TEST(the_host_answers_for_the_module) {
 }
 END_TEST
 
-RUN_TESTS("health", descriptors_that_come, descriptors_that_do_not, the_host_answers_for_the_module)
+int main(void) {
+  return RUN_TESTS("health", 60, descriptors_that_come, descriptors_that_do_not,
+                   the_host_answers_for_the_module);
+}

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 static tess_code parse(const char *text, tess_metadata *headers) {
   return tess_host_headers_parse((tess_slice){text, strlen(text)}, headers);
@@ -71,5 +71,7 @@ START_TEST(limits_hold) {
 }
 END_TEST
 
-RUN_TESTS("host_headers", there_and_back, framing_is_left_to_the_host, what_is_no_list_of_headers,
-          limits_hold)
+int main(void) {
+  return RUN_TESTS("host_headers", 60, there_and_back, framing_is_left_to_the_host,
+                   what_is_no_list_of_headers, limits_hold);
+}

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 static const char *const engines[] = {"jsc", "native", NULL};
 static server_options options;
@@ -175,5 +175,7 @@ START_TEST(help_and_version) {
 }
 END_TEST
 
-RUN_TESTS("options", defaults, everything, the_cache_fits_the_memory, wrong_usage, tls,
-          lists_and_names, too_many_workers, help_and_version)
+int main(void) {
+  return RUN_TESTS("options", 60, defaults, everything, the_cache_fits_the_memory, wrong_usage, tls,
+                   lists_and_names, too_many_workers, help_and_version);
+}

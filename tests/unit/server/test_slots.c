@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/slots.h"
 
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 static int things[64];
 
@@ -99,6 +99,8 @@ START_TEST(all_can_be_visited) {
 }
 END_TEST
 
-RUN_TESTS("slots", ids_are_positive_and_find_their_thing, an_old_id_finds_nothing,
-          foreign_ids_find_nothing, ids_stay_positive_when_generations_come_round,
-          all_can_be_visited)
+int main(void) {
+  return RUN_TESTS("slots", 60, ids_are_positive_and_find_their_thing, an_old_id_finds_nothing,
+                   foreign_ids_find_nothing, ids_stay_positive_when_generations_come_round,
+                   all_can_be_visited);
+}

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -93,6 +93,8 @@ START_TEST(absurd_sizes_are_refused) {
 }
 END_TEST
 
-RUN_TESTS("warm", small_blocks_are_not_kept, a_block_comes_back_for_its_size,
-          idle_bytes_are_bounded, idle_blocks_are_bounded_in_number, old_ones_are_given_back,
-          absurd_sizes_are_refused)
+int main(void) {
+  return RUN_TESTS("warm", 60, small_blocks_are_not_kept, a_block_comes_back_for_its_size,
+                   idle_bytes_are_bounded, idle_blocks_are_bounded_in_number,
+                   old_ones_are_given_back, absurd_sizes_are_refused);
+}

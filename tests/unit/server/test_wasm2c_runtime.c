@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "tests/unit/run_case.h"
 #include "wasm-rt.h"
 
 #define PAGE 65536u
@@ -175,5 +175,8 @@ START_TEST(function_types_have_one_number) {
 }
 END_TEST
 
-RUN_TESTS("wasm2c_runtime", memory_grows_in_place_up_to_its_limit, memory_is_given_back,
-          faults_become_traps, a_call_can_be_stopped, function_types_have_one_number)
+int main(void) {
+  return RUN_TESTS("wasm2c_runtime", 60, memory_grows_in_place_up_to_its_limit,
+                   memory_is_given_back, faults_become_traps, a_call_can_be_stopped,
+                   function_types_have_one_number);
+}

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "server/abi_table.h"
-#include "suite.h"
+#include "tests/unit/run_case.h"
 
 typedef struct file {
   uint8_t bytes[4096];
@@ -271,5 +271,8 @@ START_TEST(damage_of_every_byte) {
 }
 END_TEST
 
-RUN_TESTS("wasm_file", memory_is_capped, every_export_is_needed, foreign_imports_are_refused,
-          memories_that_this_host_cannot_have, no_module_at_all, damage_of_every_byte)
+int main(void) {
+  return RUN_TESTS("wasm_file", 60, memory_is_capped, every_export_is_needed,
+                   foreign_imports_are_refused, memories_that_this_host_cannot_have,
+                   no_module_at_all, damage_of_every_byte);
+}

@@ -8,7 +8,7 @@
 
 #include "reflect/test/things.schema.h"
 #include "tests/unit/rpc/fail_allocator.h"
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 static tess_slice text(const char *t) {
   return (tess_slice){t, strlen(t)};
@@ -142,5 +142,7 @@ START_TEST(malformed_and_without_memory) {
 }
 END_TEST
 
-DEFINE_SUITE("descriptor_index", files_and_imports, symbols, extensions, imports_that_are_nowhere,
-             malformed_and_without_memory)
+int main(void) {
+  return RUN_TESTS("descriptor_index", 60, files_and_imports, symbols, extensions,
+                   imports_that_are_nowhere, malformed_and_without_memory);
+}

@@ -8,13 +8,14 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "grpc/health/v1/health.rpc.pb-c.h"
 #include "tests/unit/rpc/echo_service.h"
 #include "tests/unit/rpc/fail_allocator.h"
 #include "tests/unit/rpc/http_driver.h"
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 #define SERVING GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
 #define NOT_SERVING GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
@@ -292,6 +293,8 @@ START_TEST(without_memory) {
 }
 END_TEST
 
-DEFINE_SUITE("health_server", checks, lists, json_and_get, watchers_hear_changes,
-             watchers_are_bounded, a_slow_watcher_hears_the_last, changes_from_another_thread,
-             without_memory)
+int main(void) {
+  return RUN_TESTS("health_server", 60, checks, lists, json_and_get, watchers_hear_changes,
+                   watchers_are_bounded, a_slow_watcher_hears_the_last, changes_from_another_thread,
+                   without_memory);
+}

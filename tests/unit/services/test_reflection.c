@@ -9,6 +9,7 @@
 #include <tessera/transport_memory.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "grpc/reflection/v1/reflection.rpc.pb-c.h"
@@ -16,7 +17,7 @@
 #include "reflect/test/things.schema.h"
 #include "tests/unit/rpc/fail_allocator.h"
 #include "tests/unit/rpc/http_driver.h"
-#include "tests/unit/rpc/suite.h"
+#include "tests/unit/run_case.h"
 
 typedef Grpc__Reflection__V1__ServerReflectionRequest question;
 typedef Grpc__Reflection__V1__ServerReflectionResponse answer;
@@ -456,6 +457,8 @@ START_TEST(twice_and_without_memory) {
 }
 END_TEST
 
-DEFINE_SUITE("reflection", files, imports_come_with_a_file, extension_requests, services,
-             errors_do_not_end_the_stream, many_questions_and_a_small_window, the_older_name,
-             what_is_malformed, in_json, descriptor_set, twice_and_without_memory)
+int main(void) {
+  return RUN_TESTS("reflection", 60, files, imports_come_with_a_file, extension_requests, services,
+                   errors_do_not_end_the_stream, many_questions_and_a_small_window, the_older_name,
+                   what_is_malformed, in_json, descriptor_set, twice_and_without_memory);
+}

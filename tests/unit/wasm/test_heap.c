@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "wasm/libc/heap.h"
+#include "tests/unit/run_case.h"
 
 /* A memory that grows at its end, like WebAssembly's. */
 typedef struct memory {
@@ -176,17 +177,11 @@ START_TEST(foreign_pointers_are_refused) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("heap");
   TCase *tc = tcase_create("heap");
   tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, random_sequences_keep_contents, 0, 4);
   tcase_add_loop_test(tc, products_do_not_grow_the_memory, 0, 4);
   tcase_add_test(tc, the_cap_is_a_null_and_all_goes_on);
   tcase_add_test(tc, foreign_pointers_are_refused);
-  suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("heap", tc);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "wasm/intake.h"
+#include "tests/unit/run_case.h"
 
 /* printf '\x00\x00\x80\x3f\x00\x00\x00\x40\x00\x00\x40\x40\x00\x00\x80\x40' | sha256sum */
 static const uint8_t right[TESS_SHA256_BYTES] = {
@@ -150,7 +151,6 @@ START_TEST(several_take_turns) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("intake");
   TCase *tc = tcase_create("intake");
   tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, kept_whatever_the_slices, 0, 20);
@@ -158,10 +158,5 @@ int main(void) {
   tcase_add_test(tc, wrong_elements_of_a_held_name);
   tcase_add_test(tc, without_room);
   tcase_add_loop_test(tc, several_take_turns, -1, 3);
-  suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("intake", tc);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "wasm/job.h"
+#include "tests/unit/run_case.h"
 
 #define N 256u
 #define WORKERS 3
@@ -267,7 +268,6 @@ START_TEST(not_here_and_no_worker) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("job_blocks");
   TCase *tc = tcase_create("job_blocks");
   tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, the_named_side_stays_whole, 0, 2);
@@ -275,10 +275,5 @@ int main(void) {
   tcase_add_test(tc, the_plan_counts_who_holds_it);
   tcase_add_test(tc, an_operand_that_is_not_here);
   tcase_add_test(tc, not_here_and_no_worker);
-  suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("job_blocks", tc);
 }

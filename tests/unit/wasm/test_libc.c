@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/run_case.h"
+
 void *tess_test_memcpy(void *restrict to, const void *restrict from, size_t size);
 void *tess_test_memmove(void *to, const void *from, size_t size);
 void *tess_test_memset(void *to, int byte, size_t size);
@@ -97,15 +99,5 @@ START_TEST(text_functions_agree) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("libc");
-  TCase *tc = tcase_create("libc");
-  tcase_set_timeout(tc, 60);
-  tcase_add_test(tc, memory_functions_agree);
-  tcase_add_test(tc, text_functions_agree);
-  suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return RUN_TESTS("libc", 60, memory_functions_agree, text_functions_agree);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "module_product.h"
+#include "tests/unit/run_case.h"
 
 /* Four tiles for each worker, with panels that are worth a name. */
 #define N 520
@@ -244,7 +245,6 @@ START_TEST(cancelled_products_share_panels_with_others) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("module_blocks");
   TCase *tc = tcase_create("module_blocks");
   tcase_set_timeout(tc, 300);
   tcase_add_loop_test(tc, every_panel_is_sent_once, 0, 4);
@@ -255,14 +255,6 @@ int main(void) {
   tcase_add_test(tc, a_worker_that_forgets_gets_it_again);
   tcase_add_test(tc, what_is_there_already_is_not_sent);
   tcase_add_loop_test(tc, cancelled_products_share_panels_with_others, 0, 3);
-  suite_add_tcase(suite, tc);
-  TCase *names = tcase_create("names");
-  tcase_set_timeout(names, 300);
-  tcase_add_test(names, a_panel_that_another_proxy_named);
-  suite_add_tcase(suite, names);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  tcase_add_test(tc, a_panel_that_another_proxy_named);
+  return run_case("module_blocks", tc);
 }

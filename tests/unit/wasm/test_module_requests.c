@@ -345,14 +345,8 @@ START_TEST(configurations_are_strict) {
 END_TEST
 
 int main(void) {
-  TCase *tc = tcase_create("module_requests");
-  tcase_add_test(tc, bad_requests_get_the_right_code);
-  tcase_add_test(tc, bad_http_gets_the_right_status);
-  tcase_add_test(tc, modes_are_read_and_set);
-  tcase_add_test(tc, products_under_way_have_figures);
-  tcase_add_test(tc, workers_are_set);
-  tcase_add_test(tc, it_describes_itself_and_its_health);
-  tcase_add_test(tc, configurations_are_strict);
-  tcase_set_timeout(tc, 100);
-  return run_case("module_requests", tc);
+  return RUN_TESTS("module_requests", 100, bad_requests_get_the_right_code,
+                   bad_http_gets_the_right_status, modes_are_read_and_set,
+                   products_under_way_have_figures, workers_are_set,
+                   it_describes_itself_and_its_health, configurations_are_strict);
 }

@@ -10,6 +10,7 @@
 
 #include "matmul/sha256.h"
 #include "module_product.h"
+#include "tests/unit/run_case.h"
 
 #define SERVICE "/tessera.matmul.v1.BlockService/"
 #define N 520
@@ -389,7 +390,6 @@ START_TEST(the_least_recently_used_goes) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("module_service_blocks");
   TCase *tc = tcase_create("module_service_blocks");
   tcase_set_timeout(tc, 100);
   tcase_add_loop_test(tc, put_list_drop, 0, 2);
@@ -402,10 +402,5 @@ int main(void) {
   tcase_add_loop_test(tc, rectangles_of_a_block, 0, 3);
   tcase_add_loop_test(tc, cancelled_while_it_is_verified, 0, 2);
   tcase_add_test(tc, the_least_recently_used_goes);
-  suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("module_service_blocks", tc);
 }

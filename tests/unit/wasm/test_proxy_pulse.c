@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "module_product.h"
+#include "tests/unit/run_case.h"
 
 #define PATIENT "tile_timeout_ms=60000\n"
 /* A question after 2 s, 4 s for its answer, and the local kernel. */
@@ -152,7 +153,6 @@ START_TEST(cancelled_while_it_is_asked) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("proxy_pulse");
   TCase *tc = tcase_create("proxy_pulse");
   tcase_set_timeout(tc, 100);
   tcase_add_loop_test(tc, frozen_workers_are_known_early, 1, 4);
@@ -162,10 +162,5 @@ int main(void) {
   tcase_add_test(tc, what_stalls_beside_signs_of_life_has_the_whole_time);
   tcase_add_test(tc, small_products_ask_nothing);
   tcase_add_loop_test(tc, cancelled_while_it_is_asked, 0, 2);
-  suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("proxy_pulse", tc);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "worker/blocks.h"
+#include "tests/unit/run_case.h"
 
 #define THREADS 4
 #define BLOCKS 12
@@ -185,7 +186,6 @@ START_TEST(what_failed_is_not_awaited) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("worker/blocks");
   TCase *cases = tcase_create("blocks");
   tcase_set_timeout(cases, 100);
   tcase_add_checked_fixture(cases, setup, teardown);
@@ -193,10 +193,5 @@ int main(void) {
   tcase_add_test(cases, a_wrong_name_is_not_kept);
   tcase_add_test(cases, what_is_coming_is_awaited);
   tcase_add_test(cases, what_failed_is_not_awaited);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("worker/blocks", cases);
 }

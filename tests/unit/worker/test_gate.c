@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "worker/gate.h"
+#include "tests/unit/run_case.h"
 
 typedef struct test_job {
   worker_job job; /* first */
@@ -139,18 +140,7 @@ START_TEST(few_small_ones_run_in_place) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("worker/gate");
-  TCase *cases = tcase_create("gate");
-  tcase_set_timeout(cases, 60);
-  tcase_add_test(cases, every_job_runs_once_and_no_more_than_the_slots_at_a_time);
-  tcase_add_test(cases, the_queue_has_an_end);
-  tcase_add_test(cases, without_a_queue_free_slots_still_take_jobs);
-  tcase_add_test(cases, a_waiting_job_can_be_withdrawn);
-  tcase_add_test(cases, few_small_ones_run_in_place);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return RUN_TESTS("worker/gate", 60, every_job_runs_once_and_no_more_than_the_slots_at_a_time,
+                   the_queue_has_an_end, without_a_queue_free_slots_still_take_jobs,
+                   a_waiting_job_can_be_withdrawn, few_small_ones_run_in_place);
 }

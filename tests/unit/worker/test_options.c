@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "worker/options.h"
+#include "tests/unit/run_case.h"
 
 static worker_options options;
 /* getopt_long moves arguments about, and options keep pointing to them. */
@@ -111,7 +112,6 @@ START_TEST(tls) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("worker/options");
   TCase *cases = tcase_create("options");
   tcase_add_test(cases, defaults);
   tcase_add_test(cases, everything_given);
@@ -119,10 +119,5 @@ int main(void) {
   tcase_add_test(cases, tls);
   tcase_add_loop_test(cases, wrong_usage_is_one_line_that_names_it, 0,
                       (int)(sizeof wrong / sizeof wrong[0]));
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("worker/options", cases);
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "worker/placement.h"
+#include "tests/unit/run_case.h"
 
 /* Workers of other tests run beside this one: a realm of its own. */
 static char realm[64], other_realm[64];
@@ -165,7 +166,6 @@ START_TEST(it_is_moved_at_once) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("worker_placement");
   TCase *tests = tcase_create("placement");
   tcase_add_checked_fixture(tests, setup, NULL);
   tcase_add_test(tests, a_second_round_begins_where_all_are_claimed);
@@ -175,10 +175,5 @@ int main(void) {
   tcase_add_test(tests, a_claim_ends_with_its_process);
   tcase_add_test(tests, a_thread_goes_home_and_may_leave);
   tcase_add_test(tests, it_is_moved_at_once);
-  suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("worker_placement", tests);
 }

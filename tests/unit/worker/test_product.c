@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "worker/product.h"
+#include "tests/unit/run_case.h"
 
 typedef Tessera__Matmul__V1__Matrix wire_matrix;
 
@@ -355,7 +356,6 @@ START_TEST(only_the_chosen_kernel) {
 END_TEST
 
 int main(void) {
-  Suite *suite = suite_create("worker/product");
   TCase *cases = tcase_create("product");
   tcase_add_checked_fixture(cases, setup, teardown);
   tcase_add_test(cases, a_good_request_is_used_in_place);
@@ -375,10 +375,5 @@ int main(void) {
   tcase_add_test(cases, a_tile_says_the_shape_of_the_product);
   tcase_add_test(cases, a_result_that_no_reply_holds);
   tcase_add_test(cases, only_the_chosen_kernel);
-  suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed == 0 ? 0 : 1;
+  return run_case("worker/product", cases);
 }
