@@ -33,6 +33,7 @@
 #include "matmul/cost.h"
 #include "matmul/gemm.h"
 #include "matmul/schedule.h"
+#include "tests/unit/random.h"
 
 #define LIMIT 1.15
 #define COORDINATOR_BYTES_PER_MS 50e6 /* 400 Gbit/s */
@@ -43,15 +44,8 @@
 
 static uint64_t state;
 
-static double uniform(void) {
-  uint64_t z = (state += 0x9e3779b97f4a7c15u);
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
-}
-
 static double spread(double least, double factor) {
-  return least * pow(factor, uniform());
+  return least * pow(factor, random_unit(&state));
 }
 
 /* ---- events ---- */
@@ -218,8 +212,8 @@ static void handle(world *w, event e) {
     case ARRIVED:
       if (e.life == x->life && tess_schedule_is_current(&w->schedule, &e.attempt)) {
         double start = w->now > x->core_free_ms ? w->now : x->core_free_ms;
-        x->core_free_ms =
-            start + flops_of(w, &e.attempt) * x->speed.ms_per_flop * (0.975 + 0.05 * uniform());
+        x->core_free_ms = start + flops_of(w, &e.attempt) * x->speed.ms_per_flop *
+                                      (0.975 + 0.05 * random_unit(&state));
         push(w, (event){x->core_free_ms, COMPUTED, e.worker, x->life, e.bytes, e.attempt});
         return;
       }
@@ -233,7 +227,7 @@ static void handle(world *w, event e) {
       break;
     case ANSWERED:
       if (e.life != x->life) break;
-      if (uniform() < 0.001) {
+      if (random_unit(&state) < 0.001) {
         tess_schedule_failed(&w->schedule, &e.attempt, w->now);
       } else if (tess_schedule_done_in(&w->schedule, &e.attempt, w->now, (uint64_t)e.bytes,
                                        (uint64_t)in_bytes(w, &e.attempt),
@@ -303,12 +297,12 @@ static bool run(uint64_t seed, uint32_t count) {
                             .ms_per_byte = 1 / spread(50e3, 10), /* 0.4..4 Gbit/s */
                             .samples = 1};
     x->estimate = x->speed;
-    x->estimate.ms_per_flop *= 0.9 + 0.2 * uniform();
-    x->estimate.ms_per_byte *= 0.9 + 0.2 * uniform();
+    x->estimate.ms_per_flop *= 0.9 + 0.2 * random_unit(&state);
+    x->estimate.ms_per_byte *= 0.9 + 0.2 * random_unit(&state);
     x->estimate.samples = 5;
-    x->fails_at_ms = -log(1 - uniform()) * 60000 / FAILS_PER_MINUTE;
-    x->silent = uniform() < 0.5;
-    x->returns_at_ms = uniform() < 0.5 ? x->fails_at_ms + 60000 : 0;
+    x->fails_at_ms = -log(1 - random_unit(&state)) * 60000 / FAILS_PER_MINUTE;
+    x->silent = random_unit(&state) < 0.5;
+    x->returns_at_ms = random_unit(&state) < 0.5 ? x->fails_at_ms + 60000 : 0;
     speeds[i] = &x->estimate;
     push(&w, (event){x->fails_at_ms, BROKE, i, 0, 0, {0}});
   }

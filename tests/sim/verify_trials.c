@@ -24,25 +24,11 @@
 
 #include "matmul/kernel.h"
 #include "matmul/verify.h"
+#include "tests/unit/random.h"
 
 #define MOST 40u
 
 static uint64_t state;
-
-static uint64_t random_u64(void) {
-  uint64_t z = (state += 0x9e3779b97f4a7c15u);
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return z ^ z >> 31;
-}
-
-static double uniform(void) {
-  return (double)(random_u64() >> 11) * 0x1p-53;
-}
-
-static uint32_t below(uint32_t n) {
-  return (uint32_t)(random_u64() % n);
-}
 
 /* ---- operands ---- */
 
@@ -52,10 +38,10 @@ static const char *const kind_names[KINDS] = {
     "near overflow", "integers",        "graded rows"};
 
 static double value_of(int kind, uint32_t i, uint32_t j, bool single) {
-  double u = 2 * uniform() - 1;
+  double u = 2 * random_unit(&state) - 1;
   switch (kind) {
     case SPREAD_SIZES:
-      return u * ldexp(1, (int)below(40) - 20);
+      return u * ldexp(1, (int)random_below(&state, 40) - 20);
     case CANCELS:
       return ((i + j) % 2 ? 1 : -1) * (1 + 1e-6 * u);
     case TINY:
@@ -89,12 +75,13 @@ typedef struct trial {
 } trial;
 
 static trial make_trial(void) {
-  trial t = {.kind = (int)below(KINDS),
-             .shape = {1 + below(MOST), 1 + below(MOST), 1 + below(MOST)}};
-  tess_dtype dtype = below(2) ? TESS_DTYPE_FLOAT32 : TESS_DTYPE_FLOAT64;
+  trial t = {.kind = (int)random_below(&state, KINDS),
+             .shape = {1 + random_below(&state, MOST), 1 + random_below(&state, MOST),
+                       1 + random_below(&state, MOST)}};
+  tess_dtype dtype = random_below(&state, 2) ? TESS_DTYPE_FLOAT32 : TESS_DTYPE_FLOAT64;
   static const double scalars[][2] = {{1, 0}, {1, 0}, {-0.3, 0.7}, {2, 1}, {1e-3, -1}};
-  const double *s = scalars[below(5)];
-  bool ta = below(2), tb = below(2);
+  const double *s = scalars[random_below(&state, 5)];
+  bool ta = random_below(&state, 2), tb = random_below(&state, 2);
   uint32_t m = t.shape.m, n = t.shape.n, k = t.shape.k;
   tess_matrix a = filled(0, ta ? k : m, ta ? m : k, dtype, t.kind);
   tess_matrix b = filled(1, tb ? n : k, tb ? k : n, dtype, t.kind);
@@ -110,7 +97,7 @@ static void compute(const trial *t) {
   if (memory == NULL) memory = malloc(TESS_KERNEL_SCRATCH_MAX);
   const tess_kernel *kernel;
   do { /* one may be missing on this machine */
-    kernel = tess_kernel_table[below((uint32_t)tess_kernel_table_size)];
+    kernel = tess_kernel_table[random_below(&state, (uint32_t)tess_kernel_table_size)];
   } while (!tess_kernel_takes(kernel, TESS_DTYPE_FLOAT32));
   if (memory == NULL ||
       tess_gemm_run(kernel, &t->gemm, memory, TESS_KERNEL_SCRATCH_MAX, NULL) != TESS_OK)
@@ -119,7 +106,7 @@ static void compute(const trial *t) {
 
 static tess_code check(const trial *t) {
   tess_verifier verifier;
-  tess_verifier_init(&verifier, random_u64(), NULL);
+  tess_verifier_init(&verifier, random_u64(&state), NULL);
   tess_code code = tess_verifier_check(&verifier, &t->gemm, t->c0, NULL, NULL);
   tess_verifier_cleanup(&verifier);
   return code;
@@ -159,13 +146,13 @@ static void flip_exponent(tess_matrix c, uint32_t i, uint32_t j) {
     float *at = (float *)c.data + (size_t)i * c.row_stride + j;
     uint32_t bits;
     memcpy(&bits, at, sizeof bits);
-    bits ^= 1u << (23 + below(8));
+    bits ^= 1u << (23 + random_below(&state, 8));
     memcpy(at, &bits, sizeof bits);
   } else {
     double *at = (double *)c.data + (size_t)i * c.row_stride + j;
     uint64_t bits;
     memcpy(&bits, at, sizeof bits);
-    bits ^= 1ull << (52 + below(11));
+    bits ^= 1ull << (52 + random_below(&state, 11));
     memcpy(at, &bits, sizeof bits);
   }
 }
@@ -173,12 +160,13 @@ static void flip_exponent(tess_matrix c, uint32_t i, uint32_t j) {
 /* Does something wrong to C. False: it cannot be done to this one. */
 static bool corrupt(trial *t, int way) {
   tess_matrix c = t->gemm.c;
-  uint32_t i = below(c.rows), j = below(c.cols);
+  uint32_t i = random_below(&state, c.rows), j = random_below(&state, c.cols);
   double value = tess_matrix_get(tess_matrix_as_const(c), i, j);
   switch (way) {
     case ELEMENT:
       tess_matrix_set(c, i, j,
-                      value + (below(2) ? 1 : -1) * row_bound(t, i) * ldexp(1, (int)below(20) - 3));
+                      value + (random_below(&state, 2) ? 1 : -1) * row_bound(t, i) *
+                                  ldexp(1, (int)random_below(&state, 20) - 3));
       return true;
     case SIGN:
       tess_matrix_set(c, i, j, -value);
@@ -187,7 +175,7 @@ static bool corrupt(trial *t, int way) {
       flip_exponent(c, i, j);
       return true;
     case ROWS: {
-      uint32_t other = below(c.rows);
+      uint32_t other = random_below(&state, c.rows);
       if (other == i) return false;
       for (j = 0; j < c.cols; j++) {
         double x = tess_matrix_get(tess_matrix_as_const(c), i, j);
@@ -197,7 +185,7 @@ static bool corrupt(trial *t, int way) {
       return true;
     }
     default: { /* the answer to another question of the same shape */
-      uint32_t at = below(t->gemm.a.rows);
+      uint32_t at = random_below(&state, t->gemm.a.rows);
       tess_matrix a = tess_matrix_packed(storage[0], t->gemm.a.rows, t->gemm.a.cols, c.dtype);
       for (j = 0; j < a.cols; j++)
         tess_matrix_set(a, at, j, value_of(t->kind, at, j, c.dtype == TESS_DTYPE_FLOAT32));
@@ -243,7 +231,7 @@ int main(int argc, char **argv) {
   uint64_t above[WAYS] = {0}, missed[WAYS] = {0}, beneath[WAYS] = {0}, seen[WAYS] = {0};
   for (uint64_t i = 0; i < corrupted;) {
     trial t = make_trial();
-    int way = (int)below(WAYS);
+    int way = (int)random_below(&state, WAYS);
     compute(&t);
     memcpy(storage[4], storage[2], sizeof storage[4]);
     tess_const_matrix right =

@@ -5,18 +5,12 @@
  */
 #include "tests/unit/codec/golden.h"
 #include "tests/unit/codec/support.h"
+#include "tests/unit/random.h"
 #include "tests/unit/run_case.h"
 
 enum { ROUNDS = 20000, MOST_BYTES = 40000 };
 
-static uint32_t seed = 20250601;
-
-static uint32_t random_below(uint32_t limit) { /* xorshift32: the same everywhere */
-  seed ^= seed << 13;
-  seed ^= seed >> 17;
-  seed ^= seed << 5;
-  return seed % limit;
-}
+static uint64_t random_state = 20250601;
 
 /* A well-formed message of random fields, in any order, some repeated. */
 static size_t random_message(uint8_t *to) {
@@ -39,14 +33,14 @@ static size_t random_message(uint8_t *to) {
       {4, 0xc2, 0x3e, 0x01, 'k'},                    /* chunks */
   };
   size_t size = 0;
-  for (uint32_t i = random_below(24); i > 0; i--) {
-    const uint8_t *block = blocks[random_below(sizeof blocks / sizeof *blocks)];
+  for (uint32_t i = random_below(&random_state, 24); i > 0; i--) {
+    const uint8_t *block = blocks[random_below(&random_state, sizeof blocks / sizeof *blocks)];
     memcpy(to + size, block + 1, block[0]);
     size += block[0];
   }
-  if (random_below(8) == 0) {
-    size += put_field(to + size, 1000, 4000 + random_below(200), 'K');
-    size += put_field(to + size, 16, 4000 + random_below(200), 'R');
+  if (random_below(&random_state, 8) == 0) {
+    size += put_field(to + size, 1000, 4000 + random_below(&random_state, 200), 'K');
+    size += put_field(to + size, 16, 4000 + random_below(&random_state, 200), 'R');
   }
   return size;
 }
@@ -112,9 +106,11 @@ START_TEST(damage_is_refused_as_protobuf_c_refuses_it) {
   for (int round = 0; round < ROUNDS; round++) {
     uint8_t bytes[sizeof golden];
     memcpy(bytes, golden, sizeof golden);
-    size_t size = sizeof golden - random_below(3) * random_below(sizeof golden / 4);
-    for (uint32_t i = 1 + random_below(2); i > 0; i--) {
-      bytes[random_below((uint32_t)size)] = (uint8_t)random_below(256);
+    size_t size = sizeof golden -
+                  random_below(&random_state, 3) * random_below(&random_state, sizeof golden / 4);
+    for (uint32_t i = 1 + random_below(&random_state, 2); i > 0; i--) {
+      bytes[random_below(&random_state, (uint32_t)size)] =
+          (uint8_t)random_below(&random_state, 256);
     }
     outcome ours = through(&type_pbc, bytes, size, true);
     Tessera__Codectest__All *theirs = tessera__codectest__all__unpack(NULL, size, bytes);

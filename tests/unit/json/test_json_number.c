@@ -11,18 +11,12 @@
 #include <string.h>
 
 #include "rpc/json_number.h"
+#include "tests/unit/random.h"
 #include "tests/unit/run_case.h"
 
 enum { ROUNDS = 40000 };
 
-static uint64_t state = UINT64_C(0x9E3779B97F4A7C15);
-
-static uint64_t next_random(void) {
-  state ^= state << 13;
-  state ^= state >> 7;
-  state ^= state << 17;
-  return state;
-}
+static uint64_t state = 1;
 
 static void assert_reads(const char *text) {
   double number, wanted = strtod(text, NULL);
@@ -65,7 +59,7 @@ START_TEST(reads_the_nearest_double) {
     assert_reads(texts[i]);
   }
   for (int i = 0; i < ROUNDS; i++) {
-    uint64_t bits = next_random();
+    uint64_t bits = random_u64(&state);
     double number;
     memcpy(&number, &bits, sizeof number);
     if (isfinite(number)) {
@@ -211,7 +205,7 @@ START_TEST(writes_what_printf_would) {
     assert_writes_float(common_floats[i], true);
   }
   for (int i = 0; i < ROUNDS; i++) {
-    uint64_t bits = next_random();
+    uint64_t bits = random_u64(&state);
     double any, decimal = (double)(bits >> 20 & 0xFFFFFFF) / pow(10, (double)(bits % 8));
     float narrow = (float)decimal, any_narrow;
     uint32_t low = (uint32_t)bits;

@@ -5,24 +5,18 @@
 #include <string.h>
 
 #include "matmul/element.h"
+#include "tests/unit/random.h"
 
 /* ---- random numbers: splitmix64, https://prng.di.unimi.it/splitmix64.c ---- */
 
 static uint64_t random_state;
 
-static uint64_t random_u64(void) {
-  uint64_t z = (random_state += 0x9e3779b97f4a7c15u);
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return z ^ z >> 31;
-}
-
 static double random_real(void) {
-  return (double)(random_u64() >> 11) * 0x1p-52 - 1.0; /* [-1, 1) */
+  return 2 * random_unit(&random_state) - 1; /* [-1, 1) */
 }
 
 static double random_integer(void) {
-  return (double)(random_u64() % 17) - 8.0;
+  return (double)(random_u64(&random_state) % 17) - 8.0;
 }
 
 /* ---- one product with its memory ---- */

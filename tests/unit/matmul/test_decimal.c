@@ -12,16 +12,10 @@
 #include <string.h>
 
 #include "matmul/decimal.h"
+#include "tests/unit/random.h"
 #include "tests/unit/run_case.h"
 
 static uint64_t state = 42;
-
-static uint64_t random_u64(void) {
-  uint64_t z = (state += 0x9e3779b97f4a7c15u);
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return z ^ z >> 31;
-}
 
 static uint64_t bits_of(double value) {
   uint64_t bits;
@@ -105,7 +99,7 @@ END_TEST
 START_TEST(random_bits) {
   char text[64];
   for (int i = 0; i < 300000; ++i) {
-    uint64_t bits = random_u64();
+    uint64_t bits = random_u64(&state);
     double value, back;
     memcpy(&value, &bits, sizeof value);
     if (!isfinite(value)) continue;
@@ -123,8 +117,9 @@ START_TEST(ordinary_numbers) {
   char text[80];
   for (int i = 0; i < 300000; ++i) {
     snprintf(text, sizeof text, "%s%llu.%llue%d", i % 2 ? "-" : "",
-             (unsigned long long)(random_u64() >> (i % 64)),
-             (unsigned long long)(random_u64() >> (i / 64 % 64)), (int)(random_u64() % 80) - 40);
+             (unsigned long long)(random_u64(&state) >> (i % 64)),
+             (unsigned long long)(random_u64(&state) >> (i / 64 % 64)),
+             (int)(random_u64(&state) % 80) - 40);
     same_as_strtod(text);
   }
 }
@@ -134,7 +129,7 @@ END_TEST
 START_TEST(halfway) {
   char text[1200];
   for (int i = 0; i < 2000; ++i) {
-    uint64_t bits = random_u64() >> (i % 2 ? 2 : 12); /* every size, and subnormals */
+    uint64_t bits = random_u64(&state) >> (i % 2 ? 2 : 12); /* every size, and subnormals */
     double low;
     memcpy(&low, &bits, sizeof low);
     if (!isfinite(low)) continue;

@@ -6,17 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/random.h"
 #include "tests/unit/run_case.h"
 #include "tests/unit/matmul/schedule_steps.h"
 
 static uint64_t state;
-
-static uint32_t random_below(uint32_t limit) {
-  uint64_t z = (state += 0x9e3779b97f4a7c15u);
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return (uint32_t)((z ^ z >> 31) % limit);
-}
 
 typedef struct event {
   double at;
@@ -38,9 +32,9 @@ typedef struct world {
 
 static void send(world *w, tess_attempt attempt) {
   uint32_t e = attempt.executor;
-  double takes = 1 + random_below(20) * (e % 3 == 2 ? 10 : 1);
-  event made = {w->now + takes, attempt, random_below(100) < w->fail_percent[e],
-                random_below(20) == 0};
+  double takes = 1 + random_below(&state, 20) * (e % 3 == 2 ? 10 : 1);
+  event made = {w->now + takes, attempt, random_below(&state, 100) < w->fail_percent[e],
+                random_below(&state, 20) == 0};
   if (e != TESS_SCHEDULE_LOCAL && made.at >= w->dies_at[e]) return; /* silence */
   w->events[w->event_count++] = made;
 }
@@ -91,33 +85,35 @@ static void product(uint64_t seed) {
   world w;
   memset(&w, 0, sizeof w);
   tess_plan plan;
-  uint32_t workers = 1 + random_below(12), each = 1 + random_below(6);
+  uint32_t workers = 1 + random_below(&state, 12), each = 1 + random_below(&state, 6);
   plan_of(&plan, workers, each);
-  tess_schedule_params p = {.max_workers = workers,
-                            .tile_timeout_ms = 60 + random_below(300),
-                            .max_attempts = 1 + random_below(5),
-                            .max_worker_failures = random_below(2) * 3,
-                            .local_capacity = 1 + random_below(2),
-                            .policy = random_below(2) ? TESS_POLICY_FALLBACK : TESS_POLICY_MIXED};
+  tess_schedule_params p = {
+      .max_workers = workers,
+      .tile_timeout_ms = 60 + random_below(&state, 300),
+      .max_attempts = 1 + random_below(&state, 5),
+      .max_worker_failures = random_below(&state, 2) * 3,
+      .local_capacity = 1 + random_below(&state, 2),
+      .policy = random_below(&state, 2) ? TESS_POLICY_FALLBACK : TESS_POLICY_MIXED};
   make(&w.s, &plan, p);
   w.completions = calloc(plan.tile_count, sizeof *w.completions);
   w.events = calloc(plan.tile_count * 64, sizeof *w.events);
-  uint32_t late_joins = random_below(workers + 1);
+  uint32_t late_joins = random_below(&state, workers + 1);
   for (uint32_t i = 1; i <= workers; ++i) {
-    w.fail_percent[i] = random_below(3) == 0 ? random_below(101) : 0;
-    w.dies_at[i] = random_below(4) == 0 ? random_below(200) : 1e18;
+    w.fail_percent[i] = random_below(&state, 3) == 0 ? random_below(&state, 101) : 0;
+    w.dies_at[i] = random_below(&state, 4) == 0 ? random_below(&state, 200) : 1e18;
   }
   for (uint32_t i = late_joins; i < workers; ++i)
-    tess_schedule_join(&w.s, 1 + random_below(3));
+    tess_schedule_join(&w.s, 1 + random_below(&state, 3));
   while (tess_schedule_state_get(&w.s) == TESS_SCHEDULE_RUNNING) {
     ck_assert_msg(round_of(&w) || tess_schedule_state_get(&w.s) != TESS_SCHEDULE_RUNNING,
                   "seed %llu: nothing will ever happen", (unsigned long long)seed);
     ck_assert_msg(w.steps < 10000, "seed %llu: no end", (unsigned long long)seed);
     ck_assert_msg(w.now < 1e6, "seed %llu: too late", (unsigned long long)seed);
-    if (random_below(10) == 0) tess_schedule_join(&w.s, 1 + random_below(3));
-    if (random_below(40) == 0) tess_schedule_leave(&w.s, 1 + random_below(workers), w.now);
-    if (random_below(40) == 0) {
-      tess_schedule_set_policy(&w.s, (tess_schedule_policy)random_below(3));
+    if (random_below(&state, 10) == 0) tess_schedule_join(&w.s, 1 + random_below(&state, 3));
+    if (random_below(&state, 40) == 0)
+      tess_schedule_leave(&w.s, 1 + random_below(&state, workers), w.now);
+    if (random_below(&state, 40) == 0) {
+      tess_schedule_set_policy(&w.s, (tess_schedule_policy)random_below(&state, 3));
     }
   }
   ck_assert_msg(tess_schedule_state_get(&w.s) == TESS_SCHEDULE_DONE, "seed %llu: failed",

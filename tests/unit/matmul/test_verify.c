@@ -10,19 +10,13 @@
 
 #include "matmul/kernel.h"
 #include "matmul/verify.h"
+#include "tests/unit/random.h"
 #include "tests/unit/run_case.h"
 
 static uint64_t state = 1;
 
-static uint64_t random_u64(void) {
-  uint64_t z = (state += 0x9e3779b97f4a7c15u);
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return z ^ z >> 31;
-}
-
 static double random_real(void) {
-  return (double)(random_u64() >> 11) * 0x1p-52 - 1.0;
+  return 2 * random_unit(&state) - 1;
 }
 
 enum { M = 23, N = 31, K = 45 };
@@ -34,7 +28,7 @@ static void fill(tess_matrix matrix, int kind) {
   for (uint32_t i = 0; i < matrix.rows; ++i) {
     for (uint32_t j = 0; j < matrix.cols; ++j) {
       double value = random_real();
-      if (kind == 1) value *= ldexp(1, (int)(random_u64() % 40) - 20);
+      if (kind == 1) value *= ldexp(1, (int)(random_u64(&state) % 40) - 20);
       if (kind == 2) value = (j % 2 ? 1 : -1) * (1 + 1e-6 * value);
       if (kind == 3) value *= matrix.dtype == TESS_DTYPE_FLOAT32 ? 1e-20 : 1e-160;
       if (kind == 4) value *= matrix.dtype == TESS_DTYPE_FLOAT32 ? 1e18 : 1e150;
@@ -63,7 +57,7 @@ static void run(const tess_kernel *kernel, const tess_gemm *gemm) {
 
 static tess_code check(const tess_gemm *gemm, tess_verify_result *result) {
   tess_verifier verifier;
-  tess_verifier_init(&verifier, random_u64(), NULL);
+  tess_verifier_init(&verifier, random_u64(&state), NULL);
   tess_const_matrix before = tess_const_matrix_packed(c0, M, N, gemm->c.dtype);
   tess_code code = tess_verifier_check(&verifier, gemm, before, result, NULL);
   tess_verifier_cleanup(&verifier);
@@ -103,7 +97,7 @@ START_TEST(wrong_products_are_found) {
     tess_verify_result result;
     run(&tess_kernel_scalar, &gemm);
     ck_assert_int_eq(check(&gemm, &result), TESS_OK);
-    uint32_t row = (uint32_t)(random_u64() % M), col = (uint32_t)(random_u64() % N);
+    uint32_t row = (uint32_t)(random_u64(&state) % M), col = (uint32_t)(random_u64(&state) % N);
     double value = tess_matrix_get(tess_matrix_as_const(gemm.c), row, col);
     double sizes = 0; /* of the row: at least |A| |B| |x| + |beta| |C0| |x|, as |x| < 2 */
     for (uint32_t j = 0; j < N; ++j) {

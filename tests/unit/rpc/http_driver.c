@@ -133,3 +133,8 @@ void http_exchange(tess_http_handler handler, const http_request_text *request,
   *answer = run.answer;
   http_end(&run);
 }
+
+void http_assert_body(const http_answer *answer, const char *bytes, size_t size) {
+  ck_assert_uint_eq(answer->body_size, size);
+  ck_assert_mem_eq(answer->body, bytes, size);
+}

@@ -54,4 +54,8 @@ void http_end(http_run *run);
 void http_exchange(tess_http_handler handler, const http_request_text *request,
                    http_answer *answer);
 
+/* Fails the test unless the answer's body is these bytes. */
+void http_assert_body(const http_answer *answer, const char *bytes, size_t size);
+#define HTTP_ASSERT_BODY(answer, literal) http_assert_body(answer, literal, sizeof literal - 1)
+
 #endif

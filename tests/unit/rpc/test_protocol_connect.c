@@ -39,12 +39,6 @@ static void tear_down(fixture *f) {
   free(f);
 }
 
-static void assert_body(const http_answer *answer, const char *bytes, size_t size) {
-  ck_assert_uint_eq(answer->body_size, size);
-  ck_assert_mem_eq(answer->body, bytes, size);
-}
-#define ASSERT_BODY(answer, literal) assert_body(answer, literal, sizeof literal - 1)
-
 START_TEST(server_stream) {
   for (size_t piece = 0; piece < 3; piece++)
     for (int form = 0; form < 3; form++) {
@@ -59,10 +53,10 @@ START_TEST(server_stream) {
       http_exchange(f->handler, &request, &f->run.answer);
       ck_assert_int_eq(f->run.answer.status, 200);
       ck_assert_str_eq(f->run.answer.headers, "x-header: v\n" STREAM);
-      ASSERT_BODY(&f->run.answer,
-                  "\0\0\0\0\x08\x0a\x06repeat"
-                  "\0\0\0\0\x0a\x0a\x06repeat\x18\x01"
-                  "\x02\0\0\0\x20{\"metadata\":{\"x-trailer\":[\"v\"]}}");
+      HTTP_ASSERT_BODY(&f->run.answer,
+                       "\0\0\0\0\x08\x0a\x06repeat"
+                       "\0\0\0\0\x0a\x0a\x06repeat\x18\x01"
+                       "\x02\0\0\0\x20{\"metadata\":{\"x-trailer\":[\"v\"]}}");
       ck_assert_int_eq(f->state.ends, 1);
       tear_down(f);
     }
@@ -74,7 +68,7 @@ START_TEST(no_messages) {
   http_request_text request = {
       .path = REPEAT, .headers = STREAM, .body = "\0\0\0\0\0", .body_size = 5};
   http_exchange(f->handler, &request, &f->run.answer);
-  ASSERT_BODY(&f->run.answer, "\x02\0\0\0\x02{}");
+  HTTP_ASSERT_BODY(&f->run.answer, "\x02\0\0\0\x02{}");
   tear_down(f);
 }
 END_TEST
@@ -86,9 +80,9 @@ START_TEST(errors_end_the_stream) {
       .path = REPEAT, .headers = STREAM, .body = "\0\0\0\0\x06\x0a\x02no\x18\x09", .body_size = 11};
   http_exchange(f->handler, &request, &f->run.answer);
   ck_assert_int_eq(f->run.answer.status, 200);
-  ASSERT_BODY(&f->run.answer,
-              "\x02\0\0\0\x37{\"error\":{\"code\":\"failed_precondition\","
-              "\"message\":\"no\"}}");
+  HTTP_ASSERT_BODY(&f->run.answer,
+                   "\x02\0\0\0\x37{\"error\":{\"code\":\"failed_precondition\","
+                   "\"message\":\"no\"}}");
   tear_down(f);
 }
 END_TEST
@@ -143,7 +137,7 @@ START_TEST(client_stream) {
       http_exchange(f->handler, &request, &f->run.answer);
       ck_assert_int_eq(f->state.messages, 3);
       ck_assert_int_eq(f->state.half_closes, 1);
-      ASSERT_BODY(&f->run.answer, "\0\0\0\0\5\x0a\3abc\x02\0\0\0\x02{}");
+      HTTP_ASSERT_BODY(&f->run.answer, "\0\0\0\0\5\x0a\3abc\x02\0\0\0\x02{}");
       ck_assert(!f->run.answer.close);
       tear_down(f);
     }
@@ -158,9 +152,9 @@ START_TEST(handler_ends_early) {
                                .body = "\0\0\0\0\5\x0a\1x\x18\x08\0\0\0\0\0",
                                .body_size = 15};
   http_exchange(f->handler, &request, &f->run.answer);
-  ASSERT_BODY(&f->run.answer,
-              "\x02\0\0\0\x35{\"error\":{\"code\":\"resource_exhausted\","
-              "\"message\":\"x\"}}");
+  HTTP_ASSERT_BODY(&f->run.answer,
+                   "\x02\0\0\0\x35{\"error\":{\"code\":\"resource_exhausted\","
+                   "\"message\":\"x\"}}");
   ck_assert(f->run.answer.close);
   ck_assert_int_eq(f->state.messages, 1);
   tear_down(f);
@@ -185,7 +179,7 @@ START_TEST(pause_and_resume) {
   tess_call_resume_receiving(f->state.stream);
   ck_assert(http_continue(&f->run, 0));
   ck_assert_int_eq(f->state.half_closes, 1);
-  ASSERT_BODY(&f->run.answer, "\0\0\0\0\4\x0a\2ab\x02\0\0\0\x02{}");
+  HTTP_ASSERT_BODY(&f->run.answer, "\0\0\0\0\4\x0a\2ab\x02\0\0\0\x02{}");
   tear_down(f);
 }
 END_TEST
@@ -200,7 +194,7 @@ START_TEST(half_duplex_chat) {
                                  .chunked = form == 1,
                                  .give = form == 2};
     http_exchange(f->handler, &request, &f->run.answer);
-    ASSERT_BODY(&f->run.answer, "\0\0\0\0\3\x0a\1a\0\0\0\0\5\x0a\1b\x18\1\x02\0\0\0\x02{}");
+    HTTP_ASSERT_BODY(&f->run.answer, "\0\0\0\0\3\x0a\1a\0\0\0\0\5\x0a\1b\x18\1\x02\0\0\0\x02{}");
     ck_assert_int_eq(f->run.answer.writes, 1); /* kept back until the request ended */
     tear_down(f);
   }
@@ -231,9 +225,9 @@ START_TEST(deadline_in_a_stream) {
   ck_assert_int_eq(f->run.wake_at_ms, 100);
   ck_assert_uint_eq(f->run.answer.body_size, 13); /* the first message is out */
   ck_assert(http_continue(&f->run, 100));
-  ASSERT_BODY(&f->run.answer,
-              "\0\0\0\0\x08\x0a\x06repeat\x02\0\0\0\x46{\"error\":{\"code\":"
-              "\"deadline_exceeded\",\"message\":\"the deadline passed\"}}");
+  HTTP_ASSERT_BODY(&f->run.answer,
+                   "\0\0\0\0\x08\x0a\x06repeat\x02\0\0\0\x46{\"error\":{\"code\":"
+                   "\"deadline_exceeded\",\"message\":\"the deadline passed\"}}");
   ck_assert_int_eq(f->state.cancel_why, TESS_DEADLINE_EXCEEDED);
   /* What the handler still sends is refused. */
   echo_response response;

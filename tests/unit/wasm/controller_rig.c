@@ -58,13 +58,7 @@ static void keep_log(void *ctx, int32_t level, const char *text, size_t size) {
   last_log[size] = '\0';
 }
 
-uint32_t random_state;
-uint32_t next_random(void) {
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 17;
-  random_state ^= random_state << 5;
-  return random_state;
-}
+uint64_t random_state;
 
 /* ---- a scripted worker ---- */
 
@@ -85,7 +79,8 @@ static tess_code worker_start(tess_tile_executor *e, tess_tile_work *work, tess_
   worker *w = (worker *)e;
   w->started++;
   behaviour how = w->how;
-  if (how == RANDOM_LUCK) how = (behaviour)(next_random() % 8 < 5 ? 0 : next_random() % 5);
+  if (how == RANDOM_LUCK)
+    how = (behaviour)(random_below(&random_state, 8) < 5 ? 0 : random_below(&random_state, 5));
   if (how == REFUSES) return tess_reason_set(reason, TESS_UNAVAILABLE, "no");
   unsigned count = 0;
   bool placed = false;
@@ -97,7 +92,7 @@ static tess_code worker_start(tess_tile_executor *e, tess_tile_work *work, tess_
       w->held[i].turn = w->started;
       tess_gemm_shape s = tess_gemm_shape_get(&work->gemm);
       w->held[i].takes_ms = w->ms_per_flop * (double)tess_gemm_flops(s.m, s.n, s.k) *
-                            (0.9 + 0.2 * (next_random() % 100) / 100.0);
+                            (0.9 + 0.2 * (random_below(&random_state, 100)) / 100.0);
       w->held[i].left_ms = w->held[i].takes_ms;
       w->held[i].at_ms += w->ms_per_flop > 0 ? 1e9 : 0;
       placed = true;
@@ -238,7 +233,7 @@ void rig_free(rig *r) {
 /* ---- a product and its exact answer ---- */
 
 static int small_int(void) {
-  return (int)(next_random() % 9) - 4;
+  return (int)(random_below(&random_state, 9))-4;
 }
 
 product product_make(uint32_t m, uint32_t n, uint32_t k, tess_dtype dtype, bool ta, bool tb,

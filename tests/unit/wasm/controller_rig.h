@@ -11,6 +11,7 @@
 #define TESSERA_TESTS_CONTROLLER_RIG_H
 
 #include "wasm/controller.h"
+#include "tests/unit/random.h"
 
 /* ---- the world ---- */
 
@@ -20,13 +21,12 @@ extern unsigned log_lines;
 extern char last_log[256];
 /* Kernels run in no time on the fake clock, unless a test lets them cost some. */
 extern double kernel_cost_ms;
-extern uint32_t random_state;
+extern uint64_t random_state; /* for random_below */
 
 void *counting_alloc(void *ctx, size_t size);
 void *counting_realloc(void *ctx, void *ptr, size_t size);
 void counting_free(void *ctx, void *ptr);
 double fake_now(void *ctx);
-uint32_t next_random(void);
 
 /* ---- a scripted worker ---- */
 

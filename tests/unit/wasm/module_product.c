@@ -8,13 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint32_t random_state = 1;
-uint32_t next_random(void) {
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 17;
-  random_state ^= random_state << 5;
-  return random_state;
-}
+uint64_t random_state = 1;
 
 /* ---- products ---- */
 
@@ -27,7 +21,7 @@ static void fill(pb_matrix *m, uint32_t rows, uint32_t cols, int dtype) {
   m->data.len = (size_t)rows * cols * e;
   m->data.data = malloc(m->data.len + 1);
   for (size_t i = 0; i < (size_t)rows * cols; i++) {
-    double value = (double)(next_random() % 9) - 4;
+    double value = (double)(random_below(&random_state, 9))-4;
     float narrow = (float)value;
     if (e == 8)
       memcpy(m->data.data + i * e, &value, e);

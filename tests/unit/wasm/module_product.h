@@ -10,14 +10,14 @@
 #define TESSERA_TESTS_MODULE_PRODUCT_H
 
 #include "fake_host.h"
+#include "tests/unit/random.h"
 
 #define MULTIPLY "/tessera.matmul.v1.MatmulService/Multiply"
 #define F32 TESSERA__MATMUL__V1__DTYPE__DTYPE_FLOAT32
 #define F64 TESSERA__MATMUL__V1__DTYPE__DTYPE_FLOAT64
 #define LONG 1e9
 
-extern uint32_t random_state;
-uint32_t next_random(void);
+extern uint64_t random_state; /* for random_below */
 
 typedef struct product {
   pb_request request;

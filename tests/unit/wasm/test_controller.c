@@ -55,21 +55,22 @@ END_TEST
 
 START_TEST(modes_switch_under_load) {
   random_state = 0x1234567u * (uint32_t)(_i + 1);
-  printf("seed %u\n", random_state);
+  printf("seed %llu\n", (unsigned long long)random_state);
   rig r =
       rig_make(TESS_MODE_SERIAL, 1 + (uint32_t)_i % MAX_WORKERS, _i % 2 ? RANDOM_LUCK : GOOD, 7);
   product p[12];
   unsigned finished = 0;
   for (unsigned i = 0; i < 12; i++) {
-    p[i] = product_make(30 + next_random() % 40, 30 + next_random() % 40, 20, TESS_DTYPE_FLOAT32,
-                        false, false, 1, i % 2);
+    p[i] = product_make(30 + random_below(&random_state, 40), 30 + random_below(&random_state, 40),
+                        20, TESS_DTYPE_FLOAT32, false, false, 1, i % 2);
     ck_assert_int_eq(submit(&r, &p[i], i % 3 == 0, 0), TESS_OK);
   }
   for (unsigned step = 0; step < 100000 && finished < 12; step++) {
-    if (next_random() % 3 == 0)
-      ck_assert(tess_controller_set_mode(r.controller, (tess_mode)(1 + next_random() % 3)));
+    if (random_below(&random_state, 3) == 0)
+      ck_assert(
+          tess_controller_set_mode(r.controller, (tess_mode)(1 + random_below(&random_state, 3))));
     double wake = tess_controller_step(r.controller);
-    clock_ms += wake > 5 ? next_random() % 5 : wake > 0 ? wake : 0.2;
+    clock_ms += wake > 5 ? random_below(&random_state, 5) : wake > 0 ? wake : 0.2;
     finished = 0;
     for (unsigned i = 0; i < 12; i++)
       finished += p[i].done;

@@ -189,15 +189,18 @@ END_TEST
 
 START_TEST(random_failures_always_end_well) {
   random_state = 0xabcdef1u * (uint32_t)(_i + 1);
-  printf("seed %u\n", random_state);
+  printf("seed %llu\n", (unsigned long long)random_state);
   rig r = rig_make((tess_mode)(2 + _i % 2), 1 + (uint32_t)_i % MAX_WORKERS, RANDOM_LUCK, 13);
   for (int round = 0; round < 25; round++) {
-    product p = product_make(1 + next_random() % 90, 1 + next_random() % 90, 1 + next_random() % 40,
-                             next_random() % 2 ? TESS_DTYPE_FLOAT32 : TESS_DTYPE_FLOAT64,
-                             next_random() % 2, next_random() % 2, 1, next_random() % 2);
-    run_exact(&r, &p, next_random() % 2);
+    product p =
+        product_make(1 + random_below(&random_state, 90), 1 + random_below(&random_state, 90),
+                     1 + random_below(&random_state, 40),
+                     random_below(&random_state, 2) ? TESS_DTYPE_FLOAT32 : TESS_DTYPE_FLOAT64,
+                     random_below(&random_state, 2), random_below(&random_state, 2), 1,
+                     random_below(&random_state, 2));
+    run_exact(&r, &p, random_below(&random_state, 2));
     product_free(&p);
-    clock_ms += next_random() % 3000;
+    clock_ms += random_below(&random_state, 3000);
   }
   rig_free(&r);
 }
@@ -210,15 +213,17 @@ START_TEST(parts_of_k_are_added_once) {
   rig r = rig_make(TESS_MODE_PROXY, 2 + (uint32_t)_i % 4, RANDOM_LUCK, 13);
   for (int round = 0; round < 20; round++) {
     product p =
-        product_make(1 + next_random() % 6, 1 + next_random() % 6, 200 + next_random() % 900,
-                     next_random() % 2 ? TESS_DTYPE_FLOAT32 : TESS_DTYPE_FLOAT64, next_random() % 2,
-                     next_random() % 2, 1 + next_random() % 2, next_random() % 3);
+        product_make(1 + random_below(&random_state, 6), 1 + random_below(&random_state, 6),
+                     200 + random_below(&random_state, 900),
+                     random_below(&random_state, 2) ? TESS_DTYPE_FLOAT32 : TESS_DTYPE_FLOAT64,
+                     random_below(&random_state, 2), random_below(&random_state, 2),
+                     1 + random_below(&random_state, 2), random_below(&random_state, 3));
     p.check = TESS_CHECK_ALWAYS;
     if (round % 3 == 0) r.workers[0]->how = LIES;
     run_exact(&r, &p, false);
     r.workers[0]->how = RANDOM_LUCK;
     product_free(&p);
-    clock_ms += next_random() % 60000;
+    clock_ms += random_below(&random_state, 60000);
   }
   rig_free(&r);
 }
@@ -230,16 +235,18 @@ START_TEST(c0_stays_here) {
   rig r = rig_make(TESS_MODE_PROXY, (uint32_t)_i % 5, RANDOM_LUCK, 13);
   for (int round = 0; round < 20; round++) {
     product p =
-        product_make(1 + next_random() % 40, 1 + next_random() % 40, next_random() % 60,
-                     next_random() % 2 ? TESS_DTYPE_FLOAT32 : TESS_DTYPE_FLOAT64, next_random() % 2,
-                     next_random() % 2, 1 + next_random() % 2, next_random() % 3);
+        product_make(1 + random_below(&random_state, 40), 1 + random_below(&random_state, 40),
+                     random_below(&random_state, 60),
+                     random_below(&random_state, 2) ? TESS_DTYPE_FLOAT32 : TESS_DTYPE_FLOAT64,
+                     random_below(&random_state, 2), random_below(&random_state, 2),
+                     1 + random_below(&random_state, 2), random_below(&random_state, 3));
     p.keeps_c = true;
     p.check = TESS_CHECK_ALWAYS;
     if (round % 3 == 0 && r.count > 0) r.workers[0]->how = LIES;
-    run_exact(&r, &p, next_random() % 2);
+    run_exact(&r, &p, random_below(&random_state, 2));
     if (r.count > 0) r.workers[0]->how = RANDOM_LUCK;
     product_free(&p);
-    clock_ms += next_random() % 60000;
+    clock_ms += random_below(&random_state, 60000);
   }
   rig_free(&r);
 }

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "wasm/libc/heap.h"
+#include "tests/unit/random.h"
 #include "tests/unit/run_case.h"
 
 /* A memory that grows at its end, like WebAssembly's. */
@@ -38,29 +39,22 @@ static memory memory_make(size_t max) {
   return m;
 }
 
-static uint32_t next_random(uint32_t *state) {
-  *state ^= *state << 13;
-  *state ^= *state >> 17;
-  *state ^= *state << 5;
-  return *state;
-}
-
 #define SLOTS 400
 
 START_TEST(random_sequences_keep_contents) {
-  uint32_t seed = 0x9e3779b9u * (uint32_t)(_i + 1);
-  printf("seed %u\n", seed);
+  uint64_t seed = 0x9e3779b9u * (uint32_t)(_i + 1);
+  printf("seed %llu\n", (unsigned long long)seed);
   memory m = memory_make((size_t)256 << 20);
   tess_heap heap;
   tess_heap_init(&heap, m.base + 8 * (_i % 3), m.size - 8 * (size_t)(_i % 3), grow, &m);
   uint8_t *blocks[SLOTS] = {NULL};
   size_t sizes[SLOTS] = {0};
   for (int step = 0; step < 8000; step++) {
-    size_t slot = next_random(&seed) % SLOTS;
-    uint32_t kind = next_random(&seed) % 100;
-    size_t size = next_random(&seed) % 200;
-    if (kind < 20) size = next_random(&seed) % 60000;
-    if (kind < 3) size = next_random(&seed) % 2000000;
+    size_t slot = random_below(&seed, SLOTS);
+    uint32_t kind = random_below(&seed, 100);
+    size_t size = random_below(&seed, 200);
+    if (kind < 20) size = random_below(&seed, 60000);
+    if (kind < 3) size = random_below(&seed, 2000000);
     uint8_t pattern = (uint8_t)(slot * 7 + 1);
     if (blocks[slot] != NULL) {
       for (size_t i = 0; i < sizes[slot]; i += 1 + sizes[slot] / 64)
@@ -101,23 +95,23 @@ END_TEST
 /* What a product does: the body arrives, small objects come and go, C is made,
  * replies arrive, all is freed but a few small things that stay. */
 START_TEST(products_do_not_grow_the_memory) {
-  uint32_t seed = 77u + (uint32_t)_i;
+  uint64_t seed = 77u + (uint32_t)_i;
   memory m = memory_make((size_t)4 << 30);
   tess_heap heap;
   tess_heap_init(&heap, m.base, m.size, grow, &m);
   void *lasting[16] = {NULL};
   size_t high = 0;
   for (int product = 0; product < 1000; product++) {
-    size_t body = ((size_t)64 << 20) + (_i == 0 ? 0 : next_random(&seed) % ((size_t)64 << 20));
+    size_t body = ((size_t)64 << 20) + (_i == 0 ? 0 : random_below(&seed, 64u << 20));
     void *small[50];
     uint8_t *a = tess_heap_alloc(&heap, body);
     for (int i = 0; i < 50; i++)
-      small[i] = tess_heap_alloc(&heap, next_random(&seed) % 5000);
+      small[i] = tess_heap_alloc(&heap, random_below(&seed, 5000));
     uint8_t *c = tess_heap_alloc(&heap, body / 2);
     uint8_t *reply1 = tess_heap_alloc(&heap, body / 4);
     int keep = product % 16;
     ck_assert(tess_heap_free(&heap, lasting[keep]));
-    lasting[keep] = tess_heap_alloc(&heap, next_random(&seed) % 3000);
+    lasting[keep] = tess_heap_alloc(&heap, random_below(&seed, 3000));
     uint8_t *reply2 = tess_heap_alloc(&heap, body / 4);
     ck_assert(a != NULL && c != NULL && reply1 != NULL && reply2 != NULL);
     ck_assert(tess_heap_free(&heap, a));

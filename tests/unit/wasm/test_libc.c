@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/random.h"
 #include "tests/unit/run_case.h"
 
 void *tess_test_memcpy(void *restrict to, const void *restrict from, size_t size);
@@ -25,13 +26,7 @@ char *tess_test_strstr(const char *text, const char *needle);
 size_t tess_test_strspn(const char *text, const char *accept);
 size_t tess_test_strcspn(const char *text, const char *reject);
 
-static uint32_t state = 99;
-static uint32_t next_random(uint32_t n) {
-  state ^= state << 13;
-  state ^= state >> 17;
-  state ^= state << 5;
-  return state % n;
-}
+static uint64_t random_state = 99;
 
 static int sign(int x) {
   return (x > 0) - (x < 0);
@@ -41,10 +36,10 @@ START_TEST(memory_functions_agree) {
   unsigned char ours[900], theirs[900];
   for (int round = 0; round < 10000; round++) {
     for (size_t i = 0; i < sizeof ours; i++)
-      ours[i] = theirs[i] = (unsigned char)next_random(4);
-    size_t size = next_random(round % 2 ? 40 : 250);
-    size_t from = next_random(300), to = next_random(300);
-    switch (next_random(5)) {
+      ours[i] = theirs[i] = (unsigned char)random_below(&random_state, 4);
+    size_t size = random_below(&random_state, round % 2 ? 40 : 250);
+    size_t from = random_below(&random_state, 300), to = random_below(&random_state, 300);
+    switch (random_below(&random_state, 5)) {
       case 0:
         if (from < to + size && to < from + size) to = from + size;
         ck_assert_ptr_eq(tess_test_memcpy(ours + to, ours + from, size), ours + to);
@@ -76,13 +71,14 @@ END_TEST
 START_TEST(text_functions_agree) {
   char a[40], b[8];
   for (int round = 0; round < 50000; round++) {
-    size_t size = next_random(sizeof a), small = next_random(sizeof b);
+    size_t size = random_below(&random_state, sizeof a),
+           small = random_below(&random_state, sizeof b);
     for (size_t i = 0; i < size; i++)
-      a[i] = (char)("ab\xc3"[next_random(3)]);
+      a[i] = (char)("ab\xc3"[random_below(&random_state, 3)]);
     for (size_t i = 0; i < small; i++)
-      b[i] = (char)("ab\xc3"[next_random(3)]);
+      b[i] = (char)("ab\xc3"[random_below(&random_state, 3)]);
     a[size] = b[small] = '\0';
-    size_t max = next_random(12);
+    size_t max = random_below(&random_state, 12);
     ck_assert_uint_eq(tess_test_strlen(a), strlen(a));
     ck_assert_uint_eq(tess_test_strnlen(a, max), strnlen(a, max));
     ck_assert_int_eq(sign(tess_test_strcmp(a, b)), sign(strcmp(a, b)));

@@ -162,24 +162,26 @@ END_TEST
 
 START_TEST(random_schedules_of_failure) {
   random_state = 0x51ed27u * (uint32_t)(_i + 1);
-  printf("seed %u\n", random_state);
+  printf("seed %llu\n", (unsigned long long)random_state);
   fake_host *host = fake_host_new(1 + (unsigned)_i % 5, _i % 2 ? "proxy" : "adaptive", "");
   static const Tessera__Matmul__V1__Mode modes[] = {1, 2, 3};
   unsigned finished = 0;
   enum { COUNT = 6 };
   product *p[COUNT];
   for (int i = 0; i < COUNT; i++) {
-    p[i] = product_new(100 + next_random() % 300, 260, 260, F32, false, false, 1, i % 2);
+    p[i] =
+        product_new(100 + random_below(&random_state, 300), 260, 260, F32, false, false, 1, i % 2);
     ck_assert_int_eq(fake_host_send_request(host, i + 1, MULTIPLY, &p[i]->request, ""), 0);
   }
   while (finished < COUNT) {
     for (unsigned w = 0; w < host->worker_count; w++)
-      if (next_random() % 20 == 0)
-        host->how[w] =
-            next_random() % 2 ? WORKER_GOOD : (worker_how)(next_random() % WORKER_HOW_COUNT);
-    host->worker_delay_ms = next_random() % 50;
-    if (next_random() % 10 == 0) {
-      uint8_t body[2] = {0x08, (uint8_t)modes[next_random() % 3]};
+      if (random_below(&random_state, 20) == 0)
+        host->how[w] = random_below(&random_state, 2)
+                           ? WORKER_GOOD
+                           : (worker_how)(random_below(&random_state, WORKER_HOW_COUNT));
+    host->worker_delay_ms = random_below(&random_state, 50);
+    if (random_below(&random_state, 10) == 0) {
+      uint8_t body[2] = {0x08, (uint8_t)modes[random_below(&random_state, 3)]};
       ck_assert_int_eq(
           fake_host_send(host, 100, "/tessera.matmul.v1.ControllerService/SetMode", body, 2), 0);
       replied *reply = fake_host_wait(host, 100, LONG);

@@ -201,7 +201,7 @@ END_TEST
 START_TEST(cancelled_products_share_panels_with_others) {
   fake_host *host = fake_host_new(2, "proxy", "");
   random_state = 0x9e3779b9u * (uint32_t)(_i + 1);
-  printf("seed %u\n", random_state);
+  printf("seed %llu\n", (unsigned long long)random_state);
   product *p = product_new(N, N, N, F32, false, false, 1, 0);
   host->worker_delay_ms = 5;
   for (int round = 0; round < 4; round++) {
@@ -214,8 +214,8 @@ START_TEST(cancelled_products_share_panels_with_others) {
     for (unsigned w = 0; w < 2; w++)
       fake_blocks_clear(&host->blocks[w]);
     for (int turn = 0; turn < 100000; turn++) {
-      int id = 1 + (int)(next_random() % 4);
-      if (alive[id] && next_random() % 40 == 0 && id != 4) {
+      int id = 1 + (int)(random_below(&random_state, 4));
+      if (alive[id] && random_below(&random_state, 40) == 0 && id != 4) {
         replied *reply = fake_host_reply(host, id);
         if (reply == NULL || !reply->complete) {
           tess_module_on_cancel(host->module, id);
