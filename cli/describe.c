@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/plain.h"
+#include "cli/printable.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/wire.h"
@@ -23,7 +24,7 @@ static const char help_text[] =
 static void print_kernels(const Tessera__Matmul__V1__DescribeResponse *reply) {
   for (size_t i = 0; i < reply->n_kernels; i++) {
     const Tessera__Matmul__V1__KernelInfo *kernel = reply->kernels[i];
-    cli_disarm(kernel->name);
+    cli_printable(kernel->name);
     printf("%-14s%s (", i == 0 ? "kernels" : "", kernel->name);
     for (size_t j = 0; j < kernel->n_dtypes; j++) {
       const char *name = tess_dtype_name((tess_dtype)kernel->dtypes[j]);
@@ -43,7 +44,7 @@ static void print_bytes(const char *name, uint64_t bytes) {
 static void print_workers(const Tessera__Matmul__V1__DescribeResponse *reply) {
   for (size_t i = 0; i < reply->n_workers; i++) {
     const Tessera__Matmul__V1__WorkerInfo *worker = reply->workers[i];
-    cli_disarm(worker->url);
+    cli_printable(worker->url);
     printf("%-14s%s  %s, %u tiles, %u failures\n", i == 0 ? "workers" : "", worker->url,
            worker->available ? "available" : "not available", worker->tiles, worker->failures);
   }
@@ -52,7 +53,7 @@ static void print_workers(const Tessera__Matmul__V1__DescribeResponse *reply) {
 static void print_reply(const char *url, const Tessera__Matmul__V1__DescribeResponse *reply) {
   char *const texts[] = {reply->name, reply->version, reply->engine};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-    cli_disarm(texts[i]);
+    cli_printable(texts[i]);
   printf("%s %s at %s\n", reply->name, reply->version, url);
   if (reply->engine[0] != '\0') printf("%-14s%s\n", "engine", reply->engine);
   if (reply->mode != TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED)

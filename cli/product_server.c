@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/product.h"
+#include "cli/printable.h"
 #include "cli/progress.h"
 #include "cli/remote.h"
 #include "cli/report.h"
@@ -93,8 +94,7 @@ static tess_code check_reply(const Tessera__Matmul__V1__TileResult *reply,
 static void tell_how(const Tessera__Matmul__V1__TileResult *reply, cli_answer *answer) {
   const Tessera__Matmul__V1__ProductStats *stats = reply->stats;
   if (stats == NULL || stats->mode == TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED) {
-    snprintf(answer->how, sizeof answer->how, "%.100s", reply->worker); /* a worker by itself */
-    cli_disarm(answer->how);
+    cli_printable_copy(answer->how, sizeof answer->how, reply->worker); /* a worker by itself */
     return;
   }
   snprintf(answer->how, sizeof answer->how, "%s, %u %s: %u by workers, %u by the server",

@@ -4,25 +4,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "cli/printable.h"
 #include "cli/progress.h"
 
 /* Longer ones are cut. */
 #define MAX_LINE 4096
 
-/* Arguments and what peers answer may hold anything; a terminal obeys control characters,
- * those of C0, DEL, and in UTF-8 those of C1 (0xc2 0x80 to 0xc2 0x9f). */
-void cli_disarm(char *text) {
-  for (unsigned char *at = (unsigned char *)text; *at != 0; at++) {
-    if (at[0] < 0x20 || at[0] == 0x7f) at[0] = '?';
-    if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) at[0] = at[1] = '?';
-  }
-}
-
 static void print_line(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 static void print_line(const char *format, va_list arguments) {
   char line[MAX_LINE] = "";
   const int size = vsnprintf(line, sizeof line, format, arguments);
-  cli_disarm(line);
+  cli_printable(line);
   fprintf(stderr, "tessera: %s%s\n", line, size >= (int)sizeof line ? "..." : "");
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the command tells people on stderr: one line for each thing, in the form
- * "tessera: ...". A progress bar on the same terminal is cleared first.
+ * "tessera: ...", made printable (printable.h). A progress bar on the same terminal is
+ * cleared first.
  * Threads: the main thread.
  */
 #ifndef TESSERA_CLI_REPORT_H
@@ -23,10 +24,6 @@ int cli_failed_status(const char *what, const tess_status *status);
 void cli_note(bool quiet, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same on any thread; it leaves the progress bar alone. */
 void cli_note_beside(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* Puts '?' in place of what a terminal obeys: control characters of ASCII and Unicode. For
- * every text of a peer that is printed; lines of the functions above have it done. */
-void cli_disarm(char *text);
 
 /* The best words for a status: its message, else the code's name. */
 const char *cli_status_text(const tess_status *status);

@@ -14,6 +14,7 @@
 #include "cli/common_options.h"
 #include "cli/http_get.h"
 #include "cli/interrupt.h"
+#include "cli/printable.h"
 #include "cli/remote.h"
 #include "cli/report.h"
 #include "cli/terminal.h"
@@ -153,7 +154,7 @@ static void look(top *t) {
     const size_t url = strlen(t->url);
     if (!t->once && strncmp(text, t->url, url) == 0 && strncmp(text + url, ": ", 2) == 0)
       text += url + 2;
-    cli_top_copy_text(t->problem, sizeof t->problem, text); /* the peer may have said it */
+    cli_printable_copy(t->problem, sizeof t->problem, text); /* the peer may have said it */
   }
   tess_status_cleanup(&status);
   tess_arena_cleanup(&arena);

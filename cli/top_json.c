@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/json_out.h"
-#include "cli/top_look.h"
+#include "cli/printable.h"
 #include "cli/top_rates.h"
 
 /* 1024 workers take a third of a megabyte. */
@@ -14,7 +14,7 @@
 /* A peer's word, made printable. */
 static void put_text(cli_json *o, const char *name, const char *text) {
   char printable[1024];
-  cli_top_copy_text(printable, sizeof printable, text);
+  cli_printable_copy(printable, sizeof printable, text);
   cli_json_text(o, name, printable);
 }
 

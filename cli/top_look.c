@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/printable.h"
 #include "cli/wire.h"
 
 double cli_top_metric(const char *metrics, const char *series) {
@@ -20,13 +21,6 @@ double cli_top_metric(const char *metrics, const char *series) {
     if (line != NULL) line++;
   }
   return -1.0;
-}
-
-void cli_top_copy_text(char *to, size_t size, const char *from) {
-  size_t used = 0;
-  for (; from != NULL && *from != '\0' && used + 1 < size; from++)
-    to[used++] = *from >= ' ' && *from <= '~' ? *from : '?';
-  to[used] = '\0';
 }
 
 static void fill_totals(cli_top_totals *t, const char *m, bool controller) {
@@ -73,7 +67,7 @@ static void fill_worker(cli_top_worker *to, const Tessera__Matmul__V1__WorkerInf
                          .wait_ms = from->wait_ms};
   /* Most of them are http, and there is little room. */
   const bool plain = strncmp(from->url, "http://", 7) == 0;
-  cli_top_copy_text(to->name, sizeof to->name, plain ? from->url + 7 : from->url);
+  cli_printable_copy(to->name, sizeof to->name, plain ? from->url + 7 : from->url);
 }
 
 static void fill_product(cli_top_product *to, const Tessera__Matmul__V1__ProductInfo *from) {
@@ -84,25 +78,26 @@ static void fill_product(cli_top_product *to, const Tessera__Matmul__V1__Product
       .tiles = from->tiles,
       .tiles_done = from->tiles_done < from->tiles ? from->tiles_done : from->tiles,
       .elapsed_ms = from->elapsed_ms};
-  cli_top_copy_text(to->name, sizeof to->name, from->product_id);
+  cli_printable_copy(to->name, sizeof to->name, from->product_id);
 }
 
 void cli_top_look_fill(cli_top_look *look, double at_ms,
                        const Tessera__Matmul__V1__DescribeResponse *reply, const char *metrics) {
-  char what[sizeof look->what];
+  char name[41], version[21], engine[21];
   look->at_ms = at_ms;
   look->is_controller = reply->mode != TESSERA__MATMUL__V1__MODE__MODE_UNSPECIFIED;
-  snprintf(what, sizeof what, "%.40s %.20s%s%.20s%s", reply->name, reply->version,
-           reply->engine[0] != '\0' ? " (" : "", reply->engine,
-           reply->engine[0] != '\0' ? ")" : "");
-  cli_top_copy_text(look->what, sizeof look->what, what);
-  cli_top_copy_text(look->mode, sizeof look->mode,
-                    look->is_controller ? cli_mode_name(reply->mode) : "");
+  cli_printable_copy(name, sizeof name, reply->name);
+  cli_printable_copy(version, sizeof version, reply->version);
+  cli_printable_copy(engine, sizeof engine, reply->engine);
+  snprintf(look->what, sizeof look->what, "%s %s%s%s%s", name, version,
+           engine[0] != '\0' ? " (" : "", engine, engine[0] != '\0' ? ")" : "");
+  snprintf(look->mode, sizeof look->mode, "%s",
+           look->is_controller ? cli_mode_name(reply->mode) : "");
   look->gflops = reply->gflops;
   look->memory = reply->memory_limit_bytes;
   look->note_count = look->product_count = look->worker_count = 0;
   for (size_t i = 0; i < reply->n_notes && look->note_count < CLI_TOP_MAX_NOTES; i++)
-    cli_top_copy_text(look->notes[look->note_count++], sizeof look->notes[0], reply->notes[i]);
+    cli_printable_copy(look->notes[look->note_count++], sizeof look->notes[0], reply->notes[i]);
   for (size_t i = 0; i < reply->n_products && look->product_count < CLI_TOP_MAX_PRODUCTS; i++)
     fill_product(&look->products[look->product_count++], reply->products[i]);
   for (size_t i = 0; i < reply->n_workers && look->worker_count < CLI_TOP_MAX_WORKERS; i++)

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * From what a peer tells to a look of `tessera top`: its DescribeResponse, and the
- * Prometheus text of its /metrics. Pure. Foreign text is made printable: what is
- * not ASCII becomes '?'. Threads: none.
+ * Prometheus text of its /metrics. Pure. Foreign text is made printable (printable.h).
+ * Threads: none.
  */
 #ifndef TESSERA_CLI_TOP_LOOK_H
 #define TESSERA_CLI_TOP_LOOK_H
-
-#include <stddef.h>
 
 #include "cli/top_view.h"
 #include "tessera/matmul/v1/matmul.pb-c.h"
@@ -19,8 +17,5 @@ void cli_top_look_fill(cli_top_look *look, double at_ms,
 /* The value of a series, named as it stands there ("x_total{result=\"ok\"}"); < 0:
  * it is not there. */
 double cli_top_metric(const char *metrics, const char *series);
-
-/* Cut to what fits, and printable. from may be NULL. */
-void cli_top_copy_text(char *to, size_t size, const char *from);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/printable.h"
 #include "cli/progress.h"
 #include "cli/top_rates.h"
 
@@ -37,31 +38,67 @@ static uint32_t lines_left(const canvas *c) {
   return c->most - c->frame->count;
 }
 
-/* ASCII, cut at the width. */
+/* The character at text: its bytes, and its columns on this screen. Not as it is: a '?',
+ * for what must not be printed and, on a screen without UTF-8, for all but ASCII. */
+static size_t next_shown(const canvas *c, const char *text, bool *as_it_is, uint32_t *columns) {
+  const size_t bytes = cli_printable_next(text, columns);
+  *as_it_is = *columns > 0 && (bytes == 1 || c->screen->utf8);
+  if (!*as_it_is) *columns = 1;
+  return bytes;
+}
+
+static uint32_t columns_of(const canvas *c, const char *text) {
+  uint32_t sum = 0;
+  while (*text != '\0') {
+    bool as_it_is;
+    uint32_t columns;
+    text += next_shown(c, text, &as_it_is, &columns);
+    sum += columns;
+  }
+  return sum;
+}
+
+/* As much as fits into so many columns, and into the line. */
+static void put_text(const canvas *c, cli_top_line *line, const char *text, uint32_t most) {
+  const uint32_t left = c->width - line->columns;
+  const uint32_t end = line->columns + (most < left ? most : left);
+  size_t used = strlen(line->text);
+  while (*text != '\0') {
+    bool as_it_is;
+    uint32_t columns;
+    const size_t bytes = next_shown(c, text, &as_it_is, &columns);
+    if (line->columns + columns > end) break;
+    const size_t size = as_it_is ? bytes : 1;
+    memcpy(line->text + used, as_it_is ? text : "?", size);
+    used += size;
+    line->columns += columns;
+    text += bytes;
+  }
+  line->text[used] = '\0';
+}
+
+/* Cut at the width. */
 static void put(const canvas *c, cli_top_line *line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static void put(const canvas *c, cli_top_line *line, const char *format, ...) {
-  char text[512];
+  char text[sizeof line->text]; /* a character that is cut is beyond the width */
   va_list list;
   va_start(list, format);
   vsnprintf(text, sizeof text, format, list);
   va_end(list);
-  size_t size = strlen(text);
-  if (size > c->width - line->columns) size = c->width - line->columns;
-  size_t used = strlen(line->text);
-  memcpy(line->text + used, text, size);
-  line->text[used + size] = '\0';
-  line->columns += (uint32_t)size;
+  put_text(c, line, text, c->width);
 }
 
 /* In a field of so many columns; what is longer ends in '~'. */
 static void put_left(const canvas *c, cli_top_line *line, const char *text, uint32_t columns) {
-  if (strlen(text) <= columns)
-    put(c, line, "%-*s", (int)columns, text);
-  else
-    put(c, line, "%.*s~", (int)columns - 1, text);
+  const uint32_t end = line->columns + columns;
+  const bool fits = columns_of(c, text) <= columns;
+  put_text(c, line, text, fits ? columns : columns - 1);
+  if (!fits) put(c, line, "~");
+  if (line->columns < end) put(c, line, "%*s", (int)(end - line->columns), "");
 }
 
+/* ASCII. */
 static void put_right(const canvas *c, cli_top_line *line, const char *text, uint32_t columns) {
   if (strlen(text) <= columns)
     put(c, line, "%*s", (int)columns, text);

@@ -6,8 +6,8 @@
  *   cli_top_draw(&frame, &now, &before, &screen);   // before: an older look, for rates
  *   for (uint32_t i = 0; i < frame.count; i++) put(frame.lines[i].text, frame.lines[i].style);
  *
- * Every line has at most screen->width columns. Foreign text was made printable
- * when the look was filled (top_look.h). Threads: none.
+ * Every line has at most screen->width columns, as printable.h counts them, and
+ * nothing in it that must not be printed. Threads: none.
  */
 #ifndef TESSERA_CLI_TOP_VIEW_H
 #define TESSERA_CLI_TOP_VIEW_H
@@ -74,7 +74,7 @@ typedef struct cli_top_look {
 typedef struct cli_top_screen {
   uint32_t width;
   uint32_t height;     /* 0: as many lines as there are, and no last line for keys */
-  bool utf8;           /* bars of blocks, else of # and . */
+  bool utf8;           /* else ASCII alone, and bars of # and . */
   const char *url;     /* that was asked */
   const char *problem; /* why it does not answer now; NULL: it does */
   double interval_ms;
@@ -88,7 +88,7 @@ typedef enum cli_top_line_style {
 } cli_top_line_style;
 
 typedef struct cli_top_line {
-  char text[CLI_TOP_MAX_WIDTH * 3 + 8];
+  char text[CLI_TOP_MAX_WIDTH * 3 + 8]; /* of one column: at most 3 bytes, of two: 4 */
   uint32_t columns;
   cli_top_line_style style;
 } cli_top_line;

@@ -122,9 +122,9 @@ class Remote(Workers):
         """Arguments, and what a peer says of its error."""
         a = self.save("A.npy", integers(self.rng, 2, 2))
         self.not_done(2, "?[2J?", "describe", "http://\x1b[2J\n:1")
-        self.not_done(2, "??31m", "mode", "http://127.0.0.1:1", "\u009b31m")
+        self.not_done(2, "?31m", "mode", "http://127.0.0.1:1", "\u009b31m")
         with fake_worker.FakeWorker(fake_worker.commands_the_terminal) as peer:
-            self.not_done(1, "go ?]0;title???2J", "multiply", a, a, "-o", self.c, "--server", peer.url)
+            self.not_done(1, "go ?]0;title??2J", "multiply", a, a, "-o", self.c, "--server", peer.url)
 
     def test_a_worker_has_no_mode(self):
         self.not_done(1, "unimplemented", "mode", self.workers[0].url)

@@ -93,9 +93,11 @@ START_TEST(a_worker) {
 END_TEST
 
 START_TEST(no_answer) {
-  expect(&(cli_top_json){.url = "http://w:1", .problem = "a \"b\"\n\xff\x1b[1m", .time_ms = 5},
-         "{\"timeMs\":5,\"url\":\"http://w:1\",\"answers\":false,"
-         "\"problem\":\"a \\\"b\\\"???[1m\"}\n");
+  expect(
+      &(cli_top_json){
+          .url = "http://w:1", .problem = "a \"b\"\n\xff\x1b[1m é\xe2\x80\xae", .time_ms = 5},
+      "{\"timeMs\":5,\"url\":\"http://w:1\",\"answers\":false,"
+      "\"problem\":\"a \\\"b\\\"???[1m é?\"}\n");
 }
 END_TEST
 

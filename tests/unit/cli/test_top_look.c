@@ -35,7 +35,7 @@ START_TEST(a_server) {
   Tessera__Matmul__V1__WorkerInfo *workers[] = {&worker};
   Tessera__Matmul__V1__ProductInfo *products[] = {&product};
   char name[] = "tessera-server", version[] = "0.1.0", engine[] = "jsc", plain[] = "http://a:1";
-  char id[] = "rocket\033[2J\xc3\xa9"; /* it must not reach the terminal as it is */
+  char id[] = "rocket\033[2J\xc3\xa9"; /* the control character must not reach the terminal */
   tessera__matmul__v1__describe_response__init(&reply);
   tessera__matmul__v1__worker_info__init(&worker);
   tessera__matmul__v1__product_info__init(&product);
@@ -62,7 +62,7 @@ START_TEST(a_server) {
   ck_assert(look.workers[0].available);
   ck_assert_uint_eq(look.workers[0].tiles, 3);
   ck_assert_uint_eq(look.workers[0].bytes_sent, 77);
-  ck_assert_str_eq(look.products[0].name, "rocket?[2J??");
+  ck_assert_str_eq(look.products[0].name, "rocket?[2J\xc3\xa9");
   ck_assert_uint_eq(look.products[0].tiles_done, 4);
   ck_assert_double_eq(look.totals.products_ok, 12);
   ck_assert_double_lt(look.totals.checked, 0);

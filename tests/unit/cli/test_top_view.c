@@ -203,8 +203,56 @@ START_TEST(bars_of_blocks) {
 }
 END_TEST
 
+/* Everything else in the line stays where it is. */
+START_TEST(names_in_other_letters) {
+  set_up();
+  strcpy(now.workers[0].name, "bücher.example:8081");
+  strcpy(now.workers[1].name, "矩阵矩阵-abcdefghijklmnop");
+  strcpy(now.products[0].name, "été\xe2\x80\xae");
+  cli_top_screen screen = {.width = 80, .height = 14, .utf8 = true, .url = url};
+  cli_top_draw(&frame, &now, NULL, &screen);
+  ck_assert_str_eq(
+      frame.lines[9].text,
+      "bücher.example:8081    available       40   2       -      -      3      1     0");
+  ck_assert_str_eq(frame.lines[10].text,
+                   "矩阵矩阵-abcdefghijkl~ quarantined "
+                   "    10   0       -      -      8      0     7");
+  ck_assert_ptr_eq(strstr(frame.lines[6].text, "été?           4096x2048x1024 "),
+                   frame.lines[6].text);
+  for (uint32_t i = 6; i <= 10; i++)
+    if (i != 7) ck_assert_uint_eq(frame.lines[i].columns, 80);
+  /* Without UTF-8. */
+  screen.utf8 = false;
+  cli_top_draw(&frame, &now, NULL, &screen);
+  ck_assert_str_eq(
+      frame.lines[9].text,
+      "b?cher.example:8081    available       40   2       -      -      3      1     0");
+  ck_assert_str_eq(
+      frame.lines[10].text,
+      "?\?\?\?-abcdefghijklmnop  quarantined     10   0       -      -      8      0     7");
+}
+END_TEST
+
+START_TEST(wide_letters_at_every_width) {
+  set_up();
+  strcpy(now.workers[0].name, "矩阵矩阵矩阵");
+  strcpy(now.notes[0], "😀😀é😀😀");
+  now.note_count = 1;
+  for (uint32_t width = 1; width <= 100; width++) {
+    const cli_top_screen screen = {.width = width, .height = 20, .utf8 = true, .url = url};
+    cli_top_draw(&frame, &now, &before, &screen);
+    for (uint32_t i = 0; i < frame.count; i++)
+      ck_assert_uint_le(frame.lines[i].columns, width);
+    /* "note: ", two faces of four columns, a letter, a third face where it fits whole. */
+    if (width == 12) ck_assert_str_eq(frame.lines[11].text, "note: 😀😀é");
+    if (width == 13) ck_assert_str_eq(frame.lines[11].text, "note: 😀😀é😀");
+  }
+}
+END_TEST
+
 int main(void) {
   return RUN_TESTS("top_view", 60, eighty_columns, a_hundred_and_twenty_columns,
                    no_rates_at_the_first_look, it_went_away, a_worker_itself, nothing_seen_yet,
-                   more_than_there_is_room_for, every_size_holds, bars_of_blocks);
+                   more_than_there_is_room_for, every_size_holds, bars_of_blocks,
+                   names_in_other_letters, wide_letters_at_every_width);
 }

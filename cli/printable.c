@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/printable.h"
+
+#include <string.h>
+
+#include "rpc/utf8.h"
+
+static const struct {
+  uint32_t first, last;
+} unprintable[] = {
+    {0x00, 0x1f},     {0x7f, 0x9f},
+    {0x61c, 0x61c}, /* C0, DEL and C1; Arabic letter mark */
+    {0x200e, 0x200f}, {0x2028, 0x202e},
+    {0x2066, 0x206f} /* marks, separators, embeddings, isolates */
+};
+
+static uint32_t point_of(const char *text, size_t bytes) {
+  const unsigned char *s = (const unsigned char *)text;
+  if (bytes == 1) return s[0];
+  uint32_t point = s[0] & (0x7fu >> bytes);
+  for (size_t i = 1; i < bytes; i++)
+    point = point << 6 | (s[i] & 0x3fu);
+  return point;
+}
+
+size_t cli_printable_next(const char *text, uint32_t *columns) {
+  const size_t bytes = tess__utf8_sequence(text, strnlen(text, 4));
+  *columns = 0;
+  if (bytes == 0) return 1;
+  const uint32_t point = point_of(text, bytes);
+  for (size_t i = 0; i < sizeof unprintable / sizeof unprintable[0]; i++)
+    if (point >= unprintable[i].first && point <= unprintable[i].last) return bytes;
+  /* From U+1E00 on more of Latin and Greek, punctuation, currencies, arrows, mathematics. */
+  *columns = point < 0x1100 || (point >= 0x1e00 && point < 0x2300) ? 1 : 2;
+  return bytes;
+}
+
+void cli_printable_copy(char *to, size_t size, const char *from) {
+  size_t used = 0;
+  while (from != NULL && *from != '\0') {
+    uint32_t columns = 0;
+    const size_t bytes = cli_printable_next(from, &columns);
+    const size_t room = columns > 0 ? bytes : 1;
+    if (used + room >= size) break;
+    if (columns > 0)
+      memmove(to + used, from, bytes);
+    else
+      to[used] = '?';
+    used += room;
+    from += bytes;
+  }
+  to[used] = '\0';
+}
+
+void cli_printable(char *text) {
+  cli_printable_copy(text, strlen(text) + 1, text);
+}

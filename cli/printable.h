@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Text that others chose (peers, arguments, names of files) on its way to a terminal.
+ * UTF-8 stays as it is, but for what commands the terminal or lets text appear as
+ * something else: control characters (C0, DEL, C1), line and paragraph separators, and
+ * what changes the direction of text (U+202E and its like). Each of them, and each byte
+ * that is no UTF-8, becomes one '?'.
+ *
+ *   cli_printable(reply->name);
+ *   printf("%s\n", reply->name);
+ *
+ * Pure. Threads: any.
+ */
+#ifndef TESSERA_CLI_PRINTABLE_H
+#define TESSERA_CLI_PRINTABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* In place. */
+void cli_printable(char *text);
+/* As much as fits into size bytes (at least 1) with the NUL, in whole characters. from may
+ * be NULL, and may be to. */
+void cli_printable_copy(char *to, size_t size, const char *from);
+
+/* The character at text, which is not at its end: its bytes, and how many columns a
+ * terminal gives it at most. That is 1 for Latin, Greek, Cyrillic and all else before
+ * Hangul, and 2 where characters may be wide. 0: it must not be printed. */
+size_t cli_printable_next(const char *text, uint32_t *columns);
+
+#endif
