@@ -15,15 +15,20 @@
 
 #include <check.h>
 
-/* Frees the case. */
-static inline int run_case(const char *name, TCase *tcase) {
+/* Frees the cases. */
+static inline int run_cases(const char *name, TCase *const *cases, size_t count) {
   Suite *suite = suite_create(name);
-  suite_add_tcase(suite, tcase);
+  for (size_t i = 0; i < count; i++)
+    suite_add_tcase(suite, cases[i]);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
   int failed = srunner_ntests_failed(runner);
   srunner_free(runner);
   return failed == 0 ? 0 : 1;
+}
+
+static inline int run_case(const char *name, TCase *tcase) {
+  return run_cases(name, &tcase, 1);
 }
 
 static inline int run_tests(const char *name, double timeout_s, const TTest *const *tests,

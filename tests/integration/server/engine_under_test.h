@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which engine a build of test_engine.c tests, and what it can do.
+ * Which engine a build of test_engine.c (and engine_*.c) tests, and what it can do.
  */
 #ifndef TESSERA_TESTS_ENGINE_UNDER_TEST_H
 #define TESSERA_TESTS_ENGINE_UNDER_TEST_H

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "host_driver.h"
+
 typedef struct fake_request {
   struct fake_transport *transport;
   tess_http_outgoing *outgoing;
@@ -40,15 +42,9 @@ static void forget(fake_transport *t, const fake_request *gone) {
   pthread_mutex_unlock(&t->lock);
 }
 
-static int64_t clock_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int64_t now_ms(tess_transport *transport) {
   (void)transport;
-  return clock_ms();
+  return driver_now_ms();
 }
 
 static void tick(fake_transport *t) {
@@ -111,7 +107,7 @@ static tess_code send_body(fake_request *r, uint8_t *data, size_t size) {
 
 static tess_code never(fake_request *r) {
   pthread_mutex_lock(&r->transport->lock);
-  while (!r->cancelled && clock_ms() < r->outgoing->deadline_ms)
+  while (!r->cancelled && driver_now_ms() < r->outgoing->deadline_ms)
     tick(r->transport);
   tess_code code = r->cancelled ? TESS_CANCELED : TESS_DEADLINE_EXCEEDED;
   pthread_mutex_unlock(&r->transport->lock);
