@@ -18,7 +18,8 @@ passed=0 failed=0 failures=() skipped=()
 # run NAME COMMAND...: one stage; its output goes to its log, the end of it to
 # the screen when it fails. A ctest summary in the log counts test by test, the
 # conformance suite run by run, anything else as one test. Exit code 77 with a line
-# "...: SKIPPED: why": it cannot be done here; counts neither way, and is shown.
+# "...: SKIPPED: why", and what ctest skipped: it cannot be done here; counts neither
+# way, and is shown.
 run() {
   local name=$1 log=$logs/$1.log start=$SECONDS rc=0 summary
   shift
@@ -26,9 +27,15 @@ run() {
   "$@" >"$log" 2>&1 </dev/null || rc=$?
   summary=$(grep -E '^[0-9]+% tests passed, [0-9]+ tests? failed out of [0-9]+' "$log" | tail -1)
   if [[ $summary =~ passed,\ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
-    local bad=${BASH_REMATCH[1]} all=${BASH_REMATCH[2]}
-    passed=$((passed + all - bad)) failed=$((failed + bad))
-    printf '%d of %d tests passed' $((all - bad)) "$all"
+    local bad=${BASH_REMATCH[1]} all=${BASH_REMATCH[2]} left_out
+    mapfile -t left_out < <(sed -n '/^The following tests did not run:/,/^$/s/^[[:space:]]*[0-9]* - \(.*\) (Skipped)$/\1/p' "$log")
+    local good=$((all - bad - ${#left_out[@]}))
+    passed=$((passed + good)) failed=$((failed + bad))
+    printf '%d of %d tests passed' "$good" "$all"
+    if ((${#left_out[@]} > 0)); then
+      skipped+=("$name: ${left_out[*]}")
+      printf ', %d SKIPPED' "${#left_out[@]}"
+    fi
     if ((rc != 0 && bad == 0)); then failed=$((failed + 1)) bad=1; fi
     ((bad == 0)) || failures+=("$name")
   elif [[ $(tail -n 1 "$log") =~ ^conformance:\ ([0-9]+)\ runs\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ cases ]]; then

@@ -4,11 +4,11 @@
  */
 #include "cli/json_out.h"
 
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/comma_locale.h"
 #include "tests/unit/run_case.h"
 
 static cli_json json;
@@ -134,9 +134,9 @@ START_TEST(numbers) {
 END_TEST
 
 START_TEST(numbers_in_other_places) {
-  if (setlocale(LC_NUMERIC, "de_DE.UTF-8") == NULL && setlocale(LC_NUMERIC, "fr_FR.UTF-8") == NULL)
-    return; /* none is installed */
+  use_comma_locale();
   put_numbers();
+  setlocale(LC_NUMERIC, "C");
 }
 END_TEST
 
