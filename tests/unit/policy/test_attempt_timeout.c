@@ -185,6 +185,25 @@ START_TEST(a_hedge_is_answered_meanwhile) {
 }
 END_TEST
 
+/* Whoever lost to another has been given up: its time may pass. */
+START_TEST(a_loser_leaves_no_timer) {
+  enum { TIME_MS = 500 };
+  tess_transport *policy = policy_of_two((tess_client_policy_options){
+      .retry = {.attempt_timeout_ms = TIME_MS}, .hedge = {.max_attempts = 2, .delay_ms = 1}});
+  request *r = request_new(true);
+  start(policy, r);
+  respond_ok(1);
+  pause_ms(TIME_MS + 100);
+  ck_assert_uint_eq(played[0].cancels, 1);
+  end_with(0, TESS_CANCELED);
+  wait_end(policy, r);
+  ck_assert_str_eq(r->text, "answer");
+  ck_assert_uint_eq(timeouts_of(policy), 0);
+  request_free(r);
+  policy->ops->free(policy);
+}
+END_TEST
+
 static const char stream_of_one[] = "\0\0\0\0\1x\2\0\0\0\2{}";
 
 START_TEST(a_stream_that_has_begun_is_not_cut) {
@@ -394,6 +413,7 @@ END_TEST
 
 DEFINE_SUITE("attempt timeout", silence_is_retried_elsewhere, all_time_out, none_is_left,
              a_late_answer_is_dropped, hedges_have_their_time, a_hedge_is_answered_meanwhile,
-             a_stream_that_has_begun_is_not_cut, a_stream_that_does_not_begin_is_cut,
-             who_has_all_the_time, a_cancelled_call_leaves_no_timer, counts_for_the_endpoint,
-             told_the_smaller, the_server_is_first, what_is_due_first_comes_first)
+             a_loser_leaves_no_timer, a_stream_that_has_begun_is_not_cut,
+             a_stream_that_does_not_begin_is_cut, who_has_all_the_time,
+             a_cancelled_call_leaves_no_timer, counts_for_the_endpoint, told_the_smaller,
+             the_server_is_first, what_is_due_first_comes_first)
