@@ -266,7 +266,7 @@ START_TEST(silence_costs_an_attempt) {
   silent s;
   make_with_silent(
       &s, (tess_client_policy_options){
-              .retry = {.max_attempts = 2, .all_methods = true, .attempt_timeout_ms = 300}});
+              .retry = {.max_attempts = 2, .all_methods = true, .attempt_timeout_ms = 1000}});
   for (int i = 0; i < 3; i++)
     ck_assert_int_eq(call(false), TESS_OK);
   ck_assert_int_eq(atomic_load(&sites[0].echoes), 3);
@@ -280,7 +280,7 @@ END_TEST
 START_TEST(silence_of_a_hedge) {
   silent s;
   make_with_silent(&s,
-                   (tess_client_policy_options){.retry = {.attempt_timeout_ms = 300},
+                   (tess_client_policy_options){.retry = {.attempt_timeout_ms = 1000},
                                                 .hedge = {.max_attempts = 2, .delay_ms = 15000}});
   int64_t began = policy->ops->now_ms(policy);
   ck_assert_int_eq(call(true), TESS_UNIMPLEMENTED);
@@ -321,7 +321,7 @@ START_TEST(silence_before_a_stream) {
   silent s;
   make_with_silent(
       &s, (tess_client_policy_options){
-              .retry = {.max_attempts = 2, .all_methods = true, .attempt_timeout_ms = 500}});
+              .retry = {.max_attempts = 2, .all_methods = true, .attempt_timeout_ms = 1000}});
   Tessera__Test__V1__EchoRequest request;
   Tessera__Test__V1__EchoResponse response;
   tessera__test__v1__echo_request__init(&request);
@@ -334,7 +334,7 @@ START_TEST(silence_before_a_stream) {
   int messages = 0;
   while (tess_client_stream_read(stream, &response, &status) == TESS_OK) {
     tess_client_clear_response(client, repeat, &response);
-    if (++messages == 1) site_sleep_ms(1000); /* the window fills, and the server waits */
+    if (++messages == 1) site_sleep_ms(1500); /* the window fills, and the server waits */
   }
   ck_assert_msg(status.code == TESS_OK, "%s", status.message);
   ck_assert_int_eq(messages, COUNT);

@@ -34,6 +34,7 @@ extern pthread_mutex_t played_lock; /* of all of these */
 extern played_attempt played[PLAYED_MAX];
 extern unsigned played_count;
 extern bool played_refuses;
+extern const char *played_answers;     /* attempts whose URL holds it are answered at once */
 extern void (*played_in_cancel)(void); /* called by each cancel */
 extern tess_transport played_behind;
 
