@@ -432,6 +432,7 @@ tess_code tess__client_stream_start_raw(tess_client *client, const tess_method *
   call->whole = method->stream_kind == TESS_SERVER_STREAM;
   base->outgoing.ops = call->whole ? &whole_ops : &stream_ops;
   base->outgoing.content_length = -1;
+  base->outgoing.stream = true;
   tess_segments_init(&call->scratch, client->allocator, 0);
   tess__text_init(&call->queue, client->allocator, 0);
   tess__text_init(&call->sending, client->allocator, 0);

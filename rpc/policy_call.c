@@ -48,6 +48,18 @@ void tess__policy_call_unref(call *c) {
   free(c);
 }
 
+/* Locked. */
+void tess__policy_enter(policy *p, call *c) {
+  c->refs++;
+  p->finishing++; /* the call may end meanwhile, and the policy's owner free it */
+}
+
+/* Locked. */
+void tess__policy_leave(policy *p, call *c) {
+  if (--p->finishing == 0 && p->stop) pthread_cond_broadcast(&p->told);
+  tess__policy_call_unref(c);
+}
+
 /* Locked; unlocks while the client is called. The call is gone from the list then. */
 static void end_call(policy *p, call *c, tess_code code, const char *detail) {
   tess_http_outgoing *outer = c->outer;
@@ -78,6 +90,15 @@ static bool hand_on(attempt *a, const tess_metadata *headers) {
   return outer->ops->on_body(outer, &chunk);
 }
 
+/* What ended the call, for people, with the attempts that ran out of their time. */
+static const char *tell_end(const call *c, const attempt *a, char *text, size_t size) {
+  if (a->code == TESS_OK || c->timeouts == 0) return a->detail[0] != '\0' ? a->detail : NULL;
+  tess__format(text, size, "%s (%u of %u attempts timed out)",
+               a->detail[0] != '\0' ? a->detail : tess_code_name(a->code), c->timeouts,
+               c->retry.attempts);
+  return text;
+}
+
 /* Everything has ended: tells the client what the winner brought. Locked. */
 void tess__policy_conclude(policy *p, call *c) {
   attempt *a = c->winner;
@@ -95,24 +116,74 @@ void tess__policy_conclude(policy *p, call *c) {
     hand_on(a, &a->peek.headers);
     pthread_mutex_lock(&p->lock);
   }
-  end_call(p, c, a->code, a->detail[0] != '\0' ? a->detail : NULL);
+  char text[sizeof a->detail + 64];
+  end_call(p, c, a->code, tell_end(c, a, text, sizeof text));
 }
 
 /* Gives up the attempts other than `keep`. Locked; unlocks. */
 void tess__policy_cancel_others(policy *p, call *c, const attempt *keep) {
-  c->refs++;
-  p->finishing++; /* the call may end meanwhile, and the policy's owner free it */
+  tess__policy_enter(p, c);
   for (unsigned i = 0; i < TESS_POLICY_MAX_ATTEMPTS; i++) {
     attempt *a = c->attempts[i];
     /* Who starts it looks again. */
     if (a == NULL || a == keep || !a->live || a->starting || a->abandoned) continue;
     a->abandoned = true;
+    if (a->timed_out) continue; /* cancelled before */
     pthread_mutex_unlock(&p->lock);
     p->behind->ops->cancel(p->behind, &a->out);
     pthread_mutex_lock(&p->lock);
   }
-  if (--p->finishing == 0 && p->stop) pthread_cond_broadcast(&p->told);
-  tess__policy_call_unref(c);
+  tess__policy_leave(p, c);
+}
+
+/* ---- out of time ---- */
+
+static bool is_timed(const attempt *a) {
+  return a->answer_by_ms != TESS_NEVER_MS;
+}
+
+/* Locked. */
+attempt *tess__policy_late_attempt(call *c, int64_t now_ms, int64_t *wake_ms) {
+  for (unsigned i = 0; i < c->retry.attempts; i++) {
+    attempt *a = c->attempts[i];
+    if (!a->live || a->abandoned || a->timed_out || a->has_head) continue;
+    if (a->answer_by_ms <= now_ms) return a;
+    if (a->answer_by_ms < *wake_ms) *wake_ms = a->answer_by_ms;
+  }
+  return NULL;
+}
+
+/* Locked; unlocks. */
+void tess__policy_time_out(policy *p, attempt *a) {
+  call *c = a->call;
+  a->timed_out = true;
+  tess__policy_enter(p, c);
+  pthread_mutex_unlock(&p->lock);
+  p->behind->ops->cancel(p->behind, &a->out);
+  pthread_mutex_lock(&p->lock);
+  tess__policy_leave(p, c);
+}
+
+/* From now on the call's deadline alone counts. */
+static void stop_timing(attempt *a) {
+  policy *p = a->call->policy;
+  pthread_mutex_lock(&p->lock);
+  a->has_head = true;
+  pthread_mutex_unlock(&p->lock);
+}
+
+/* The server is told of the time that the attempt has; not with a stream, which it would
+ * cut off in its flow. */
+static bool tells_time(const attempt *a) {
+  return is_timed(a) && !a->call->outer->stream;
+}
+
+/* Did it run out of its time? Also where the server was the first to notice: clocks of
+ * whole ms may differ by one. Locked. */
+static bool ran_out(const attempt *a, tess_code transport, tess_code code, int64_t now_ms) {
+  if (a->timed_out) return true;
+  return transport == TESS_OK && code == TESS_DEADLINE_EXCEEDED && tells_time(a) && !a->answered &&
+         now_ms + 1 >= a->answer_by_ms;
 }
 
 /* ---- an attempt, as the transport behind sees it ---- */
@@ -147,7 +218,7 @@ static bool win(attempt *a) {
   call *c = a->call;
   policy *p = c->policy;
   pthread_mutex_lock(&p->lock);
-  bool won = c->winner == NULL && !a->abandoned;
+  bool won = c->winner == NULL && !a->abandoned && !a->timed_out;
   if (won) {
     c->winner = a;
     c->retry.next_ms = TESS_NEVER_MS;
@@ -160,6 +231,7 @@ static bool win(attempt *a) {
 static void attempt_on_head(tess_http_outgoing *outgoing, int status, const tess_metadata *headers,
                             int64_t content_length) {
   attempt *a = attempt_of(outgoing);
+  if (is_timed(a)) stop_timing(a);
   bool decided = tess__peek_head(&a->peek, status, headers, content_length);
   /* Where there is no other attempt to come, and where the client is still sending,
    * it gets the headers at once. What they turn out to mean counts for the endpoint. */
@@ -208,8 +280,23 @@ static void leave_endpoint(policy *p, attempt *a, tess__endpoint_outcome outcome
 static bool goes_on(policy *p, attempt *a, tess_code code, tess__pushback pushback) {
   call *c = a->call;
   if (c->cancelled || c->winner != NULL || p->stop) return c->live > 0;
-  return tess__retry_failed(&c->retry, &p->rules, &p->throttle, code, pushback, c->live,
-                            tess__policy_now_ms(p), c->outer->deadline_ms, draw(p));
+  const tess__failure failure = {.code = code,
+                                 .timed_out = a->timed_out,
+                                 .pushback = pushback,
+                                 .others = c->live,
+                                 .now_ms = tess__policy_now_ms(p),
+                                 .deadline_ms = c->outer->deadline_ms,
+                                 .random = draw(p)};
+  return tess__retry_failed(&c->retry, &p->rules, &p->throttle, &failure);
+}
+
+/* Whatever the transport says, an attempt that ran out of its time had no answer. */
+static void note_timeout(policy *p, attempt *a) {
+  a->timed_out = true;
+  a->call->timeouts++;
+  p->stats.timeouts++;
+  tess__format(a->detail, sizeof a->detail, "no answer within %lld ms",
+               (long long)p->rules.retry.attempt_timeout_ms);
 }
 
 static void attempt_on_end(tess_http_outgoing *outgoing, tess_code transport, const char *detail) {
@@ -223,8 +310,13 @@ static void attempt_on_end(tess_http_outgoing *outgoing, tess_code transport, co
   c->refs++;
   a->live = false;
   c->live--;
-  a->code = transport;
   if (detail != NULL) tess__format(a->detail, sizeof a->detail, "%s", detail);
+  if (ran_out(a, transport, code, tess__policy_now_ms(p))) {
+    note_timeout(p, a);
+    transport = code = TESS_UNAVAILABLE; /* what HTTP's 504 is */
+    pushback = (tess__pushback){0};
+  }
+  a->code = transport;
   leave_endpoint(p, a, outcome_of(transport, code));
   if (transport == TESS_UNAVAILABLE && p->lookup != NULL) tess__lookup_hurry(p->lookup);
   bool failed = code != TESS_OK && !a->answered && !a->abandoned;
@@ -265,27 +357,41 @@ static char *url_at(const char *endpoint, const char *url) {
   return text;
 }
 
-/* The client's headers, with the time that is left and how often it was tried. */
-static tess_code headers_again(attempt *a, const tess_http_outgoing *outer, unsigned before,
-                               int64_t now_ms) {
+/* The header that tells the server of its time. */
+static tess_code add_time(tess_metadata *headers, bool grpc_web, int64_t left_ms) {
   char text[TESS__DECIMAL_BYTES + 1];
-  int64_t left = outer->deadline_ms == TESS_NEVER_MS ? -1 : outer->deadline_ms - now_ms;
-  if (left < 1 && outer->deadline_ms != TESS_NEVER_MS) left = 1;
+  const char *name = grpc_web ? "grpc-timeout" : "connect-timeout-ms";
+  size_t size = grpc_web ? tess__grpc_timeout_format(text, left_ms)
+                         : tess__connect_timeout_format(text, left_ms);
+  return tess_metadata_add_n(headers, name, strlen(name), text, size);
+}
+
+/* The client's headers, with the time that is left and how often it was tried. */
+static tess_code headers_again(attempt *a, unsigned before, int64_t now_ms) {
+  const tess_http_outgoing *outer = a->call->outer;
+  int64_t until_ms = tells_time(a) ? a->answer_by_ms : outer->deadline_ms; /* the smaller */
+  int64_t left = until_ms - now_ms > 1 ? until_ms - now_ms : 1;
+  bool tell = until_ms != TESS_NEVER_MS, told = false;
   tess_code code = TESS_OK;
   for (size_t i = 0; code == TESS_OK && i < outer->headers->count; i++) {
     const tess_metadata_entry *e = &outer->headers->entries[i];
-    size_t size = 0;
-    if (left >= 0 && strcmp(e->name, "connect-timeout-ms") == 0)
-      size = tess__connect_timeout_format(text, left);
-    else if (left >= 0 && strcmp(e->name, "grpc-timeout") == 0)
-      size = tess__grpc_timeout_format(text, left);
-    code = size > 0 ? tess_metadata_add_n(&a->headers, e->name, strlen(e->name), text, size)
-                    : tess_metadata_add_n(&a->headers, e->name, strlen(e->name), e->value,
-                                          e->value_size);
+    bool grpc_web = strcmp(e->name, "grpc-timeout") == 0;
+    if (tell && (grpc_web || strcmp(e->name, "connect-timeout-ms") == 0)) {
+      code = add_time(&a->headers, grpc_web, left);
+      told = true;
+    } else {
+      code = tess_metadata_add_n(&a->headers, e->name, strlen(e->name), e->value, e->value_size);
+    }
   }
+  if (code == TESS_OK && !told && tells_time(a)) { /* the call has no deadline */
+    const char *type = tess_metadata_get(outer->headers, "content-type");
+    bool grpc_web = type != NULL && strncmp(type, "application/grpc-web", 20) == 0;
+    code = add_time(&a->headers, grpc_web, left);
+  }
+  if (code != TESS_OK || before == 0) return code;
+  char text[TESS__DECIMAL_BYTES];
   tess__format(text, sizeof text, "%u", before);
-  if (code == TESS_OK) code = tess_metadata_add(&a->headers, "grpc-previous-rpc-attempts", text);
-  return code;
+  return tess_metadata_add(&a->headers, "grpc-previous-rpc-attempts", text);
 }
 
 /* Locked; unlocks while the transport begins. An error: the attempt did not begin. */
@@ -309,9 +415,13 @@ tess_code tess__policy_begin_attempt(policy *p, call *c, tess_status *status) {
   a->endpoint = tess__endpoints_pick(&p->endpoints, tried, index, now_ms);
   a->endpoint_id = a->endpoint->id;
   tess__retry_started(&c->retry, &p->rules, &p->throttle, now_ms);
+  /* Who still sends may be answered when that is done. */
+  a->answer_by_ms = outer->content_length < 0
+                        ? TESS_NEVER_MS
+                        : tess__retry_answer_by(&c->retry, &p->rules, now_ms, outer->deadline_ms);
   tess_code code = TESS_OK;
-  if (index > 0) {
-    code = headers_again(a, outer, index, now_ms);
+  if (index > 0 || tells_time(a)) {
+    code = headers_again(a, index, now_ms);
     a->out.headers = &a->headers;
   }
   a->url = url_at(a->endpoint->url, outer->url);

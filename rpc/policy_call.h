@@ -7,8 +7,12 @@
  * Who calls the client's on_...: as long as attempts are under way, the thread of
  * the transport behind, for the one attempt that won; on_end comes when the last of them
  * has ended, so that nobody reads the request's body any more. Between attempts it
- * is the clerk, a thread that begins what is due, and ends calls that have nothing
- * under way. A second thread looks names up.
+ * is the clerk, a thread that begins what is due, gives up what takes too long, and ends
+ * calls that have nothing under way. A second thread looks names up.
+ *
+ * An attempt that ran out of its time has failed when the transport tells its end, which
+ * comes once it was cancelled, as for any other failure: until then it may still read
+ * the body that the next attempt begins anew.
  *
  * Lock: `lock` guards all of it but what belongs to one attempt's thread (its peek, and
  * whether it answered).
@@ -39,9 +43,12 @@ typedef struct tess__policy_attempt {
   bool answered;  /* its response is being handed on; its thread's, as the peek */
   tess_code code; /* how it ended, for the client */
   char detail[160];
-  bool starting;  /* start() has not returned */
-  bool live;      /* with the transport behind */
-  bool abandoned; /* cancelled by us */
+  bool starting;        /* start() has not returned */
+  bool live;            /* with the transport behind */
+  bool abandoned;       /* cancelled by us: nobody cares how it ends */
+  int64_t answer_by_ms; /* when it runs out of the attempt timeout; TESS_NEVER_MS: it cannot */
+  bool has_head;        /* in time: now it cannot any more; not kept where it never could */
+  bool timed_out;       /* cancelled for it: what it still brings is dropped */
 } tess__policy_attempt;
 
 struct tess__policy_call {
@@ -51,6 +58,7 @@ struct tess__policy_call {
   tess__retry retry;
   tess__policy_attempt *attempts[TESS_POLICY_MAX_ATTEMPTS];
   unsigned live;
+  unsigned timeouts;            /* attempts that ran out of their time */
   tess__policy_attempt *winner; /* whose answer, or failure, is the call's */
   bool cancelled;
   bool busy;     /* the clerk is beginning an attempt */
@@ -69,6 +77,7 @@ struct tess__policy {
 
   pthread_mutex_t lock;
   pthread_cond_t changed; /* for the clerk */
+  int64_t wake_ms;        /* when it looks again by itself, while it waits */
   pthread_cond_t told;    /* for who waits: the client was called */
   tess__endpoints endpoints;
   tess__throttle throttle;
@@ -85,12 +94,21 @@ int64_t tess__policy_now_ms(tess__policy *policy);
 
 /* All of these with the lock, which they may give up meanwhile. */
 
+/* Whoever calls out without the lock: the call, and the policy, stay until leave. */
+void tess__policy_enter(tess__policy *policy, tess__policy_call *call);
+void tess__policy_leave(tess__policy *policy, tess__policy_call *call);
 /* Starts the call's next attempt. An error: it did not begin. */
 tess_code tess__policy_begin_attempt(tess__policy *policy, tess__policy_call *call,
                                      tess_status *status);
 /* Gives up the attempts other than `keep`. */
 void tess__policy_cancel_others(tess__policy *policy, tess__policy_call *call,
                                 const tess__policy_attempt *keep);
+/* An attempt of the call that is out of time; NULL: none is, and *wake_ms is no later
+ * than the next may be. */
+tess__policy_attempt *tess__policy_late_attempt(tess__policy_call *call, int64_t now_ms,
+                                                int64_t *wake_ms);
+/* Gives up an attempt that is out of time: it fails when it has ended. */
+void tess__policy_time_out(tess__policy *policy, tess__policy_attempt *attempt);
 /* Everything has ended: tells the client what the winner brought. */
 void tess__policy_conclude(tess__policy *policy, tess__policy_call *call);
 void tess__policy_call_unref(tess__policy_call *call);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/retry.h"
 
-#include <string.h>
+#include "rpc/deadline.h"
 
 /* A6: a pause is varied by so much. */
 #define JITTER 0.2
@@ -32,9 +32,9 @@ bool tess__retry_rules_fill(tess__retry_rules *rules, const tess_client_policy_o
   if (h->codes == 0) h->codes = TESS_CODE_BIT(TESS_UNAVAILABLE);
   if (t->max_tokens == 0) t->max_tokens = 10;
   if (t->ratio == 0) t->ratio = 0.1;
-  *why = "a pause or a delay is negative, or the multiplier is less than 1";
+  *why = "a pause, a delay or a timeout is negative, or the multiplier is less than 1";
   if (r->initial_backoff_ms < 0 || r->max_backoff_ms < 0 || !(r->multiplier >= 1) ||
-      h->delay_ms < 0)
+      r->attempt_timeout_ms < 0 || h->delay_ms < 0)
     return false;
   *why = "the budget takes max_tokens up to 1000 and a ratio above 0";
   return t->max_tokens <= 1000 && t->ratio > 0;
@@ -79,6 +79,14 @@ void tess__retry_started(tess__retry *retry, const tess__retry_rules *rules,
     throttle->refused++;
 }
 
+int64_t tess__retry_answer_by(const tess__retry *retry, const tess__retry_rules *rules,
+                              int64_t now_ms, int64_t deadline_ms) {
+  int64_t timeout_ms = rules->retry.attempt_timeout_ms;
+  if (timeout_ms == 0 || retry->max_attempts == 1) return TESS_NEVER_MS;
+  int64_t by_ms = tess__deadline_after(now_ms, timeout_ms);
+  return by_ms < deadline_ms ? by_ms : TESS_NEVER_MS;
+}
+
 /* The pause before the next retry. */
 static int64_t pause_ms(const tess__retry *retry, const tess_retry_options *rules, double random) {
   double pause = (double)rules->initial_backoff_ms;
@@ -89,36 +97,37 @@ static int64_t pause_ms(const tess__retry *retry, const tess_retry_options *rule
 }
 
 bool tess__retry_failed(tess__retry *retry, const tess__retry_rules *rules,
-                        tess__throttle *throttle, tess_code code, tess__pushback pushback,
-                        unsigned others, int64_t now_ms, int64_t deadline_ms, double random) {
+                        tess__throttle *throttle, const tess__failure *failure) {
+  const tess__pushback pushback = failure->pushback;
+  const tess_code code = failure->code;
   uint32_t codes = retry->hedging ? rules->hedge.codes : rules->retry.codes;
   bool forbidden = pushback.said && (pushback.ms < 0 || pushback.ms > LONGEST_PUSHBACK_MS);
-  bool transient = code > 0 && (codes & TESS_CODE_BIT(code)) != 0;
+  bool transient = failure->timed_out || (code > 0 && (codes & TESS_CODE_BIT(code)) != 0);
   if (transient || forbidden) count_failure(throttle);
   if (!transient) return false;
   if (retry->attempts >= retry->max_attempts || forbidden) {
     retry->next_ms = TESS_NEVER_MS;
-    return others > 0;
+    return failure->others > 0;
   }
   if (!is_open(rules, throttle)) {
     /* A hedge that was refused as the attempt began was counted there. */
     if (!retry->hedging || retry->next_ms != TESS_NEVER_MS) throttle->refused++;
     retry->next_ms = TESS_NEVER_MS;
-    return others > 0;
+    return failure->others > 0;
   }
   int64_t wait = 0; /* a hedge that failed makes room for the next at once */
   if (pushback.said) {
     wait = pushback.ms;
     retry->pauses = 0;
   } else if (!retry->hedging) {
-    wait = pause_ms(retry, &rules->retry, random);
+    wait = pause_ms(retry, &rules->retry, failure->random);
     retry->pauses++;
   }
-  if (deadline_ms != TESS_NEVER_MS && (wait >= deadline_ms - now_ms)) {
+  if (failure->deadline_ms != TESS_NEVER_MS && wait >= failure->deadline_ms - failure->now_ms) {
     retry->next_ms = TESS_NEVER_MS;
-    return others > 0;
+    return failure->others > 0;
   }
-  retry->next_ms = now_ms + wait;
+  retry->next_ms = failure->now_ms + wait;
   return true;
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * When a call is tried again: retries with backoff, hedging, and their budget
- * (gRFC A6). Pure: the caller passes now_ms and random numbers.
+ * (gRFC A6), and for how long an attempt is awaited. Pure: the caller passes now_ms and
+ * random numbers.
  *
  *   tess__retry_begin(&retry, &rules, idempotent);
  *   start the first attempt; tess__retry_started(&retry, now_ms);
- *   ... an attempt failed with a code: tess__retry_failed(...) says whether to go on
+ *   ... no head of its response at tess__retry_answer_by(...): it has failed
+ *   ... an attempt failed: tess__retry_failed(..., &failure) says whether to go on
  *   ... at retry.next_ms: start another, tess__retry_started again
  *
  * Threads: none; rules and throttle of several calls are guarded by the caller.
@@ -52,12 +54,25 @@ void tess__retry_begin(tess__retry *retry, const tess__retry_rules *rules, bool 
 /* An attempt begins: plans the next hedge. */
 void tess__retry_started(tess__retry *retry, const tess__retry_rules *rules,
                          tess__throttle *throttle, int64_t now_ms);
-/* An attempt failed and nothing of it was handed on; random is uniform in [0, 1).
- * others: attempts still under way. True: the call goes on (next_ms, or the others);
- * false: this failure is its end. */
+/* By when an attempt that begins now must have the head of its response;
+ * TESS_NEVER_MS: the call's deadline comes first, or there is no attempt timeout. */
+int64_t tess__retry_answer_by(const tess__retry *retry, const tess__retry_rules *rules,
+                              int64_t now_ms, int64_t deadline_ms);
+
+/* How an attempt failed, of which nothing was handed on. */
+typedef struct tess__failure {
+  tess_code code;
+  bool timed_out; /* it ran out of the attempt timeout: that is always retried (A6) */
+  tess__pushback pushback;
+  unsigned others; /* attempts still under way */
+  int64_t now_ms;
+  int64_t deadline_ms; /* the call's */
+  double random;       /* uniform in [0, 1) */
+} tess__failure;
+
+/* True: the call goes on (next_ms, or the others); false: this failure is its end. */
 bool tess__retry_failed(tess__retry *retry, const tess__retry_rules *rules,
-                        tess__throttle *throttle, tess_code code, tess__pushback pushback,
-                        unsigned others, int64_t now_ms, int64_t deadline_ms, double random);
+                        tess__throttle *throttle, const tess__failure *failure);
 /* An attempt went well. */
 void tess__retry_succeeded(const tess__retry_rules *rules, tess__throttle *throttle);
 

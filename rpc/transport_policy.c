@@ -23,8 +23,9 @@ static policy *policy_of(tess_transport *transport) {
 
 /* ---- the clerk ---- */
 
-/* A call whose next attempt is due, or that only waits for its end. */
-static call *due_call(policy *p, int64_t now_ms, int64_t *wake_ms) {
+/* A call whose next attempt is due, or that only waits for its end, or, with *late set,
+ * one of whose attempts is out of time. */
+static call *due_call(policy *p, int64_t now_ms, int64_t *wake_ms, attempt **late) {
   *wake_ms = TESS_NEVER_MS;
   for (call *c = p->calls; c != NULL; c = c->next) {
     if (c->busy || c->ending) continue;
@@ -34,6 +35,9 @@ static call *due_call(policy *p, int64_t now_ms, int64_t *wake_ms) {
     }
     if (c->retry.next_ms <= now_ms) return c;
     if (c->retry.next_ms < *wake_ms) *wake_ms = c->retry.next_ms;
+    if (p->rules.retry.attempt_timeout_ms == 0) continue;
+    *late = tess__policy_late_attempt(c, now_ms, wake_ms);
+    if (*late != NULL) return c;
   }
   return NULL;
 }
@@ -80,16 +84,27 @@ static void *clerk_run(void *ctx) {
   policy *p = ctx;
   pthread_mutex_lock(&p->lock);
   while (!p->stop || p->calls != NULL) {
-    int64_t wake_ms, now_ms = tess__policy_now_ms(p);
-    call *c = due_call(p, now_ms, &wake_ms);
-    if (c != NULL)
+    int64_t now_ms = tess__policy_now_ms(p);
+    attempt *late = NULL;
+    call *c = due_call(p, now_ms, &p->wake_ms, &late);
+    if (late != NULL)
+      tess__policy_time_out(p, late);
+    else if (c != NULL)
       attend(p, c);
     else
       tess__cond_wait_ms(&p->changed, &p->lock,
-                         wake_ms == TESS_NEVER_MS ? TESS_NEVER_MS : wake_ms - now_ms);
+                         p->wake_ms == TESS_NEVER_MS ? TESS_NEVER_MS : p->wake_ms - now_ms);
   }
   pthread_mutex_unlock(&p->lock);
   return NULL;
+}
+
+/* The first attempt has begun: what is due next may be due before the clerk looks. Only
+ * then it is woken: each attempt has the same time, and nearly all are answered in it. */
+static void wake_clerk(policy *p, const call *c) {
+  int64_t at_ms = c->retry.next_ms, answer_by_ms = c->attempts[0]->answer_by_ms;
+  if (answer_by_ms < at_ms) at_ms = answer_by_ms;
+  if (at_ms < p->wake_ms) pthread_cond_signal(&p->changed);
 }
 
 /* ---- names ---- */
@@ -133,8 +148,8 @@ static tess_code policy_start(tess_transport *transport, tess_http_outgoing *out
     c->refs--; /* its own; ours is left */
   } else if (c->live == 0 && !c->ending && c->retry.next_ms == TESS_NEVER_MS) {
     tess__policy_conclude(p, c); /* it has ended already, while it was ours */
-  } else if (c->retry.next_ms != TESS_NEVER_MS) {
-    pthread_cond_signal(&p->changed);
+  } else {
+    wake_clerk(p, c);
   }
   tess__policy_call_unref(c);
   pthread_mutex_unlock(&p->lock);
@@ -150,15 +165,13 @@ static void policy_resume(tess_transport *transport, tess_http_outgoing *outer) 
     a = c->winner;
     for (unsigned i = 0; a == NULL && i < TESS_POLICY_MAX_ATTEMPTS; i++)
       if (c->attempts[i] != NULL && c->attempts[i]->live) a = c->attempts[i];
-    c->refs++;
-    p->finishing++; /* the call may end meanwhile, and the policy's owner free it */
+    tess__policy_enter(p, c);
   }
   pthread_mutex_unlock(&p->lock);
   if (c == NULL) return;
   if (a != NULL) p->behind->ops->resume(p->behind, &a->out);
   pthread_mutex_lock(&p->lock);
-  if (--p->finishing == 0 && p->stop) pthread_cond_broadcast(&p->told);
-  tess__policy_call_unref(c);
+  tess__policy_leave(p, c);
   pthread_mutex_unlock(&p->lock);
 }
 

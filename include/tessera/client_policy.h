@@ -13,7 +13,7 @@
  * Everything is off where its options are zero. docs/client-policy.md explains it
  * to users. Sources: gRFC A6, "gRPC Retry Design"
  * (https://github.com/grpc/proposal/blob/master/A6-client-retries.md); Envoy,
- * "Outlier detection".
+ * "Outlier detection", per_try_timeout.
  *
  * What may be sent again: a request whose method is declared IDEMPOTENT or
  * NO_SIDE_EFFECTS (all of them with retry.all_methods), as long as nothing of its
@@ -56,6 +56,14 @@ typedef struct tess_retry_options {
   double multiplier;          /* default 1.6; each pause is varied by 20 % */
   uint32_t codes;             /* TESS_CODE_BIT of what is retried; default UNAVAILABLE */
   bool all_methods;           /* also those that are not declared idempotent */
+  /* How long an attempt may take from its beginning, connecting and sending included,
+   * until the head of its response has come; from then on, while a stream flows, the
+   * call's deadline alone counts. 0: no limit but that. Who runs out of it is cancelled,
+   * has failed with UNAVAILABLE, whatever `codes` says, and counts so for its endpoint.
+   * Holds for calls that may be tried again or hedged, their last attempt too, except
+   * streams of requests: their response may rightly wait for the last of these. What the
+   * server is told is the smaller of this and the call's time; with streams the call's. */
+  int64_t attempt_timeout_ms;
 } tess_retry_options;
 
 /* Several attempts at once, of idempotent methods alone: the first answer counts,
@@ -119,6 +127,7 @@ typedef struct tess_client_policy_stats {
   uint64_t attempts;
   uint64_t retries;
   uint64_t hedges;
+  uint64_t timeouts;  /* attempts that ran out of retry.attempt_timeout_ms */
   uint64_t throttled; /* retries and hedges that the budget forbade */
   uint64_t ejections;
   unsigned endpoints; /* at present */

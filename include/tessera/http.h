@@ -158,6 +158,8 @@ struct tess_http_outgoing {
   int64_t deadline_ms; /* on the transport's clock; TESS_NEVER_MS: none */
   /* The method is declared IDEMPOTENT or NO_SIDE_EFFECTS: it may be sent again. */
   bool idempotent;
+  /* A stream: its messages may flow until the deadline. */
+  bool stream;
   /* "address:port" to connect to in the place of the URL's host, which still is the
    * name that the server and its certificate are asked for. NULL: look it up. A
    * transport that cannot may ignore it. */

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Client policy over libcurl against real servers: endpoints that die and come back,
- * names that lead to an address, many threads.
+ * Client policy over libcurl against real servers: endpoints that die and come back, or
+ * accept and never answer, names that lead to an address, many threads.
  */
+#include <arpa/inet.h>
 #include <check.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <tessera/client.h>
 #include <tessera/client_policy.h>
@@ -226,6 +229,123 @@ START_TEST(long_streams_of_requests) {
 }
 END_TEST
 
+/* Accepts connections, as the kernel does for who listens, and never answers. */
+typedef struct silent {
+  int listener;
+  char url[64];
+} silent;
+
+static void silent_start(silent *s) {
+  s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_in at = {.sin_family = AF_INET};
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  ck_assert_int_eq(bind(s->listener, (struct sockaddr *)&at, size), 0);
+  ck_assert_int_eq(listen(s->listener, 16), 0);
+  ck_assert_int_eq(getsockname(s->listener, (struct sockaddr *)&at, &size), 0);
+  snprintf(s->url, sizeof s->url, "http://127.0.0.1:%d", ntohs(at.sin_port));
+}
+
+/* Two endpoints: one silent, then a good one. */
+static void make_with_silent(silent *s, tess_client_policy_options options) {
+  static const char *two[2];
+  silent_start(s);
+  two[0] = s->url;
+  two[1] = urls[0];
+  options.endpoints = two;
+  options.endpoint_count = 2;
+  make(options);
+}
+
+static tess_client_policy_stats stats_now(void) {
+  tess_client_policy_stats stats;
+  tess_client_policy_stats_get(policy, &stats);
+  return stats;
+}
+
+START_TEST(silence_costs_an_attempt) {
+  silent s;
+  make_with_silent(
+      &s, (tess_client_policy_options){
+              .retry = {.max_attempts = 2, .all_methods = true, .attempt_timeout_ms = 1000}});
+  for (int i = 0; i < 3; i++)
+    ck_assert_int_eq(call(false), TESS_OK);
+  ck_assert_int_eq(atomic_load(&sites[0].echoes), 3);
+  ck_assert_uint_eq(stats_now().timeouts, 1); /* then pick-first has gone on */
+  ck_assert_uint_eq(stats_now().retries, 1);
+  end();
+  close(s.listener);
+}
+END_TEST
+
+START_TEST(silence_of_a_hedge) {
+  silent s;
+  make_with_silent(&s,
+                   (tess_client_policy_options){.retry = {.attempt_timeout_ms = 1000},
+                                                .hedge = {.max_attempts = 2, .delay_ms = 15000}});
+  int64_t began = policy->ops->now_ms(policy);
+  ck_assert_int_eq(call(true), TESS_UNIMPLEMENTED);
+  ck_assert_int_lt(policy->ops->now_ms(policy) - began, 15000);
+  ck_assert_uint_eq(stats_now().timeouts, 1);
+  ck_assert_uint_eq(stats_now().hedges, 1);
+  end();
+  close(s.listener);
+}
+END_TEST
+
+START_TEST(nothing_but_silence) {
+  silent both[2];
+  silent_start(&both[0]);
+  silent_start(&both[1]);
+  const char *two[2] = {both[0].url, both[1].url};
+  make((tess_client_policy_options){
+      .endpoints = two,
+      .endpoint_count = 2,
+      .retry = {.max_attempts = 2, .initial_backoff_ms = 5, .attempt_timeout_ms = 200}});
+  Tessera__Test__V1__EchoRequest request;
+  tessera__test__v1__echo_request__init(&request);
+  Tessera__Test__V1__EchoResponse response;
+  tess_status status = TESS_STATUS_INIT;
+  ck_assert_int_eq(tessera_test_v1_echo_service_get(client, NULL, &request, &response, &status),
+                   TESS_UNAVAILABLE);
+  ck_assert_str_eq(status.message, "no answer within 200 ms (2 of 2 attempts timed out)");
+  tess_status_cleanup(&status);
+  end();
+  close(both[0].listener);
+  close(both[1].listener);
+}
+END_TEST
+
+/* The stream takes longer than an attempt may be silent: it is not cut. */
+START_TEST(silence_before_a_stream) {
+  enum { COUNT = 400 };
+  silent s;
+  make_with_silent(
+      &s, (tess_client_policy_options){
+              .retry = {.max_attempts = 2, .all_methods = true, .attempt_timeout_ms = 1000}});
+  Tessera__Test__V1__EchoRequest request;
+  Tessera__Test__V1__EchoResponse response;
+  tessera__test__v1__echo_request__init(&request);
+  request.count = COUNT;
+  tess_status status = TESS_STATUS_INIT;
+  const tess_method *repeat = &tessera_test_v1_echo_service_methods_pb_c[3];
+  tess_client_stream *stream = tess_client_stream_open(client, repeat, NULL, &status);
+  ck_assert_int_eq(tess_client_stream_write(stream, &request, &status), TESS_OK);
+  ck_assert_int_eq(tess_client_stream_done_writing(stream, &status), TESS_OK);
+  int messages = 0;
+  while (tess_client_stream_read(stream, &response, &status) == TESS_OK) {
+    tess_client_clear_response(client, repeat, &response);
+    if (++messages == 1) site_sleep_ms(1500); /* the window fills, and the server waits */
+  }
+  ck_assert_msg(status.code == TESS_OK, "%s", status.message);
+  ck_assert_int_eq(messages, COUNT);
+  ck_assert_uint_eq(stats_now().timeouts, 1);
+  tess_client_stream_close(stream);
+  end();
+  close(s.listener);
+}
+END_TEST
+
 static void *caller(void *ctx) {
   tess_code *failure = ctx;
   for (int i = 0; i < 100 && *failure == TESS_OK; i++)
@@ -256,5 +376,6 @@ END_TEST
 int main(void) {
   return RUN_TESTS("client policy", 120, balance, a_dead_endpoint_costs_nothing_but_a_retry,
                    not_twice_unless_declared, names_lead_to_addresses, streams,
-                   long_streams_of_answers, long_streams_of_requests, many_threads);
+                   long_streams_of_answers, long_streams_of_requests, silence_costs_an_attempt,
+                   silence_of_a_hedge, nothing_but_silence, silence_before_a_stream, many_threads);
 }

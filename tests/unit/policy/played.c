@@ -12,6 +12,7 @@ pthread_mutex_t played_lock = PTHREAD_MUTEX_INITIALIZER;
 played_attempt played[PLAYED_MAX];
 unsigned played_count;
 bool played_refuses;
+const char *played_answers;
 
 int64_t clock_ms(void) {
   struct timespec now;
@@ -35,6 +36,7 @@ static tess_code behind_start(tess_transport *transport, tess_http_outgoing *out
   (void)transport;
   pthread_mutex_lock(&played_lock);
   bool no = played_refuses || played_count == PLAYED_MAX;
+  unsigned index = played_count;
   if (!no) {
     played_attempt *s = &played[played_count++];
     *s = (played_attempt){.outgoing = outgoing};
@@ -43,8 +45,12 @@ static tess_code behind_start(tess_transport *transport, tess_http_outgoing *out
     copy(s->before, sizeof s->before,
          tess_metadata_get(outgoing->headers, "grpc-previous-rpc-attempts"));
     copy(s->timeout, sizeof s->timeout, tess_metadata_get(outgoing->headers, "connect-timeout-ms"));
+    copy(s->grpc_timeout, sizeof s->grpc_timeout,
+         tess_metadata_get(outgoing->headers, "grpc-timeout"));
   }
   pthread_mutex_unlock(&played_lock);
+  if (!no && played_answers != NULL && strstr(outgoing->url, played_answers) != NULL)
+    respond_ok(index);
   return no ? tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no room") : TESS_OK;
 }
 
@@ -59,7 +65,10 @@ static void behind_cancel(tess_transport *transport, tess_http_outgoing *outgoin
   (void)transport;
   pthread_mutex_lock(&played_lock);
   for (unsigned i = 0; i < played_count; i++)
-    if (played[i].outgoing == outgoing) played[i].cancelled = true;
+    if (played[i].outgoing == outgoing) {
+      played[i].cancelled = true;
+      played[i].cancels++;
+    }
   pthread_mutex_unlock(&played_lock);
   if (played_in_cancel != NULL) played_in_cancel();
 }
@@ -84,6 +93,18 @@ void wait_begun(unsigned count) {
   ck_abort_msg("attempt %u did not begin", count);
 }
 
+void wait_cancelled(unsigned index) {
+  wait_begun(index + 1);
+  for (int i = 0; i < 6000; i++) {
+    pthread_mutex_lock(&played_lock);
+    bool cancelled = played[index].cancelled;
+    pthread_mutex_unlock(&played_lock);
+    if (cancelled) return;
+    pause_ms(5);
+  }
+  ck_abort_msg("attempt %u was not cancelled", index);
+}
+
 /* Marks it over; NULL: it was already. */
 static tess_http_outgoing *take(unsigned index) {
   pthread_mutex_lock(&played_lock);
@@ -93,17 +114,17 @@ static tess_http_outgoing *take(unsigned index) {
   return o;
 }
 
-void respond(unsigned index, int status, const char *type, const char *name, const char *value,
-             const void *body, size_t size) {
-  wait_begun(index + 1);
-  tess_http_outgoing *o = take(index);
-  ck_assert_ptr_nonnull(o);
+static void give_head(tess_http_outgoing *o, int status, const char *type, const char *name,
+                      const char *value, int64_t content_length) {
   tess_metadata headers;
   tess_metadata_init(&headers, NULL, 0);
   ck_assert_int_eq(tess_metadata_add(&headers, "content-type", type), TESS_OK);
   if (name != NULL) ck_assert_int_eq(tess_metadata_add(&headers, name, value), TESS_OK);
-  o->ops->on_head(o, status, &headers, (int64_t)size);
+  o->ops->on_head(o, status, &headers, content_length);
   tess_metadata_cleanup(&headers);
+}
+
+static void give_body(tess_http_outgoing *o, const void *body, size_t size) {
   for (size_t at = 0; at < size; at += 3) { /* in small pieces */
     union {
       const void *in;
@@ -113,6 +134,26 @@ void respond(unsigned index, int status, const char *type, const char *name, con
     o->ops->on_body(o, &chunk);
   }
   o->ops->on_end(o, TESS_OK, NULL);
+}
+
+void respond(unsigned index, int status, const char *type, const char *name, const char *value,
+             const void *body, size_t size) {
+  wait_begun(index + 1);
+  tess_http_outgoing *o = take(index);
+  ck_assert_ptr_nonnull(o);
+  give_head(o, status, type, name, value, (int64_t)size);
+  give_body(o, body, size);
+}
+
+void respond_head(unsigned index, int status, const char *type) {
+  wait_begun(index + 1);
+  give_head(played[index].outgoing, status, type, NULL, NULL, -1);
+}
+
+void respond_rest(unsigned index, const void *body, size_t size) {
+  tess_http_outgoing *o = take(index);
+  ck_assert_ptr_nonnull(o);
+  give_body(o, body, size);
 }
 
 void respond_ok(unsigned index) {
@@ -182,8 +223,8 @@ static bool on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
 
 static void on_end(tess_http_outgoing *outgoing, tess_code code, const char *detail) {
   request *r = (request *)outgoing;
-  (void)detail;
   r->code = code;
+  copy(r->detail, sizeof r->detail, detail);
   atomic_fetch_add(&r->ends, 1);
 }
 

@@ -25,14 +25,16 @@ enum { PLAYED_MAX = 4096 };
 
 typedef struct played_attempt {
   tess_http_outgoing *outgoing;
-  char url[100], connect_to[64], before[8], timeout[32];
+  char url[100], connect_to[64], before[8], timeout[32], grpc_timeout[32];
   bool cancelled, ended;
+  unsigned cancels; /* so often */
 } played_attempt;
 
 extern pthread_mutex_t played_lock; /* of all of these */
 extern played_attempt played[PLAYED_MAX];
 extern unsigned played_count;
 extern bool played_refuses;
+extern const char *played_answers;     /* attempts whose URL holds it are answered at once */
 extern void (*played_in_cancel)(void); /* called by each cancel */
 extern tess_transport played_behind;
 
@@ -40,6 +42,12 @@ int64_t clock_ms(void);
 void pause_ms(int ms);
 /* Until so many attempts have begun. */
 void wait_begun(unsigned count);
+/* Until attempt number `index` is cancelled. */
+void wait_cancelled(unsigned index);
+/* The beginning of a response: its head alone. */
+void respond_head(unsigned index, int status, const char *type);
+/* Bytes of its body, and its end. */
+void respond_rest(unsigned index, const void *body, size_t size);
 /* Each ends attempt number `index`, once it has begun. */
 void respond(unsigned index, int status, const char *type, const char *name, const char *value,
              const void *body, size_t size);
@@ -60,6 +68,7 @@ typedef struct request {
   char text[128];
   size_t size;
   tess_code code;
+  char detail[200]; /* "": none */
   atomic_int ends;
   bool can_rewind;
 } request;

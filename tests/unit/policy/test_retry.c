@@ -23,8 +23,14 @@ static tess__retry begin(bool idempotent) {
 }
 
 static bool go_on(tess__retry *r, tess_code code, int64_t now, double random) {
-  return tess__retry_failed(r, &rules, &throttle, code, (tess__pushback){0}, 0, now, TESS_NEVER_MS,
-                            random);
+  const tess__failure failure = {
+      .code = code, .now_ms = now, .deadline_ms = TESS_NEVER_MS, .random = random};
+  return tess__retry_failed(r, &rules, &throttle, &failure);
+}
+
+static bool go_on_with(tess__retry *r, tess__failure failure) {
+  failure.random = 0.5;
+  return tess__retry_failed(r, &rules, &throttle, &failure);
 }
 
 static void start(tess__retry *r, int64_t now) {
@@ -92,13 +98,13 @@ START_TEST(deadline_bounds_all) {
   set(&(tess_client_policy_options){.retry = {.max_attempts = 3, .initial_backoff_ms = 100}});
   tess__retry r = begin(true);
   start(&r, 0);
-  ck_assert(!tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 0,
-                                950, 1050, 0.5));
+  ck_assert(!go_on_with(
+      &r, (tess__failure){.code = TESS_UNAVAILABLE, .now_ms = 950, .deadline_ms = 1050}));
   ck_assert_int_eq(r.next_ms, TESS_NEVER_MS);
   r = begin(true);
   start(&r, 0);
-  ck_assert(tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 0, 949,
-                               1050, 0.5));
+  ck_assert(go_on_with(
+      &r, (tess__failure){.code = TESS_UNAVAILABLE, .now_ms = 949, .deadline_ms = 1050}));
 }
 END_TEST
 
@@ -112,8 +118,10 @@ START_TEST(pushback) {
   ck_assert_int_eq(r.next_ms, 260); /* 1.6 */
   start(&r, 260);
   tess__pushback said = {true, 7};
-  ck_assert(tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, said, 0, 260, TESS_NEVER_MS,
-                               0.5));
+  ck_assert(go_on_with(&r, (tess__failure){.code = TESS_UNAVAILABLE,
+                                           .pushback = said,
+                                           .now_ms = 260,
+                                           .deadline_ms = TESS_NEVER_MS}));
   ck_assert_int_eq(r.next_ms, 267);
   start(&r, 267);
   ck_assert(go_on(&r, TESS_UNAVAILABLE, 267, 0.5));
@@ -122,21 +130,24 @@ START_TEST(pushback) {
   throttle.tokens = 10;
   start(&r, 0);
   said = (tess__pushback){true, -1};
-  ck_assert(
-      !tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, said, 0, 0, TESS_NEVER_MS, 0.5));
+  ck_assert(!go_on_with(
+      &r,
+      (tess__failure){.code = TESS_UNAVAILABLE, .pushback = said, .deadline_ms = TESS_NEVER_MS}));
   ck_assert_double_eq(throttle.tokens, 9);
   /* No code that is retried: it is the end, but a word that forbids counts. */
-  ck_assert(
-      !tess__retry_failed(&r, &rules, &throttle, TESS_INTERNAL, said, 0, 0, TESS_NEVER_MS, 0.5));
+  ck_assert(!go_on_with(
+      &r, (tess__failure){.code = TESS_INTERNAL, .pushback = said, .deadline_ms = TESS_NEVER_MS}));
   ck_assert_double_eq(throttle.tokens, 8);
   /* Ten minutes are waited for, if the deadline allows it; more are a refusal. */
   said = (tess__pushback){true, 600000};
-  ck_assert(
-      tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, said, 0, 0, TESS_NEVER_MS, 0.5));
+  ck_assert(go_on_with(
+      &r,
+      (tess__failure){.code = TESS_UNAVAILABLE, .pushback = said, .deadline_ms = TESS_NEVER_MS}));
   ck_assert_int_eq(r.next_ms, 600000);
   said.ms++;
-  ck_assert(
-      !tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, said, 0, 0, TESS_NEVER_MS, 0.5));
+  ck_assert(!go_on_with(
+      &r,
+      (tess__failure){.code = TESS_UNAVAILABLE, .pushback = said, .deadline_ms = TESS_NEVER_MS}));
 }
 END_TEST
 
@@ -206,21 +217,25 @@ START_TEST(hedges) {
   start(&r, 20);
   ck_assert_int_eq(r.next_ms, 40);
   /* One fails: the next begins at once. */
-  ck_assert(tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 1, 25,
-                               TESS_NEVER_MS, 0.5));
+  ck_assert(go_on_with(
+      &r, (tess__failure){
+              .code = TESS_UNAVAILABLE, .others = 1, .now_ms = 25, .deadline_ms = TESS_NEVER_MS}));
   ck_assert_int_eq(r.next_ms, 25);
   start(&r, 25);
   ck_assert_int_eq(r.next_ms, TESS_NEVER_MS); /* all three are under way */
-  ck_assert(tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 1, 30,
-                               TESS_NEVER_MS, 0.5)); /* one is left */
-  ck_assert(!tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 0, 31,
-                                TESS_NEVER_MS, 0.5));
+  ck_assert(go_on_with(&r, (tess__failure){.code = TESS_UNAVAILABLE,
+                                           .others = 1,
+                                           .now_ms = 30,
+                                           .deadline_ms = TESS_NEVER_MS})); /* one is left */
+  ck_assert(!go_on_with(
+      &r, (tess__failure){.code = TESS_UNAVAILABLE, .now_ms = 31, .deadline_ms = TESS_NEVER_MS}));
   r = begin(true); /* a failure that is not of the kind ends it, others or not */
   throttle.tokens = 10;
   start(&r, 0);
   start(&r, 20);
-  ck_assert(!tess__retry_failed(&r, &rules, &throttle, TESS_INTERNAL, (tess__pushback){0}, 1, 25,
-                                TESS_NEVER_MS, 0.5));
+  ck_assert(!go_on_with(
+      &r, (tess__failure){
+              .code = TESS_INTERNAL, .others = 1, .now_ms = 25, .deadline_ms = TESS_NEVER_MS}));
   r = begin(false);
   start(&r, 0);
   ck_assert_int_eq(r.next_ms, TESS_NEVER_MS);
@@ -230,17 +245,75 @@ START_TEST(hedges) {
   start(&r, 0);
   ck_assert_int_eq(r.next_ms, TESS_NEVER_MS);
   ck_assert_uint_eq(throttle.refused, 1);
-  ck_assert(!tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 0, 1,
-                                TESS_NEVER_MS, 0.5));
+  ck_assert(!go_on_with(
+      &r, (tess__failure){.code = TESS_UNAVAILABLE, .now_ms = 1, .deadline_ms = TESS_NEVER_MS}));
   ck_assert_uint_eq(throttle.refused, 1); /* the same hedge */
   throttle.tokens = 6; /* one was planned, and the budget closes before it begins */
   r = begin(true);
   start(&r, 0);
   ck_assert_int_ne(r.next_ms, TESS_NEVER_MS);
   throttle.tokens = 1;
-  ck_assert(!tess__retry_failed(&r, &rules, &throttle, TESS_UNAVAILABLE, (tess__pushback){0}, 0, 1,
-                                TESS_NEVER_MS, 0.5));
+  ck_assert(!go_on_with(
+      &r, (tess__failure){.code = TESS_UNAVAILABLE, .now_ms = 1, .deadline_ms = TESS_NEVER_MS}));
   ck_assert_uint_eq(throttle.refused, 2);
+}
+END_TEST
+
+/* An attempt is awaited until its time, or the call's, whichever ends first. */
+START_TEST(attempts_have_their_time) {
+  set(&(tess_client_policy_options){.retry = {.max_attempts = 3, .attempt_timeout_ms = 200}});
+  tess__retry r = begin(true);
+  ck_assert_int_eq(tess__retry_answer_by(&r, &rules, 1000, TESS_NEVER_MS), 1200);
+  ck_assert_int_eq(tess__retry_answer_by(&r, &rules, 1000, 1201), 1200);
+  ck_assert_int_eq(tess__retry_answer_by(&r, &rules, 1000, 1200), TESS_NEVER_MS);
+  start(&r, 1000);
+  start(&r, 1200);
+  start(&r, 1400); /* the last one, too */
+  ck_assert_int_eq(tess__retry_answer_by(&r, &rules, 1400, TESS_NEVER_MS), 1600);
+  r = begin(false); /* there is no other attempt that it would make room for */
+  ck_assert_int_eq(tess__retry_answer_by(&r, &rules, 1000, TESS_NEVER_MS), TESS_NEVER_MS);
+  rules.retry.attempt_timeout_ms = INT64_MAX;
+  r = begin(true);
+  ck_assert_int_eq(tess__retry_answer_by(&r, &rules, 1000, TESS_NEVER_MS), TESS_NEVER_MS);
+  set(&(tess_client_policy_options){.retry = {.attempt_timeout_ms = 200},
+                                    .hedge = {.max_attempts = 2, .delay_ms = 20}});
+  r = begin(true);
+  ck_assert_int_eq(tess__retry_answer_by(&r, &rules, 1000, TESS_NEVER_MS), 1200);
+  set(&(tess_client_policy_options){.retry = {.max_attempts = 3}});
+  r = begin(true);
+  ck_assert_int_eq(tess__retry_answer_by(&r, &rules, 1000, TESS_NEVER_MS), TESS_NEVER_MS);
+}
+END_TEST
+
+/* Whatever the codes are, but within attempts, deadline and budget. */
+START_TEST(timeouts_are_retried) {
+  const tess__failure timeout = {
+      .code = TESS_UNAVAILABLE, .timed_out = true, .now_ms = 200, .deadline_ms = TESS_NEVER_MS};
+  for (int hedge = 0; hedge < 2; hedge++) {
+    set(&(tess_client_policy_options){.retry = {.max_attempts = hedge ? 0 : 2,
+                                                .initial_backoff_ms = 100,
+                                                .codes = TESS_CODE_BIT(TESS_ABORTED),
+                                                .attempt_timeout_ms = 200},
+                                      .hedge = {.max_attempts = hedge ? 2 : 0,
+                                                .delay_ms = 5000,
+                                                .codes = TESS_CODE_BIT(TESS_ABORTED)}});
+    tess__retry r = begin(true);
+    start(&r, 0);
+    ck_assert(!go_on(&r, TESS_UNAVAILABLE, 200, 0.5));
+    ck_assert_double_eq(throttle.tokens, 10);
+    ck_assert(go_on_with(&r, timeout));
+    ck_assert_int_eq(r.next_ms, hedge ? 200 : 300); /* a hedge makes room at once */
+    ck_assert_double_eq(throttle.tokens, 9);
+    start(&r, r.next_ms);
+    ck_assert(!go_on_with(&r, timeout)); /* it was the last */
+    r = begin(true);
+    start(&r, 0);
+    tess__failure late = timeout;
+    late.deadline_ms = 200; /* none is left for another */
+    ck_assert(!go_on_with(&r, late));
+    throttle.tokens = 5;
+    ck_assert(!go_on_with(&r, timeout));
+  }
 }
 END_TEST
 
@@ -251,6 +324,7 @@ START_TEST(refused_options) {
       {.retry = {.max_attempts = 2}, .hedge = {.max_attempts = 2}},
       {.retry = {.initial_backoff_ms = -1}},
       {.retry = {.multiplier = 0.5}},
+      {.retry = {.attempt_timeout_ms = -1}},
       {.hedge = {.delay_ms = -1}},
       {.throttle = {.max_tokens = 1001}},
       {.throttle = {.ratio = -0.1}}};
@@ -265,5 +339,5 @@ END_TEST
 int main(void) {
   return RUN_TESTS("retry", 60, off_by_default, pauses_grow_to_the_most, what_is_retried,
                    deadline_bounds_all, pushback, pushback_on_the_wire, budget, hedges,
-                   refused_options);
+                   attempts_have_their_time, timeouts_are_retried, refused_options);
 }
