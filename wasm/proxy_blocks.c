@@ -224,6 +224,16 @@ tess_proxy_answer tess_proxy_blocks_want(tess_proxy_blocks *blocks, tess_panel *
   return f != NULL ? follow(blocks, f, asker, early) : answer;
 }
 
+uint64_t tess_proxy_blocks_arrived(tess_proxy_blocks *blocks, const uint8_t *name,
+                                   const void *asker) {
+  tess_proxy_flight *f = find_flight(blocks, name);
+  if (f == NULL || !f->is_put || f->asker != asker) return 0;
+  const uint64_t bytes = f->bytes;
+  f->asker = NULL;
+  f->bytes = 0;
+  return bytes;
+}
+
 bool tess_proxy_blocks_sent(tess_proxy_blocks *blocks) {
   bool any = false;
   for (tess_proxy_flight *f = blocks->flights; f != NULL; f = f->next) {

@@ -66,6 +66,11 @@ typedef enum tess_proxy_answer {
 tess_proxy_answer tess_proxy_blocks_want(tess_proxy_blocks *blocks, tess_panel *panel, void *asker,
                                          bool early, int64_t timeout_ms, tess_code *code,
                                          tess_reason *reason);
+/* The asker's tile was computed from a block that it named as coming. Was that put for this
+ * asker, and the put is not answered yet? Its bytes then, which tess_proxy_blocks_ended will
+ * not tell any more; else 0. */
+uint64_t tess_proxy_blocks_arrived(tess_proxy_blocks *blocks, const uint8_t *name,
+                                   const void *asker);
 /* Was all of a block sent since this was asked last? Who waits for it may follow. */
 bool tess_proxy_blocks_sent(tess_proxy_blocks *blocks);
 /* Does it keep blocks, as far as is known? */

@@ -64,6 +64,17 @@ void tess__proxy_deliver_failure(tess__proxy_request *r, tess_code code,
   deliver(r, &outcome);
 }
 
+/* Of puts for this request whose answers come behind that of its tile. */
+static void count_puts(tess__proxy_request *r) {
+  for (unsigned i = 0; i < 2; i++) {
+    tess__proxy_operand *o = &r->operands[i];
+    if (!o->coming || o->put) continue;
+    const uint64_t bytes = tess_proxy_blocks_arrived(&r->self->blocks, o->ref.panel->name, r);
+    o->put = bytes > 0;
+    r->bytes_sent += bytes;
+  }
+}
+
 static void count_hits(const tess__proxy_request *r, tess_tile_outcome *outcome) {
   const tessera_matmul_v1_Matrix *matrices[2] = {&r->message.a, &r->message.b};
   for (unsigned i = 0; i < 2; i++) {
@@ -127,6 +138,7 @@ void tess__proxy_call_ended(tess__proxy_request *r) {
     outcome.wrong_answer = outcome.code != TESS_OK;
     outcome.bytes_received = tess__proxy_matrix_bytes(&r->result.c);
     outcome.compute_ms = r->result.compute_ms >= 0 ? r->result.compute_ms : 0;
+    count_puts(r);
     count_hits(r, &outcome);
     tess_wire_set_text(outcome.kernel, sizeof outcome.kernel, r->result.kernel);
   } else {

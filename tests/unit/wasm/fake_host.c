@@ -348,18 +348,33 @@ static void answer_result(fake_host *host, int32_t handle, const posted *p, cons
   tessera__matmul__v1__matmul_request__free_unpacked(request, NULL);
 }
 
-/* About blocks workers do not lie: a name is verified, or it is not theirs. */
-static void answer_blocks(fake_host *host, int32_t handle, const posted *p) {
+static int take_blocks(fake_host *host, const posted *p, uint8_t **body, size_t *size) {
   fake_blocks *store = &host->blocks[p->worker];
+  return p->what == POSTED_LIST ? fake_blocks_list(store, p->body, p->size, body, size)
+                                : fake_blocks_put(store, p->body, p->size, body, size);
+}
+
+/* A put has come whole; its answer will follow. */
+static void take_put(fake_host *host, posted *p) {
   uint8_t *body = NULL;
   size_t size = 0;
-  int status = p->what == POSTED_LIST ? fake_blocks_list(store, p->body, p->size, &body, &size)
-                                      : fake_blocks_put(store, p->body, p->size, &body, &size);
+  p->taken = take_blocks(host, p, &body, &size);
+  free(p->body);
+  p->body = body;
+  p->size = size;
+  p->at_ms = host->now_ms + host->put_answer_ms;
+}
+
+/* About blocks workers do not lie: a name is verified, or it is not theirs. */
+static void answer_blocks(fake_host *host, int32_t handle, const posted *p) {
+  uint8_t *body = p->body;
+  size_t size = p->size;
+  const int status = p->taken != 0 ? p->taken : take_blocks(host, p, &body, &size);
   answer_with(
       host, handle, status,
       status == 200 ? "content-type: application/proto\r\n" : "content-type: application/json\r\n",
       body, size);
-  free(body);
+  if (p->taken == 0) free(body);
 }
 
 static void answer_describe(fake_host *host, int32_t handle) {
@@ -521,6 +536,9 @@ void fake_host_turn(fake_host *host) {
       p->how = WORKER_TIMES_OUT;
     } else if (p->how == WORKER_NEVER || host->now_ms < p->at_ms ||
                (p->how == WORKER_STALLS && p->what == POSTED_MULTIPLY)) {
+      continue;
+    } else if (p->what == POSTED_PUT && host->put_answer_ms > 0 && p->taken == 0) {
+      take_put(host, p);
       continue;
     }
     answer(host, p);

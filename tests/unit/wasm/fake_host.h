@@ -56,6 +56,7 @@ typedef struct posted {
   double at_ms; /* when the worker answers */
   double timeout_at_ms;
   worker_how how;
+  int taken; /* a put that was taken in and is not answered yet: the status; body is the answer */
 } posted;
 
 typedef struct replied {
@@ -77,6 +78,7 @@ typedef struct fake_host {
   double now_ms;
   double tick_ms; /* every look at the clock costs this */
   double worker_delay_ms;
+  double put_answer_ms; /* so long after a block was taken in its put is answered */
   worker_how how[FAKE_WORKERS];
   unsigned worker_count;
   unsigned answered[FAKE_WORKERS];    /* posts that each worker answered */

@@ -87,6 +87,28 @@ START_TEST(a_tile_travels_beside_its_block) {
 }
 END_TEST
 
+/* A tile's answer may overtake that of the put of its block, whose bytes were sent all the
+ * same and were held by nobody. */
+START_TEST(puts_count_though_their_answers_come_late) {
+  uint64_t hits[2];
+  for (unsigned late = 0; late < 2; late++) {
+    fake_host *host = fake_host_new(2, "proxy", "");
+    host->blocks[0].awaits = host->blocks[1].awaits = true;
+    host->put_answer_ms = late ? 40 : 0;
+    product *p = product_new(N, N, N, F32, false, false, 1, 0);
+    pb_result *last = run_stream(host, 1, p);
+    ck_assert_uint_gt(host->blocks[0].coming + host->blocks[1].coming, 0);
+    expect_near(host->posted_bytes, 3 * N * N * 4);
+    expect_near(sent(last), 3 * N * N * 4);
+    hits[late] = last->stats->cache_bytes;
+    result_free(last);
+    product_free(p);
+    fake_host_free(host);
+  }
+  ck_assert_uint_eq(hits[0], hits[1]);
+}
+END_TEST
+
 START_TEST(scaling_and_doubles) {
   fake_host *host = fake_host_new(2, "proxy", "");
   product *p = product_new(N, N, N, F64, _i & 1, _i & 2, -2, 3);
@@ -249,6 +271,7 @@ int main(void) {
   tcase_set_timeout(tc, 300);
   tcase_add_loop_test(tc, every_panel_is_sent_once, 0, 4);
   tcase_add_test(tc, a_tile_travels_beside_its_block);
+  tcase_add_test(tc, puts_count_though_their_answers_come_late);
   tcase_add_loop_test(tc, scaling_and_doubles, 0, 4);
   tcase_add_test(tc, a_worker_without_room_gets_elements);
   tcase_add_loop_test(tc, a_worker_that_drops_at_once, 1, 3);
