@@ -37,6 +37,44 @@ START_TEST(a_silent_worker_is_backed_up) {
 }
 END_TEST
 
+/* The first worker holds its operands; whoever else computes its tile is sent 1 MB. */
+static uint64_t sent_to_others(void *context, uint32_t executor, uint32_t tile) {
+  const bool counts = *(const bool *)context;
+  return counts && executor != 1 && tile == 0 ? 1000000 : 0;
+}
+
+/* A copy counts the operands that the owner holds and the other would be sent, twice, at the
+ * rate at which all else came there: 10 MB in the time since the first. */
+START_TEST(a_copy_counts_what_it_moves) {
+  for (int i = 0; i < 2; ++i) {
+    bool counts = i == 1;
+    tess_plan plan;
+    tess_schedule s;
+    plan_of(&plan, 2, 1);
+    make(&s, &plan,
+         (tess_schedule_params){.max_workers = 2,
+                                .tile_timeout_ms = 60000,
+                                .tile_bytes = sent_to_others,
+                                .context = &counts});
+    uint32_t one = tess_schedule_join(&s, 2), two = tess_schedule_join(&s, 2);
+    tess_attempt silent = must_next(&s, one, 1), good = must_next(&s, two, 1);
+    ck_assert_uint_eq(silent.tile, 0);
+    ck_assert(tess_schedule_done_in(&s, &good, 101, 0, 10000000, 100));
+    /* Expected at 101, to take 100 ms there: 101 + 1.25 * 100 + 10. What is moved
+     * adds a quarter of the time since 1: (236 - 0.25) / 0.75. */
+    ck_assert(none_for(&s, two, 230));
+    ck_assert_int_eq(none_for(&s, two, 245), counts);
+    if (counts) {
+      ck_assert(none_for(&s, two, 310));
+      tess_attempt copy = must_next(&s, two, 320);
+      ck_assert_uint_eq(copy.tile, 0);
+    }
+    tess_schedule_cleanup(&s);
+    tess_plan_cleanup(&plan);
+  }
+}
+END_TEST
+
 /* Both are late by the same, as over a slow link: whoever has work of its own would not
  * be sooner done with the other's. Nor does a copy that was beaten, behind a tile that
  * took all the time, make its worker look fast. */
@@ -271,8 +309,9 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("schedule_backup", 300, a_silent_worker_is_backed_up,
-                   either_copy_may_fail_or_win, a_stalled_connection_of_the_only_worker,
-                   a_stalled_connection_of_a_stranger, an_honest_slow_stranger_keeps_its_tile,
-                   the_late_back_up_nothing, a_burst_of_answers_is_no_speed, backups_have_a_budget,
+                   a_copy_counts_what_it_moves, either_copy_may_fail_or_win,
+                   a_stalled_connection_of_the_only_worker, a_stalled_connection_of_a_stranger,
+                   an_honest_slow_stranger_keeps_its_tile, the_late_back_up_nothing,
+                   a_burst_of_answers_is_no_speed, backups_have_a_budget,
                    who_fell_silent_is_the_only_one_known, silent_before_anything_is_known);
 }
