@@ -8,10 +8,19 @@
 static const struct {
   uint32_t first, last;
 } unprintable[] = {
-    {0x00, 0x1f},     {0x7f, 0x9f},
-    {0x61c, 0x61c}, /* C0, DEL and C1; Arabic letter mark */
-    {0x200e, 0x200f}, {0x2028, 0x202e},
-    {0x2066, 0x206f} /* marks, separators, embeddings, isolates */
+    /* C0, DEL and C1; Arabic letter mark */
+    {0x00, 0x1f},
+    {0x7f, 0x9f},
+    {0x61c, 0x61c},
+    /* nothing to see: a name with them looks like another */
+    {0x200b, 0x200b},
+    {0x2060, 0x2064},
+    {0xfeff, 0xfeff},
+    {0xe0000, 0xe007f},
+    /* marks, separators, embeddings, isolates */
+    {0x200e, 0x200f},
+    {0x2028, 0x202e},
+    {0x2066, 0x206f},
 };
 
 static uint32_t point_of(const char *text, size_t bytes) {

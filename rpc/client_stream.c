@@ -410,10 +410,16 @@ tess_code tess__client_stream_start_raw(tess_client *client, const tess_method *
                                         const tess_client_stream_events *events,
                                         tess__raw_message on_raw, void *ctx,
                                         tess_client_call **started, tess_status *status) {
-  static const tess_http_outgoing_ops stream_ops = {stream_next_body, stream_rewind_body,
-                                                    stream_on_head, stream_on_body, stream_on_end};
-  static const tess_http_outgoing_ops whole_ops = {whole_next_body, whole_rewind_body,
-                                                   stream_on_head, stream_on_body, stream_on_end};
+  static const tess_http_outgoing_ops stream_ops = {.next_body = stream_next_body,
+                                                    .rewind_body = stream_rewind_body,
+                                                    .on_head = stream_on_head,
+                                                    .on_body = stream_on_body,
+                                                    .on_end = stream_on_end};
+  static const tess_http_outgoing_ops whole_ops = {.next_body = whole_next_body,
+                                                   .rewind_body = whole_rewind_body,
+                                                   .on_head = stream_on_head,
+                                                   .on_body = stream_on_body,
+                                                   .on_end = stream_on_end};
   tess_transport *transport = client->options.transport;
   if (method->stream_kind == TESS_UNARY)
     return tess_status_set(status, TESS_INVALID_ARGUMENT, "%s is not a stream", method->path);

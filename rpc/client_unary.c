@@ -290,8 +290,11 @@ static void unary_on_end(tess_http_outgoing *outgoing, tess_code code, const cha
   free_call(call, allocator);
 }
 
-static const tess_http_outgoing_ops unary_ops = {unary_next_body, unary_rewind_body, unary_on_head,
-                                                 unary_on_body, unary_on_end};
+static const tess_http_outgoing_ops unary_ops = {.next_body = unary_next_body,
+                                                 .rewind_body = unary_rewind_body,
+                                                 .on_head = unary_on_head,
+                                                 .on_body = unary_on_body,
+                                                 .on_end = unary_on_end};
 
 /* ---- starting ---- */
 

@@ -114,10 +114,28 @@ static void limit_silence(int fd, int64_t peer_timeout_ms) {
 #endif
 }
 
+static void tell_taken(const request *r) {
+  const tess_http_outgoing_ops *ops = r->outgoing->ops;
+  if (ops->on_taken != NULL) ops->on_taken(r->outgoing);
+}
+
+#if TESS__CURL_TELLS_TAKEN
+/* It has a connection, perhaps one that was idle. */
+static int on_connection(void *ctx, char *peer, char *own, int peer_port, int own_port) {
+  (void)peer;
+  (void)own;
+  (void)peer_port;
+  (void)own_port;
+  tell_taken(ctx);
+  return CURL_PREREQFUNC_OK;
+}
+#endif
+
 /* Over loopback cubic moves twice what bbr does. */
 static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address) {
-  const tess_transport_curl_options *options = ctx;
+  const request *r = ctx;
   (void)purpose;
+  tell_taken(r);
   int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   if (fd < 0) return CURL_SOCKET_BAD;
   bool loopback = false;
@@ -132,7 +150,7 @@ static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sock
   }
   /* Not available everywhere, and then not missed. */
   if (loopback && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) != 0) errno = 0;
-  limit_silence(fd, options->peer_timeout_ms);
+  limit_silence(fd, r->peer_timeout_ms);
   return fd;
 }
 
@@ -172,6 +190,7 @@ request *tess__curl_request_new(const tess_transport_curl_options *options,
   *result = CURLE_OUT_OF_MEMORY;
   request *r = calloc(1, sizeof *r);
   if (r == NULL) return NULL;
+  r->peer_timeout_ms = options->peer_timeout_ms;
   tess__reply_head_init(&r->head, MAX_HEAD_BYTES);
   CURL *e = r->easy = curl_easy_init();
   if (e == NULL) {
@@ -190,7 +209,11 @@ request *tess__curl_request_new(const tess_transport_curl_options *options,
   SET(CURLOPT_SEEKFUNCTION, on_seek);
   SET(CURLOPT_SEEKDATA, r);
   SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
-  SET(CURLOPT_OPENSOCKETDATA, (void *)(uintptr_t)options);
+  SET(CURLOPT_OPENSOCKETDATA, r);
+#if TESS__CURL_TELLS_TAKEN
+  SET(CURLOPT_PREREQFUNCTION, on_connection);
+  SET(CURLOPT_PREREQDATA, r);
+#endif
   /* A quarter of the time without a byte, then probes: the kernel's nine end with it. */
   SET(CURLOPT_TCP_KEEPALIVE, 1L);
   SET(CURLOPT_TCP_KEEPIDLE, seconds_of(options->peer_timeout_ms / 4));

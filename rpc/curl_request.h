@@ -18,6 +18,9 @@
 
 enum { TESS__CURL_MAX_BUFFER_BYTES = 2 << 20 }; /* CURLOPT_UPLOAD_BUFFERSIZE: curl's maximum */
 
+/* Does curl say when a request gets a connection? */
+#define TESS__CURL_TELLS_TAKEN (LIBCURL_VERSION_NUM >= 0x075000)
+
 typedef struct tess__curl_request {
   struct tess__curl_request *next_command; /* in transport->commands, when queued */
   struct tess__curl_request *next_spare;
@@ -37,6 +40,7 @@ typedef struct tess__curl_request {
   tess_code failure; /* our own reason for making curl fail */
   const char *failure_text;
   int64_t deadline_ms;
+  int64_t peer_timeout_ms; /* as the options say */
   char error[CURL_ERROR_SIZE];
 
   /* of the thread that starts it, then of the driver */

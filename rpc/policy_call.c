@@ -142,11 +142,18 @@ static bool is_timed(const attempt *a) {
   return a->answer_by_ms != TESS_NEVER_MS;
 }
 
+/* When an attempt whose time begins now runs out of it. Who still sends may be answered when
+ * that is done. */
+static int64_t answer_by(const call *c, int64_t now_ms) {
+  if (c->outer->content_length < 0) return TESS_NEVER_MS;
+  return tess__retry_answer_by(&c->retry, &c->policy->rules, now_ms, c->outer->deadline_ms);
+}
+
 /* Locked. */
 attempt *tess__policy_late_attempt(call *c, int64_t now_ms, int64_t *wake_ms) {
   for (unsigned i = 0; i < c->retry.attempts; i++) {
     attempt *a = c->attempts[i];
-    if (!a->live || a->abandoned || a->timed_out || a->has_head) continue;
+    if (!a->live || !a->taken || a->abandoned || a->timed_out || a->has_head) continue;
     if (a->answer_by_ms <= now_ms) return a;
     if (a->answer_by_ms < *wake_ms) *wake_ms = a->answer_by_ms;
   }
@@ -339,8 +346,27 @@ static void attempt_on_end(tess_http_outgoing *outgoing, tess_code transport, co
   pthread_mutex_unlock(&p->lock);
 }
 
-static const tess_http_outgoing_ops attempt_ops = {
-    attempt_next_body, attempt_rewind_body, attempt_on_head, attempt_on_body, attempt_on_end};
+/* Its time begins: it waited for its turn until now. */
+static void attempt_on_taken(tess_http_outgoing *outgoing) {
+  attempt *a = attempt_of(outgoing);
+  call *c = a->call;
+  policy *p = c->policy;
+  if (!is_timed(a)) return;
+  pthread_mutex_lock(&p->lock);
+  if (!a->taken) {
+    a->taken = true;
+    a->answer_by_ms = answer_by(c, tess__policy_now_ms(p));
+    if (a->answer_by_ms < p->wake_ms) pthread_cond_signal(&p->changed);
+  }
+  pthread_mutex_unlock(&p->lock);
+}
+
+static const tess_http_outgoing_ops attempt_ops = {.next_body = attempt_next_body,
+                                                   .rewind_body = attempt_rewind_body,
+                                                   .on_head = attempt_on_head,
+                                                   .on_body = attempt_on_body,
+                                                   .on_end = attempt_on_end,
+                                                   .on_taken = attempt_on_taken};
 
 /* ---- an attempt's beginning ---- */
 
@@ -415,10 +441,8 @@ tess_code tess__policy_begin_attempt(policy *p, call *c, tess_status *status) {
   a->endpoint = tess__endpoints_pick(&p->endpoints, tried, index, now_ms);
   a->endpoint_id = a->endpoint->id;
   tess__retry_started(&c->retry, &p->rules, &p->throttle, now_ms);
-  /* Who still sends may be answered when that is done. */
-  a->answer_by_ms = outer->content_length < 0
-                        ? TESS_NEVER_MS
-                        : tess__retry_answer_by(&c->retry, &p->rules, now_ms, outer->deadline_ms);
+  a->answer_by_ms = answer_by(c, now_ms);
+  a->taken = !p->behind->ops->tells_taken;
   tess_code code = TESS_OK;
   if (index > 0 || tells_time(a)) {
     code = headers_again(a, index, now_ms);

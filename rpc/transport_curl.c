@@ -336,7 +336,8 @@ static const tess_transport_ops curl_ops = {.start = transport_start,
                                             .cancel = transport_cancel,
                                             .now_ms = transport_now_ms,
                                             .wait = transport_wait,
-                                            .free = transport_free};
+                                            .free = transport_free,
+                                            .tells_taken = TESS__CURL_TELLS_TAKEN};
 
 static CURLcode global_result;
 

@@ -319,8 +319,12 @@ static void transport_free(tess_transport *transport) {
 }
 
 tess_transport *tess_transport_memory_new(const tess_transport_memory_options *options) {
-  static const tess_transport_ops ops = {start, resume,        cancel, transport_now_ms,
-                                         wait,  transport_free};
+  static const tess_transport_ops ops = {.start = start,
+                                         .resume = resume,
+                                         .cancel = cancel,
+                                         .now_ms = transport_now_ms,
+                                         .wait = wait,
+                                         .free = transport_free};
   const tess_allocator *allocator = tess__allocator_or_default(options->allocator);
   memory_transport *self = tess__alloc(allocator, sizeof *self);
   if (self == NULL) return NULL;

@@ -102,8 +102,9 @@ static void *clerk_run(void *ctx) {
 /* The first attempt has begun: what is due next may be due before the clerk looks. Only
  * then it is woken: each attempt has the same time, and nearly all are answered in it. */
 static void wake_clerk(policy *p, const call *c) {
-  int64_t at_ms = c->retry.next_ms, answer_by_ms = c->attempts[0]->answer_by_ms;
-  if (answer_by_ms < at_ms) at_ms = answer_by_ms;
+  int64_t at_ms = c->retry.next_ms;
+  const tess__policy_attempt *first = c->attempts[0];
+  if (first->taken && first->answer_by_ms < at_ms) at_ms = first->answer_by_ms;
   if (at_ms < p->wake_ms) pthread_cond_signal(&p->changed);
 }
 
@@ -236,8 +237,12 @@ static void policy_free(tess_transport *transport) {
   free(p);
 }
 
-static const tess_transport_ops policy_ops = {policy_start,  policy_resume, policy_cancel,
-                                              policy_now_ms, policy_wait,   policy_free};
+static const tess_transport_ops policy_ops = {.start = policy_start,
+                                              .resume = policy_resume,
+                                              .cancel = policy_cancel,
+                                              .now_ms = policy_now_ms,
+                                              .wait = policy_wait,
+                                              .free = policy_free};
 
 /* ---- made ---- */
 

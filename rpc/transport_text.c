@@ -323,7 +323,11 @@ static void on_end(tess_http_outgoing *outgoing, tess_code code, const char *det
 /* ---- the transport ---- */
 
 static tess_code start(tess_transport *transport, tess_http_outgoing *origin, tess_status *status) {
-  static const tess_http_outgoing_ops ops = {next_body, rewind_body, on_head, on_body, on_end};
+  static const tess_http_outgoing_ops ops = {.next_body = next_body,
+                                             .rewind_body = rewind_body,
+                                             .on_head = on_head,
+                                             .on_body = on_body,
+                                             .on_end = on_end};
   text_transport *self = self_of(transport);
   shadow *s = tess__alloc(self->allocator, sizeof *s);
   if (s == NULL) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
@@ -385,8 +389,12 @@ tess_transport *tess_transport_text_new(tess_transport *behind, const tess_alloc
   allocator = tess__allocator_or_default(allocator);
   text_transport *self = tess__alloc(allocator, sizeof *self);
   if (self == NULL) return NULL;
-  *self = (text_transport){.ops = {start, resume, cancel, now_ms,
-                                   behind->ops->wait != NULL ? wait_until : NULL, free_transport},
+  *self = (text_transport){.ops = {.start = start,
+                                   .resume = resume,
+                                   .cancel = cancel,
+                                   .now_ms = now_ms,
+                                   .wait = behind->ops->wait != NULL ? wait_until : NULL,
+                                   .free = free_transport},
                            .behind = behind,
                            .allocator = allocator};
   self->base.ops = &self->ops;

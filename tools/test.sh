@@ -29,7 +29,13 @@ run() {
   if [[ $summary =~ passed,\ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
     local bad=${BASH_REMATCH[1]} all=${BASH_REMATCH[2]} left_out
     mapfile -t left_out < <(sed -n '/^The following tests did not run:/,/^$/s/^[[:space:]]*[0-9]* - \(.*\) (Skipped)$/\1/p' "$log")
-    local good=$((all - bad - ${#left_out[@]}))
+    local good=$((all - bad - ${#left_out[@]})) hidden=0
+    # A test that failed, and was left out when it ran again, has failed.
+    if ((${#left_out[@]} > 0)); then
+      hidden=$(grep -E '\*\*\*(Failed|Timeout|Exception)' "$log" | grep -cFf <(printf ': %s \n' "${left_out[@]}")) || true
+      ((hidden == 0)) || rc=1
+      bad=$((bad + hidden))
+    fi
     passed=$((passed + good)) failed=$((failed + bad))
     printf '%d of %d tests passed' "$good" "$all"
     if ((${#left_out[@]} > 0)); then

@@ -61,7 +61,11 @@ static bool is_over(void *ctx) {
   return atomic_load(&((call *)ctx)->over);
 }
 
-static const tess_http_outgoing_ops ops = {next_body, rewind_body, on_head, on_body, on_end};
+static const tess_http_outgoing_ops ops = {.next_body = next_body,
+                                           .rewind_body = rewind_body,
+                                           .on_head = on_head,
+                                           .on_body = on_body,
+                                           .on_end = on_end};
 static tess_metadata_entry type = {"content-type", "application/proto", 17};
 static const tess_metadata headers = {.entries = &type, .count = 1};
 

@@ -58,7 +58,9 @@ typedef struct tess_retry_options {
   bool all_methods;           /* also those that are not declared idempotent */
   /* How long an attempt may take from its beginning, connecting and sending included,
    * until the head of its response has come; from then on, while a stream flows, the
-   * call's deadline alone counts. 0: no limit but that. Who runs out of it is cancelled,
+   * call's deadline alone counts. Over a transport that tells_taken (that over libcurl) it
+   * begins when the attempt no longer waits for a place among the connections, nor for the
+   * addresses of a name. 0: no limit but that. Who runs out of it is cancelled,
    * has failed with UNAVAILABLE, whatever `codes` says, and counts so for its endpoint.
    * Holds for calls that may be tried again or hedged, their last attempt too, except
    * streams of requests: their response may rightly wait for the last of these. What the
@@ -127,11 +129,11 @@ typedef struct tess_client_policy_stats {
   uint64_t attempts;
   uint64_t retries;
   uint64_t hedges;
-  uint64_t timeouts;  /* attempts that ran out of retry.attempt_timeout_ms */
   uint64_t throttled; /* retries and hedges that the budget forbade */
   uint64_t ejections;
   unsigned endpoints; /* at present */
   unsigned ejected;   /* of these */
+  uint64_t timeouts;  /* attempts that ran out of retry.attempt_timeout_ms */
 } tess_client_policy_stats;
 
 /* NULL on error: invalid_argument or memory. The result's ops->free ends what is in

@@ -142,6 +142,11 @@ typedef struct tess_http_outgoing_ops {
    * TESS_RESOURCE_EXHAUSTED, TESS_INTERNAL (not HTTP). detail is for people,
    * borrowed, may be NULL. */
   void (*on_end)(tess_http_outgoing *outgoing, tess_code code, const char *detail);
+  /* From a transport that says tells_taken: the request no longer waits for its turn, nor
+   * for the addresses of a name; it connects, or has a connection. Before on_head and
+   * on_end, perhaps more than once, and not at all where it never came to that. NULL: not
+   * wanted. */
+  void (*on_taken)(tess_http_outgoing *outgoing);
 } tess_http_outgoing_ops;
 
 struct tess_http_outgoing {
@@ -191,6 +196,8 @@ typedef struct tess_transport_ops {
   bool (*wait)(tess_transport *transport, bool (*done)(void *ctx), void *ctx, int64_t until_ms);
   /* Cancels what is in flight and frees the transport. */
   void (*free)(tess_transport *transport);
+  /* Requests may wait before they are taken up, and on_taken tells when they are. */
+  bool tells_taken;
 } tess_transport_ops;
 
 struct tess_transport {

@@ -26,6 +26,7 @@ static rpc_site sites[SITES];
 static char urls[SITES][64];
 static const char *endpoints[SITES] = {urls[0], urls[1], urls[2]};
 static tess_transport *curl, *policy;
+static const tess_transport_curl_options *curl_options; /* NULL: the defaults */
 static tess_client *client;
 
 static void make(tess_client_policy_options options) {
@@ -35,7 +36,7 @@ static void make(tess_client_policy_options options) {
     rpc_site_start(&sites[i], (tess_http_server_options){.cors_origin = NULL});
     snprintf(urls[i], sizeof urls[i], "http://127.0.0.1:%d", sites[i].port);
   }
-  curl = tess_transport_curl_new(NULL, &status);
+  curl = tess_transport_curl_new(curl_options, &status);
   options.transport = curl;
   if (options.endpoints == NULL) {
     options.endpoints = endpoints;
@@ -346,6 +347,80 @@ START_TEST(silence_before_a_stream) {
 }
 END_TEST
 
+enum { TURNS = 6, TURN_MS = 300 };
+
+/* Serves one request after another, each on a connection of its own, in TURN_MS. */
+static void *serve_in_turn(void *ctx) {
+  static const char answer[] =
+      "HTTP/1.1 200 OK\r\ncontent-type: application/proto\r\ncontent-length: 0\r\n"
+      "connection: close\r\n\r\n";
+  const silent *s = ctx;
+  for (int i = 0; i < TURNS; i++) {
+    char text[4096] = "";
+    size_t size = 0, wanted = sizeof text - 1;
+    int fd = accept(s->listener, NULL, NULL);
+    while (fd >= 0 && size < wanted) {
+      ssize_t got = recv(fd, text + size, sizeof text - 1 - size, 0);
+      if (got <= 0) break;
+      size += (size_t)got;
+      const char *head_end = strstr(text, "\r\n\r\n");
+      const char *length = strstr(text, "ontent-length: ");
+      if (head_end != NULL)
+        wanted =
+            (size_t)(head_end + 4 - text) + (length != NULL ? strtoul(length + 15, NULL, 10) : 0);
+    }
+    site_sleep_ms(TURN_MS);
+    if (fd >= 0 && send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) < 0) break;
+    if (fd >= 0) close(fd);
+  }
+  return NULL;
+}
+
+static void *echo_once(void *ctx) {
+  Tessera__Test__V1__EchoRequest request;
+  tessera__test__v1__echo_request__init(&request);
+  Tessera__Test__V1__EchoResponse response;
+  tess_status status = TESS_STATUS_INIT;
+  tess_code *code = ctx;
+  *code = tessera_test_v1_echo_service_echo(client, NULL, &request, &response, &status);
+  if (*code == TESS_OK)
+    tess_client_clear_response(client, &tessera_test_v1_echo_service_methods_pb_c[0], &response);
+  tess_status_cleanup(&status);
+  return NULL;
+}
+
+/* Calls that wait for the only connection wait longer than an attempt may: that is not the
+ * endpoint's silence. */
+START_TEST(who_waits_for_a_connection_is_not_late) {
+  enum { ATTEMPT_MS = 1000 };
+  ck_assert_int_gt((TURNS - 1) * TURN_MS, ATTEMPT_MS);
+  static const tess_transport_curl_options one = {.max_connections_per_host = 1};
+  silent s;
+  silent_start(&s);
+  const char *url = s.url;
+  curl_options = &one;
+  make((tess_client_policy_options){
+      .endpoints = &url,
+      .endpoint_count = 1,
+      .retry = {.max_attempts = 2, .all_methods = true, .attempt_timeout_ms = ATTEMPT_MS}});
+  pthread_t server, threads[TURNS];
+  tess_code codes[TURNS];
+  ck_assert_int_eq(pthread_create(&server, NULL, serve_in_turn, &s), 0);
+  for (int i = 0; i < TURNS; i++)
+    ck_assert_int_eq(pthread_create(&threads[i], NULL, echo_once, &codes[i]), 0);
+  for (int i = 0; i < TURNS; i++) {
+    pthread_join(threads[i], NULL);
+    ck_assert_int_eq(codes[i], TESS_OK);
+  }
+  ck_assert_uint_eq(stats_now().timeouts, 0);
+  ck_assert_uint_eq(stats_now().attempts, TURNS);
+  shutdown(s.listener, SHUT_RDWR);
+  pthread_join(server, NULL);
+  end();
+  close(s.listener);
+}
+END_TEST
+
 static void *caller(void *ctx) {
   tess_code *failure = ctx;
   for (int i = 0; i < 100 && *failure == TESS_OK; i++)
@@ -377,5 +452,6 @@ int main(void) {
   return RUN_TESTS("client policy", 120, balance, a_dead_endpoint_costs_nothing_but_a_retry,
                    not_twice_unless_declared, names_lead_to_addresses, streams,
                    long_streams_of_answers, long_streams_of_requests, silence_costs_an_attempt,
-                   silence_of_a_hedge, nothing_but_silence, silence_before_a_stream, many_threads);
+                   silence_of_a_hedge, nothing_but_silence, silence_before_a_stream,
+                   who_waits_for_a_connection_is_not_late, many_threads);
 }

@@ -51,6 +51,18 @@ START_TEST(what_commands_a_terminal) {
 }
 END_TEST
 
+START_TEST(what_nobody_sees) {
+  static const char *const points[] = {
+      "\xe2\x80\x8b",                        /* U+200B */
+      "\xe2\x81\xa0",     "\xe2\x81\xa4",    /* U+2060, U+2064 */
+      "\xef\xbb\xbf",                        /* U+FEFF */
+      "\xf3\xa0\x80\x80", "\xf3\xa0\x81\xbf" /* U+E0000, U+E007F */
+  };
+  for (size_t i = 0; i < sizeof points / sizeof points[0]; i++)
+    expect(points[i], "?");
+}
+END_TEST
+
 START_TEST(what_turns_text_around) {
   static const char *const points[] = {
       "\xd8\x9c",                     /* U+061C */
@@ -129,6 +141,6 @@ START_TEST(columns) {
 END_TEST
 
 int main(void) {
-  return RUN_TESTS("printable", 60, what_stays, what_commands_a_terminal, what_turns_text_around,
-                   what_is_no_utf8, cut_at_a_whole_character, columns);
+  return RUN_TESTS("printable", 60, what_stays, what_commands_a_terminal, what_nobody_sees,
+                   what_turns_text_around, what_is_no_utf8, cut_at_a_whole_character, columns);
 }

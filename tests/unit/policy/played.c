@@ -78,8 +78,12 @@ static int64_t behind_now_ms(tess_transport *transport) {
   return clock_ms();
 }
 
-static const tess_transport_ops behind_ops = {behind_start,  behind_resume, behind_cancel,
-                                              behind_now_ms, NULL,          NULL};
+static const tess_transport_ops behind_ops = {.start = behind_start,
+                                              .resume = behind_resume,
+                                              .cancel = behind_cancel,
+                                              .now_ms = behind_now_ms,
+                                              .wait = NULL,
+                                              .free = NULL};
 tess_transport played_behind = {&behind_ops};
 
 void wait_begun(unsigned count) {
@@ -228,8 +232,11 @@ static void on_end(tess_http_outgoing *outgoing, tess_code code, const char *det
   atomic_fetch_add(&r->ends, 1);
 }
 
-static const tess_http_outgoing_ops request_ops = {next_body, rewind_body, on_head, on_body,
-                                                   on_end};
+static const tess_http_outgoing_ops request_ops = {.next_body = next_body,
+                                                   .rewind_body = rewind_body,
+                                                   .on_head = on_head,
+                                                   .on_body = on_body,
+                                                   .on_end = on_end};
 
 request *request_new(bool idempotent) {
   request *r = calloc(1, sizeof *r);
