@@ -4,8 +4,8 @@
  * UTF-8 stays as it is, but for what commands the terminal or lets text appear as
  * something else: control characters (C0, DEL, C1), line and paragraph separators, what
  * changes the direction of text (U+202E and its like), and spaces without width, marks of
- * byte order and tags, which nobody sees. Each of them, and each byte
- * that is no UTF-8, becomes one '?'.
+ * byte order and tags, which nobody sees. Each of them, and each byte that is no UTF-8,
+ * becomes one '?'.
  *
  *   cli_printable(reply->name);
  *   printf("%s\n", reply->name);

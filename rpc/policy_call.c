@@ -138,6 +138,10 @@ void tess__policy_cancel_others(policy *p, call *c, const attempt *keep) {
 
 /* ---- out of time ---- */
 
+void tess__policy_look_by(policy *p, int64_t at_ms) {
+  if (at_ms < p->wake_ms) pthread_cond_signal(&p->changed);
+}
+
 static bool is_timed(const attempt *a) {
   return a->answer_by_ms != TESS_NEVER_MS;
 }
@@ -356,7 +360,7 @@ static void attempt_on_taken(tess_http_outgoing *outgoing) {
   if (!a->taken) {
     a->taken = true;
     a->answer_by_ms = answer_by(c, tess__policy_now_ms(p));
-    if (a->answer_by_ms < p->wake_ms) pthread_cond_signal(&p->changed);
+    tess__policy_look_by(p, a->answer_by_ms);
   }
   pthread_mutex_unlock(&p->lock);
 }

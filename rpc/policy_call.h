@@ -98,6 +98,8 @@ int64_t tess__policy_now_ms(tess__policy *policy);
 /* Whoever calls out without the lock: the call, and the policy, stay until leave. */
 void tess__policy_enter(tess__policy *policy, tess__policy_call *call);
 void tess__policy_leave(tess__policy *policy, tess__policy_call *call);
+/* The clerk looks again by then: it is woken, unless it will anyway. */
+void tess__policy_look_by(tess__policy *policy, int64_t at_ms);
 /* Starts the call's next attempt. An error: it did not begin. */
 tess_code tess__policy_begin_attempt(tess__policy *policy, tess__policy_call *call,
                                      tess_status *status);

@@ -105,7 +105,7 @@ static void wake_clerk(policy *p, const call *c) {
   int64_t at_ms = c->retry.next_ms;
   const tess__policy_attempt *first = c->attempts[0];
   if (first->taken && first->answer_by_ms < at_ms) at_ms = first->answer_by_ms;
-  if (at_ms < p->wake_ms) pthread_cond_signal(&p->changed);
+  tess__policy_look_by(p, at_ms);
 }
 
 /* ---- names ---- */

@@ -363,6 +363,20 @@ class Case(unittest.TestCase):
         np.testing.assert_array_equal(c, exact(a, b))
 
 
+class BadRequests:
+    """In front of a Case with a client: a good request to spoil, and that wrong ones are refused."""
+
+    def setUp(self):
+        super().setUp()
+        self.request = request_of(integers(self.rng, 2, 3), integers(self.rng, 3, 4))
+
+    def refused(self, code, http_status, request=None):
+        body = request if isinstance(request, bytes) else (request or self.request).SerializeToString()
+        error = self.fails(code, http_status, self.client.call_bytes, MULTIPLY, body)
+        self.assertNotEqual(error.message, "")
+        self.still_answers(self.client)
+
+
 class FilesCase(Case):
     """A test with a folder for matrices, in which results go to C.npy."""
 

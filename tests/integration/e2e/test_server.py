@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 import harness
-from harness import Case, Client, MULTIPLY, exact, integers, pb, request_of
+from harness import BadRequests, Case, Client, MULTIPLY, exact, integers, pb, request_of
 
 GET_MODE = "/tessera.matmul.v1.ControllerService/GetMode"
 SET_MODE = "/tessera.matmul.v1.ControllerService/SetMode"
@@ -233,18 +233,8 @@ class Products(Server):
             self.assertTrue(text)
 
 
-class BadInput(Server):
+class BadInput(BadRequests, Server):
     options = ("--max-message-bytes", "8M", "--mode", "serial")
-
-    def setUp(self):
-        super().setUp()
-        self.request = request_of(integers(self.rng, 2, 3), integers(self.rng, 3, 4))
-
-    def refused(self, code, http_status, request=None):
-        body = request if isinstance(request, bytes) else (request or self.request).SerializeToString()
-        error = self.fails(code, http_status, self.client.call_bytes, MULTIPLY, body)
-        self.assertNotEqual(error.message, "")
-        self.still_answers(self.client)
 
     def test_truncated_protobuf_and_garbage(self):
         body = self.request.SerializeToString()

@@ -8,25 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <tessera/transport_curl.h>
-
 #include "tests/integration/http/call.h"
-#include "tests/integration/http/site.h"
+#include "tests/integration/http/transport_rig.h"
 #include "tests/unit/run_case.h"
-
-static site s;
-static tess_transport *t;
-
-static void setup(void) {
-  site_start(&s, (tess_http_server_options){.idle_timeout_ms = 0});
-  t = tess_transport_curl_new(NULL, NULL);
-  ck_assert_ptr_nonnull(t);
-}
-
-static void teardown(void) {
-  t->ops->free(t);
-  site_stop(&s);
-}
 
 static call *echo(const void *data, size_t size, tess_slice *piece) {
   *piece = (tess_slice){data, size};

@@ -12,26 +12,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <tessera/transport_curl.h>
-
 #include "tests/integration/http/call.h"
 #include "tests/integration/http/raw.h"
-#include "tests/integration/http/site.h"
+#include "tests/integration/http/transport_rig.h"
 #include "tests/unit/run_case.h"
-
-static site s;
-static tess_transport *t;
-
-static void setup(void) {
-  site_start(&s, (tess_http_server_options){.idle_timeout_ms = 0});
-  t = tess_transport_curl_new(NULL, NULL);
-  ck_assert_ptr_nonnull(t);
-}
-
-static void teardown(void) {
-  t->ops->free(t);
-  site_stop(&s);
-}
 
 START_TEST(no_server) {
   int fd = socket(AF_INET, SOCK_STREAM, 0);
