@@ -3,8 +3,9 @@
 # wasm32 as they stand.
 set(TESSERA_MATMUL_PURE_SOURCES
   alloc.c block_store.c blocked.c check_mode.c gemm.c job.c kernel.c kernel_reference.c kernel_scalar.c matrix.c npy.c
-  pack.c kernel_choice.c cost.c forecast.c plan.c plan_choice.c reason.c schedule.c schedule_backup.c
-  schedule_expect.c schedule_hand_out.c schedule_lists.c schedule_outcome.c speed.c verify.c)
+  pack.c kernel_choice.c cost.c forecast.c plan.c plan_choice.c plan_cut.c plan_shares.c plan_strips.c reason.c
+  schedule.c schedule_backup.c schedule_expect.c schedule_hand_out.c schedule_lists.c schedule_outcome.c speed.c
+  verify.c)
 # One table each; link exactly one.
 set(TESSERA_MATMUL_TABLE_BLAS kernels_blas.c kernel_openblas.c kernel_blis.c)
 set(TESSERA_MATMUL_TABLE_PORTABLE kernels_portable.c)
