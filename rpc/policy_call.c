@@ -60,17 +60,24 @@ void tess__policy_leave(policy *p, call *c) {
   tess__policy_call_unref(c);
 }
 
+/* Locked. */
+void tess__policy_unlink(call *c) {
+  policy *p = c->policy;
+  if (c->previous != NULL)
+    c->previous->next = c->next;
+  else
+    p->calls = c->next;
+  if (c->next != NULL) c->next->previous = c->previous;
+  tess__due_remove(&p->due, &c->due);
+}
+
 /* Locked; unlocks while the client is called. The call is gone from the list then. */
 static void end_call(policy *p, call *c, tess_code code, const char *detail) {
   tess_http_outgoing *outer = c->outer;
   c->ending = true;
   c->retry.next_ms = TESS_NEVER_MS;
   outer->transport_data = NULL;
-  if (c->previous != NULL)
-    c->previous->next = c->next;
-  else
-    p->calls = c->next;
-  if (c->next != NULL) c->next->previous = c->previous;
+  tess__policy_unlink(c);
   p->finishing++;
   pthread_mutex_unlock(&p->lock);
   outer->ops->on_end(outer, code, detail);
@@ -138,10 +145,6 @@ void tess__policy_cancel_others(policy *p, call *c, const attempt *keep) {
 
 /* ---- out of time ---- */
 
-void tess__policy_look_by(policy *p, int64_t at_ms) {
-  if (at_ms < p->wake_ms) pthread_cond_signal(&p->changed);
-}
-
 static bool is_timed(const attempt *a) {
   return a->answer_by_ms != TESS_NEVER_MS;
 }
@@ -153,15 +156,38 @@ static int64_t answer_by(const call *c, int64_t now_ms) {
   return tess__retry_answer_by(&c->retry, &c->policy->rules, now_ms, c->outer->deadline_ms);
 }
 
-/* Locked. */
-attempt *tess__policy_late_attempt(call *c, int64_t now_ms, int64_t *wake_ms) {
+/* The attempt of the call that runs out of its time first; NULL: none can. Locked. */
+static attempt *first_to_be_late(const call *c) {
+  attempt *first = NULL;
   for (unsigned i = 0; i < c->retry.attempts; i++) {
     attempt *a = c->attempts[i];
     if (!a->live || !a->taken || a->abandoned || a->timed_out || a->has_head) continue;
-    if (a->answer_by_ms <= now_ms) return a;
-    if (a->answer_by_ms < *wake_ms) *wake_ms = a->answer_by_ms;
+    if (first == NULL || a->answer_by_ms < first->answer_by_ms) first = a;
   }
-  return NULL;
+  return first != NULL && is_timed(first) ? first : NULL;
+}
+
+/* Locked. */
+attempt *tess__policy_late_attempt(call *c, int64_t now_ms) {
+  attempt *a = first_to_be_late(c);
+  return a != NULL && a->answer_by_ms <= now_ms ? a : NULL;
+}
+
+/* When the clerk has something to do for it. Locked. */
+static int64_t due_ms(const call *c) {
+  if (c->busy || c->ending) return TESS_NEVER_MS; /* whoever has it plans, or ends it */
+  /* The end of its attempts ends it. */
+  if (c->cancelled) return c->live == 0 ? INT64_MIN : TESS_NEVER_MS;
+  const attempt *a = first_to_be_late(c);
+  return a != NULL && a->answer_by_ms < c->retry.next_ms ? a->answer_by_ms : c->retry.next_ms;
+}
+
+/* Locked. */
+void tess__policy_plan(call *c) {
+  policy *p = c->policy;
+  int64_t at_ms = due_ms(c);
+  tess__due_put(&p->due, &c->due, at_ms);
+  if (at_ms < p->wake_ms) pthread_cond_signal(&p->changed);
 }
 
 /* Locked; unlocks. */
@@ -333,7 +359,7 @@ static void attempt_on_end(tess_http_outgoing *outgoing, tess_code transport, co
   bool failed = code != TESS_OK && !a->answered && !a->abandoned;
   if (code == TESS_OK) tess__retry_succeeded(&p->rules, &p->throttle);
   if (failed && goes_on(p, a, code, pushback)) {
-    pthread_cond_signal(&p->changed); /* at next_ms, or when the others end */
+    tess__policy_plan(c); /* at next_ms, or when the others end */
     tess__policy_call_unref(c);
     pthread_mutex_unlock(&p->lock);
     return;
@@ -360,7 +386,7 @@ static void attempt_on_taken(tess_http_outgoing *outgoing) {
   if (!a->taken) {
     a->taken = true;
     a->answer_by_ms = answer_by(c, tess__policy_now_ms(p));
-    tess__policy_look_by(p, a->answer_by_ms);
+    tess__policy_plan(c);
   }
   pthread_mutex_unlock(&p->lock);
 }

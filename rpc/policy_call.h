@@ -23,6 +23,7 @@
 
 #include <pthread.h>
 
+#include "rpc/due.h"
 #include "rpc/endpoints.h"
 #include "rpc/lookup.h"
 #include "rpc/response_peek.h"
@@ -54,6 +55,7 @@ typedef struct tess__policy_attempt {
 
 struct tess__policy_call {
   tess__policy_call *previous, *next;
+  tess__due due; /* in policy->due, no later than the clerk has something to do for it */
   tess__policy *policy;
   tess_http_outgoing *outer;
   tess__retry retry;
@@ -83,6 +85,7 @@ struct tess__policy {
   tess__endpoints endpoints;
   tess__throttle throttle;
   tess__policy_call *calls;
+  tess__due_queue due; /* of those for whom the clerk has, or will have, something to do */
   /* Calls that are off the list and whose end is being told, and threads that give up
    * attempts. */
   unsigned finishing;
@@ -98,22 +101,24 @@ int64_t tess__policy_now_ms(tess__policy *policy);
 /* Whoever calls out without the lock: the call, and the policy, stay until leave. */
 void tess__policy_enter(tess__policy *policy, tess__policy_call *call);
 void tess__policy_leave(tess__policy *policy, tess__policy_call *call);
-/* The clerk looks again by then: it is woken, unless it will anyway. */
-void tess__policy_look_by(tess__policy *policy, int64_t at_ms);
+/* Whenever something of the call changed that may be due sooner for it: the clerk is
+ * woken, unless it looks again by then anyway. What is due later than it was may be left
+ * to the clerk, who plans anew when it finds nothing to do. */
+void tess__policy_plan(tess__policy_call *call);
 /* Starts the call's next attempt. An error: it did not begin. */
 tess_code tess__policy_begin_attempt(tess__policy *policy, tess__policy_call *call,
                                      tess_status *status);
 /* Gives up the attempts other than `keep`. */
 void tess__policy_cancel_others(tess__policy *policy, tess__policy_call *call,
                                 const tess__policy_attempt *keep);
-/* An attempt of the call that is out of time; NULL: none is, and *wake_ms is no later
- * than the next may be. */
-tess__policy_attempt *tess__policy_late_attempt(tess__policy_call *call, int64_t now_ms,
-                                                int64_t *wake_ms);
+/* An attempt of the call that is out of time; NULL: none is. */
+tess__policy_attempt *tess__policy_late_attempt(tess__policy_call *call, int64_t now_ms);
 /* Gives up an attempt that is out of time: it fails when it has ended. */
 void tess__policy_time_out(tess__policy *policy, tess__policy_attempt *attempt);
 /* Everything has ended: tells the client what the winner brought. */
 void tess__policy_conclude(tess__policy *policy, tess__policy_call *call);
+/* Off the list, and nothing is due for it any more. */
+void tess__policy_unlink(tess__policy_call *call);
 void tess__policy_call_unref(tess__policy_call *call);
 
 #endif

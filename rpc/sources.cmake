@@ -20,6 +20,7 @@ set(TESSERA_RPC_CORE_SOURCES
   rpc/json_reader.c
   rpc/error_json.c
   rpc/deadline.c
+  rpc/due.c
   rpc/etag.c
   rpc/compression.c
   rpc/compression_stream.c

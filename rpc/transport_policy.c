@@ -13,7 +13,6 @@
 #include "rpc/policy_call.h"
 #include "rpc/wait_until.h"
 
-typedef tess__policy_attempt attempt;
 typedef tess__policy_call call;
 typedef tess__policy policy;
 
@@ -23,21 +22,13 @@ static policy *policy_of(tess_transport *transport) {
 
 /* ---- the clerk ---- */
 
-/* A call whose next attempt is due, or that only waits for its end, or, with *late set,
- * one of whose attempts is out of time. */
-static call *due_call(policy *p, int64_t now_ms, int64_t *wake_ms, attempt **late) {
-  *wake_ms = TESS_NEVER_MS;
-  for (call *c = p->calls; c != NULL; c = c->next) {
-    if (c->busy || c->ending) continue;
-    if (c->cancelled) {
-      if (c->live == 0) return c;
-      continue; /* the end of its attempts ends it */
-    }
-    if (c->retry.next_ms <= now_ms) return c;
-    if (c->retry.next_ms < *wake_ms) *wake_ms = c->retry.next_ms;
-    if (p->rules.retry.attempt_timeout_ms == 0) continue;
-    *late = tess__policy_late_attempt(c, now_ms, wake_ms);
-    if (*late != NULL) return c;
+/* A call whose next attempt is due, or that only waits for its end, or one of whose
+ * attempts is out of time; NULL: nothing is due. */
+static call *due_call(policy *p, int64_t now_ms) {
+  while (tess__due_next_ms(&p->due) <= now_ms) {
+    call *c = p->due.first->of;
+    tess__policy_plan(c); /* what was due may have gone */
+    if (c->due.queued && c->due.at_ms <= now_ms) return c;
   }
   return NULL;
 }
@@ -57,9 +48,13 @@ static bool rewind_for_next(policy *p, call *c) {
   return false;
 }
 
-static void attend(policy *p, call *c) {
+static void attend(policy *p, call *c, int64_t now_ms) {
   if (c->cancelled) {
     tess__policy_conclude(p, c);
+    return;
+  }
+  if (c->retry.next_ms > now_ms) {
+    tess__policy_time_out(p, tess__policy_late_attempt(c, now_ms));
     return;
   }
   if (!rewind_for_next(p, c)) return;
@@ -76,7 +71,10 @@ static void attend(policy *p, call *c) {
     c->retry.next_ms = TESS_NEVER_MS;
   }
   /* It may have ended meanwhile, by one who left that to us. */
-  if (c->live == 0 && c->retry.next_ms == TESS_NEVER_MS && !c->ending) tess__policy_conclude(p, c);
+  if (c->live == 0 && c->retry.next_ms == TESS_NEVER_MS && !c->ending)
+    tess__policy_conclude(p, c);
+  else
+    tess__policy_plan(c);
   tess__policy_call_unref(c);
 }
 
@@ -85,27 +83,18 @@ static void *clerk_run(void *ctx) {
   pthread_mutex_lock(&p->lock);
   while (!p->stop || p->calls != NULL) {
     int64_t now_ms = tess__policy_now_ms(p);
-    attempt *late = NULL;
-    call *c = due_call(p, now_ms, &p->wake_ms, &late);
-    if (late != NULL)
-      tess__policy_time_out(p, late);
-    else if (c != NULL)
-      attend(p, c);
-    else
-      tess__cond_wait_ms(&p->changed, &p->lock,
-                         p->wake_ms == TESS_NEVER_MS ? TESS_NEVER_MS : p->wake_ms - now_ms);
+    call *c = due_call(p, now_ms);
+    if (c != NULL) {
+      attend(p, c, now_ms);
+      continue;
+    }
+    p->wake_ms = tess__due_next_ms(&p->due);
+    tess__cond_wait_ms(&p->changed, &p->lock,
+                       p->wake_ms == TESS_NEVER_MS ? TESS_NEVER_MS : p->wake_ms - now_ms);
+    p->wake_ms = INT64_MIN; /* it looks before it waits again: nobody need wake it */
   }
   pthread_mutex_unlock(&p->lock);
   return NULL;
-}
-
-/* The first attempt has begun: what is due next may be due before the clerk looks. Only
- * then it is woken: each attempt has the same time, and nearly all are answered in it. */
-static void wake_clerk(policy *p, const call *c) {
-  int64_t at_ms = c->retry.next_ms;
-  const tess__policy_attempt *first = c->attempts[0];
-  if (first->taken && first->answer_by_ms < at_ms) at_ms = first->answer_by_ms;
-  tess__policy_look_by(p, at_ms);
 }
 
 /* ---- names ---- */
@@ -127,6 +116,7 @@ static tess_code policy_start(tess_transport *transport, tess_http_outgoing *out
   if (c == NULL) return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
   c->policy = p;
   c->outer = outer;
+  c->due.of = c;
   c->refs = 2; /* ours, too */
   bool whole = outer->body != NULL || outer->content_length == 0;
   pthread_mutex_lock(&p->lock);
@@ -141,16 +131,12 @@ static tess_code policy_start(tess_transport *transport, tess_http_outgoing *out
   c->busy = false;
   if (code != TESS_OK) {
     outer->transport_data = NULL;
-    if (c->previous != NULL)
-      c->previous->next = c->next;
-    else
-      p->calls = c->next;
-    if (c->next != NULL) c->next->previous = c->previous;
+    tess__policy_unlink(c);
     c->refs--; /* its own; ours is left */
   } else if (c->live == 0 && !c->ending && c->retry.next_ms == TESS_NEVER_MS) {
     tess__policy_conclude(p, c); /* it has ended already, while it was ours */
   } else {
-    wake_clerk(p, c);
+    tess__policy_plan(c);
   }
   tess__policy_call_unref(c);
   pthread_mutex_unlock(&p->lock);
@@ -161,7 +147,7 @@ static void policy_resume(tess_transport *transport, tess_http_outgoing *outer) 
   policy *p = policy_of(transport);
   pthread_mutex_lock(&p->lock);
   call *c = outer->transport_data;
-  attempt *a = NULL;
+  tess__policy_attempt *a = NULL;
   if (c != NULL) {
     a = c->winner;
     for (unsigned i = 0; a == NULL && i < TESS_POLICY_MAX_ATTEMPTS; i++)
@@ -176,16 +162,21 @@ static void policy_resume(tess_transport *transport, tess_http_outgoing *outer) 
   pthread_mutex_unlock(&p->lock);
 }
 
+/* Locked; unlocks. */
+static void give_up(policy *p, call *c) {
+  c->cancelled = true; /* its attempt may be starting: then that sees it */
+  c->retry.next_ms = TESS_NEVER_MS;
+  tess__policy_enter(p, c);
+  tess__policy_cancel_others(p, c, NULL);
+  tess__policy_plan(c); /* the clerk ends it, where nothing is under way */
+  tess__policy_leave(p, c);
+}
+
 static void policy_cancel(tess_transport *transport, tess_http_outgoing *outer) {
   policy *p = policy_of(transport);
   pthread_mutex_lock(&p->lock);
   call *c = outer->transport_data;
-  if (c != NULL && !c->ending) {
-    c->cancelled = true; /* its attempt may be starting: then that sees it */
-    c->retry.next_ms = TESS_NEVER_MS;
-    tess__policy_cancel_others(p, c, NULL);
-    pthread_cond_signal(&p->changed); /* the clerk ends it, where nothing is under way */
-  }
+  if (c != NULL && !c->ending) give_up(p, c);
   pthread_mutex_unlock(&p->lock);
 }
 
@@ -211,14 +202,15 @@ static void policy_free(tess_transport *transport) {
   policy *p = policy_of(transport);
   pthread_mutex_lock(&p->lock);
   p->stop = true;
-  for (bool again = true; again;) { /* the list changes while the lock is away */
-    again = false;
-    for (call *c = p->calls; c != NULL && !again; c = c->next) {
-      if (c->cancelled || c->ending) continue;
-      c->cancelled = again = true;
-      c->retry.next_ms = TESS_NEVER_MS;
-      tess__policy_cancel_others(p, c, NULL);
+  for (call *c = p->calls; c != NULL;) {
+    call *next = c->next;
+    if (!c->cancelled && !c->ending) {
+      c->refs++;
+      give_up(p, c);
+      next = c->ending ? p->calls : c->next; /* it may have left the list meanwhile */
+      tess__policy_call_unref(c);
     }
+    c = next;
   }
   pthread_cond_signal(&p->changed);
   while (p->calls != NULL || p->finishing > 0)

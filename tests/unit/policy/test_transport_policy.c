@@ -366,6 +366,50 @@ START_TEST(refused) {
 }
 END_TEST
 
+/* Each ends in its own way, though all are under way, and many are due, together. */
+START_TEST(many_at_once) {
+  enum { MANY = 1200 };
+  static request *all[MANY];
+  tess_transport *policy =
+      policy_new((tess_client_policy_options){.retry = {.max_attempts = 2,
+                                                        .initial_backoff_ms = 60000,
+                                                        .max_backoff_ms = 60000,
+                                                        .attempt_timeout_ms = 1500},
+                                              .throttle = {.max_tokens = -1}});
+  for (unsigned i = 0; i < MANY; i++) {
+    all[i] = request_new(true);
+    if (i % 4 == 0) all[i]->out.deadline_ms = clock_ms() + 20000; /* too soon for the pause */
+    start(policy, all[i]);
+  }
+  for (unsigned i = 0; i < MANY; i++) {
+    if (i % 4 == 1) respond_ok(i);
+    if (i % 4 == 2) policy->ops->cancel(policy, &all[i]->out);
+  }
+  for (unsigned i = 0; i < MANY; i++) {
+    if (i % 4 == 1) continue;
+    wait_cancelled(i);
+    end_with(i, TESS_CANCELED);
+  }
+  for (unsigned i = 0; i < MANY; i++) {
+    ck_assert_uint_eq(played[i].cancels, i % 4 == 1 ? 0 : 1);
+    ck_assert_int_eq(atomic_load(&all[i]->ends), i % 4 == 3 ? 0 : 1);
+    if (i % 4 == 3) continue; /* it waits for its retry */
+    ck_assert_int_eq(all[i]->code, i % 4 == 0   ? TESS_UNAVAILABLE
+                                   : i % 4 == 1 ? TESS_OK
+                                                : TESS_CANCELED);
+  }
+  tess_client_policy_stats stats;
+  tess_client_policy_stats_get(policy, &stats);
+  ck_assert_uint_eq(stats.timeouts, MANY / 2);
+  ck_assert_uint_eq(stats.attempts, MANY);
+  policy->ops->free(policy); /* ends those */
+  for (unsigned i = 0; i < MANY; i++) {
+    if (i % 4 == 3) ck_assert_int_eq(all[i]->code, TESS_CANCELED);
+    request_free(all[i]);
+  }
+}
+END_TEST
+
 int main(void) {
   TCase *tests = tcase_create("transport policy");
   tcase_set_timeout(tests, 100);
@@ -378,6 +422,7 @@ int main(void) {
   tcase_add_loop_test(tests, outliers, 0, 8);
   tcase_add_test(tests, names);
   tcase_add_test(tests, a_retry_goes_elsewhere_when_names_lead_back);
+  tcase_add_test(tests, many_at_once);
   tcase_add_test(tests, freed_while_a_server_is_lost);
   tcase_add_test(tests, refused);
   return run_case("transport policy", tests);
