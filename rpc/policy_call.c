@@ -209,18 +209,12 @@ static void stop_timing(attempt *a) {
   pthread_mutex_unlock(&p->lock);
 }
 
-/* The server is told of the time that the attempt has; not with a stream, which it would
- * cut off in its flow. */
-static bool tells_time(const attempt *a) {
-  return is_timed(a) && !a->call->outer->stream;
-}
-
-/* Did it run out of its time? Also where the server was the first to notice: clocks of
- * whole ms may differ by one. Locked. */
-static bool ran_out(const attempt *a, tess_code transport, tess_code code, int64_t now_ms) {
+/* Did it run out of its time? Also where the server was the first to notice: the time that
+ * it was told is the only one that it can have run out of, whatever our clock says of it.
+ * Whoever hands a part of it on, or keeps some back for its answer, says so early. Locked. */
+static bool ran_out(const attempt *a, tess_code transport, tess_code code) {
   if (a->timed_out) return true;
-  return transport == TESS_OK && code == TESS_DEADLINE_EXCEEDED && tells_time(a) && !a->answered &&
-         now_ms + 1 >= a->answer_by_ms;
+  return transport == TESS_OK && code == TESS_DEADLINE_EXCEEDED && a->told && !a->answered;
 }
 
 /* ---- an attempt, as the transport behind sees it ---- */
@@ -329,10 +323,11 @@ static bool goes_on(policy *p, attempt *a, tess_code code, tess__pushback pushba
 
 /* Whatever the transport says, an attempt that ran out of its time had no answer. */
 static void note_timeout(policy *p, attempt *a) {
+  const char *what = a->timed_out ? "no answer" : "the server had no answer";
   a->timed_out = true;
   a->call->timeouts++;
   p->stats.timeouts++;
-  tess__format(a->detail, sizeof a->detail, "no answer within %lld ms",
+  tess__format(a->detail, sizeof a->detail, "%s within %lld ms", what,
                (long long)p->rules.retry.attempt_timeout_ms);
 }
 
@@ -348,7 +343,7 @@ static void attempt_on_end(tess_http_outgoing *outgoing, tess_code transport, co
   a->live = false;
   c->live--;
   if (detail != NULL) tess__format(a->detail, sizeof a->detail, "%s", detail);
-  if (ran_out(a, transport, code, tess__policy_now_ms(p))) {
+  if (ran_out(a, transport, code)) {
     note_timeout(p, a);
     transport = code = TESS_UNAVAILABLE; /* what HTTP's 504 is */
     pushback = (tess__pushback){0};
@@ -425,7 +420,7 @@ static tess_code add_time(tess_metadata *headers, bool grpc_web, int64_t left_ms
 /* The client's headers, with the time that is left and how often it was tried. */
 static tess_code headers_again(attempt *a, unsigned before, int64_t now_ms) {
   const tess_http_outgoing *outer = a->call->outer;
-  int64_t until_ms = tells_time(a) ? a->answer_by_ms : outer->deadline_ms; /* the smaller */
+  int64_t until_ms = a->told ? a->answer_by_ms : outer->deadline_ms; /* the smaller */
   int64_t left = until_ms - now_ms > 1 ? until_ms - now_ms : 1;
   bool tell = until_ms != TESS_NEVER_MS, told = false;
   tess_code code = TESS_OK;
@@ -439,7 +434,7 @@ static tess_code headers_again(attempt *a, unsigned before, int64_t now_ms) {
       code = tess_metadata_add_n(&a->headers, e->name, strlen(e->name), e->value, e->value_size);
     }
   }
-  if (code == TESS_OK && !told && tells_time(a)) { /* the call has no deadline */
+  if (code == TESS_OK && !told && a->told) { /* the call has no deadline */
     const char *type = tess_metadata_get(outer->headers, "content-type");
     bool grpc_web = type != NULL && strncmp(type, "application/grpc-web", 20) == 0;
     code = add_time(&a->headers, grpc_web, left);
@@ -472,9 +467,10 @@ tess_code tess__policy_begin_attempt(policy *p, call *c, tess_status *status) {
   a->endpoint_id = a->endpoint->id;
   tess__retry_started(&c->retry, &p->rules, &p->throttle, now_ms);
   a->answer_by_ms = answer_by(c, now_ms);
+  a->told = is_timed(a) && !outer->stream; /* which the server would cut off in its flow */
   a->taken = !p->behind->ops->tells_taken;
   tess_code code = TESS_OK;
-  if (index > 0 || tells_time(a)) {
+  if (index > 0 || a->told) {
     code = headers_again(a, index, now_ms);
     a->out.headers = &a->headers;
   }

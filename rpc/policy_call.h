@@ -48,6 +48,7 @@ typedef struct tess__policy_attempt {
   bool live;            /* with the transport behind */
   bool abandoned;       /* cancelled by us: nobody cares how it ends */
   int64_t answer_by_ms; /* when it runs out of the attempt timeout; TESS_NEVER_MS: it cannot */
+  bool told;            /* the server knows of the attempt's time, and not of the call's */
   bool taken;           /* its time has begun: it does not wait for a connection */
   bool has_head;        /* in time: now it cannot any more; not kept where it never could */
   bool timed_out;       /* cancelled for it: what it still brings is dropped */

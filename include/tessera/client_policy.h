@@ -64,7 +64,8 @@ typedef struct tess_retry_options {
    * has failed with UNAVAILABLE, whatever `codes` says, and counts so for its endpoint.
    * Holds for calls that may be tried again or hedged, their last attempt too, except
    * streams of requests: their response may rightly wait for the last of these. What the
-   * server is told is the smaller of this and the call's time; with streams the call's. */
+   * server is told is the smaller of this and the call's time; with streams the call's. Who
+   * was told this and answers DEADLINE_EXCEEDED, however early, has run out of it. */
   int64_t attempt_timeout_ms;
 } tess_retry_options;
 

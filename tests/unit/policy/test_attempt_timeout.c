@@ -371,18 +371,96 @@ START_TEST(the_server_is_first) {
   ck_assert_uint_eq(timeouts_of(policy), 1);
   request_free(r);
   policy->ops->free(policy);
-  /* One that says so before is no matter of the attempt's time. */
-  policy = policy_of_two(
-      (tess_client_policy_options){.retry = {.max_attempts = 2, .attempt_timeout_ms = SECONDS_MS}});
+}
+END_TEST
+
+static void respond_exceeded(unsigned index) {
+  respond(index, 504, "application/json", NULL, NULL, exceeded, sizeof exceeded - 1);
+}
+
+/* One that keeps a part of its time back, or passes it on, says so before it is over: what
+ * it was told counts, not the clock. */
+START_TEST(the_server_says_so_early) {
+  tess_transport *policy = policy_of_two(
+      (tess_client_policy_options){.retry = {.max_attempts = 2, .attempt_timeout_ms = 60000}});
+  request *r = request_new(true);
+  start(policy, r);
+  respond_exceeded(0);
+  respond_ok(1);
+  wait_end(policy, r);
+  ck_assert_str_eq(r->text, "answer");
+  ck_assert_uint_eq(timeouts_of(policy), 1);
+  request_free(r);
+  played_count = 0;
   r = request_new(true);
   start(policy, r);
-  respond(0, 504, "application/json", NULL, NULL, exceeded, sizeof exceeded - 1);
+  respond_exceeded(0);
+  respond_exceeded(1);
   wait_end(policy, r);
-  ck_assert_int_eq(r->status, 504);
-  ck_assert_ptr_nonnull(strstr(r->text, "too late"));
-  ck_assert_uint_eq(timeouts_of(policy), 0);
+  ck_assert_int_eq(r->status, 0);
+  ck_assert_int_eq(r->code, TESS_UNAVAILABLE);
+  ck_assert_str_eq(r->detail,
+                   "the server had no answer within 60000 ms (2 of 2 attempts timed out)");
+  ck_assert_uint_eq(timeouts_of(policy), 3);
   request_free(r);
   policy->ops->free(policy);
+}
+END_TEST
+
+/* Who was told the call's time has run out of that, which is the call's end: because the
+ * call's is the smaller, because it is a stream, because there is but one attempt. */
+START_TEST(out_of_the_calls_time) {
+  tess_transport *policy = policy_of_two(
+      (tess_client_policy_options){.retry = {.max_attempts = 2, .attempt_timeout_ms = 60000}});
+  for (unsigned way = 0; way < 3; way++) {
+    request *r = request_new(way != 2);
+    r->out.deadline_ms = clock_ms() + (way == 0 ? 30000 : 90000);
+    r->out.stream = way == 1;
+    start(policy, r);
+    respond_exceeded(way);
+    wait_end(policy, r);
+    ck_assert_int_eq(r->status, 504);
+    ck_assert_ptr_nonnull(strstr(r->text, "too late"));
+    request_free(r);
+  }
+  ck_assert_uint_eq(played_count, 3);
+  ck_assert_uint_eq(timeouts_of(policy), 0);
+  policy->ops->free(policy);
+}
+END_TEST
+
+/* It was told the attempt's time, and then waited for a connection until the call's was the
+ * smaller: there is no time for another attempt's pause, or there is. */
+START_TEST(told_before_it_waited) {
+  const tess_transport_ops *ops = played_behind.ops;
+  tess_transport_ops telling = *ops;
+  telling.tells_taken = true;
+  played_behind.ops = &telling;
+  for (unsigned way = 0; way < 2; way++) {
+    tess_transport *policy = policy_of_two(
+        (tess_client_policy_options){.retry = {.max_attempts = 2,
+                                               .initial_backoff_ms = way == 0 ? 60000 : 1,
+                                               .max_backoff_ms = 60000,
+                                               .attempt_timeout_ms = SECONDS_MS}});
+    request *r = request_new(true);
+    r->out.deadline_ms = clock_ms() + SECONDS_MS + LONG_MS;
+    ck_assert_int_eq(tess_metadata_add(&r->headers, "connect-timeout-ms", "6000"), TESS_OK);
+    start(policy, r);
+    ck_assert_str_eq(played[0].timeout, "5000");
+    pause_ms(LONG_MS + 100);
+    played[0].outgoing->ops->on_taken(played[0].outgoing);
+    respond_exceeded(0);
+    if (way == 1) respond_ok(1);
+    wait_end(policy, r);
+    if (way == 0)
+      ck_assert_str_eq(r->detail,
+                       "the server had no answer within 5000 ms (1 of 1 attempts timed out)");
+    else
+      ck_assert_str_eq(r->text, "answer");
+    request_free(r);
+    policy->ops->free(policy);
+  }
+  played_behind.ops = ops;
 }
 END_TEST
 
@@ -412,5 +490,6 @@ int main(void) {
                    a_loser_leaves_no_timer, a_stream_that_has_begun_is_not_cut,
                    a_stream_that_does_not_begin_is_cut, who_has_all_the_time,
                    a_cancelled_call_leaves_no_timer, counts_for_the_endpoint, told_the_smaller,
-                   the_server_is_first, what_is_due_first_comes_first);
+                   the_server_is_first, the_server_says_so_early, out_of_the_calls_time,
+                   told_before_it_waited, what_is_due_first_comes_first);
 }
