@@ -2,11 +2,14 @@
 #include "rpc/curl_request.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "rpc/transport_driver.h"
 
 typedef tess__curl_request request;
 
@@ -114,6 +117,17 @@ static void limit_silence(int fd, int64_t peer_timeout_ms) {
 #endif
 }
 
+/* curl is about to look a name up, on a thread of its own. Where that takes too long, the
+ * request is given up before curl's own patience ends: curl would wait for the thread. */
+static int on_lookup(void *state, void *reserved, void *ctx) {
+  request *r = ctx;
+  (void)state;
+  (void)reserved;
+  int64_t until_ms = r->connect_timeout_ms - r->connect_timeout_ms / 10;
+  tess__due_put(r->lookups, &r->lookup, tess__driver_now_ms() + until_ms);
+  return 0;
+}
+
 static void tell_taken(const request *r) {
   const tess_http_outgoing_ops *ops = r->outgoing->ops;
   if (ops->on_taken != NULL) ops->on_taken(r->outgoing);
@@ -126,6 +140,7 @@ static int on_connection(void *ctx, char *peer, char *own, int peer_port, int ow
   (void)own;
   (void)peer_port;
   (void)own_port;
+  if (atomic_load(&((request *)ctx)->want_cancel)) return CURL_PREREQFUNC_ABORT;
   tell_taken(ctx);
   return CURL_PREREQFUNC_OK;
 }
@@ -133,8 +148,10 @@ static int on_connection(void *ctx, char *peer, char *own, int peer_port, int ow
 
 /* Over loopback cubic moves twice what bbr does. */
 static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address) {
-  const request *r = ctx;
+  request *r = ctx;
   (void)purpose;
+  tess__due_remove(r->lookups, &r->lookup);
+  if (atomic_load(&r->want_cancel)) return CURL_SOCKET_BAD;
   tell_taken(r);
   int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   if (fd < 0) return CURL_SOCKET_BAD;
@@ -186,10 +203,14 @@ static long seconds_of(int64_t ms) {
 }
 
 request *tess__curl_request_new(const tess_transport_curl_options *options,
-                                const tess_tls_options *tls, CURLcode *result) {
+                                const tess_tls_options *tls, tess__due_queue *lookups,
+                                CURLcode *result) {
   *result = CURLE_OUT_OF_MEMORY;
   request *r = calloc(1, sizeof *r);
   if (r == NULL) return NULL;
+  r->deadline.of = r->lookup.of = r;
+  r->lookups = lookups;
+  r->connect_timeout_ms = options->connect_timeout_ms;
   r->peer_timeout_ms = options->peer_timeout_ms;
   tess__reply_head_init(&r->head, MAX_HEAD_BYTES);
   CURL *e = r->easy = curl_easy_init();
@@ -199,6 +220,7 @@ request *tess__curl_request_new(const tess_transport_curl_options *options,
   }
   CURLcode rc = CURLE_OK;
 #define SET(option, value) rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, option, value)
+  SET(CURLOPT_PRIVATE, r);
   SET(CURLOPT_ERRORBUFFER, r->error);
   SET(CURLOPT_HEADERFUNCTION, on_header);
   SET(CURLOPT_HEADERDATA, r);
@@ -208,6 +230,8 @@ request *tess__curl_request_new(const tess_transport_curl_options *options,
   SET(CURLOPT_READDATA, r);
   SET(CURLOPT_SEEKFUNCTION, on_seek);
   SET(CURLOPT_SEEKDATA, r);
+  SET(CURLOPT_RESOLVER_START_FUNCTION, on_lookup);
+  SET(CURLOPT_RESOLVER_START_DATA, r);
   SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
   SET(CURLOPT_OPENSOCKETDATA, r);
 #if TESS__CURL_TELLS_TAKEN
@@ -230,7 +254,6 @@ request *tess__curl_request_new(const tess_transport_curl_options *options,
   SET(CURLOPT_FOLLOWLOCATION, 0L);
   SET(CURLOPT_KEEP_SENDING_ON_ERROR, 1L);
   SET(CURLOPT_TCP_NODELAY, 1L);
-  SET(CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
   /* A new connection follows a name whose address changed after 10 s (curl: 60). */
   SET(CURLOPT_DNS_CACHE_TIMEOUT, 10L);
 #undef SET
@@ -351,6 +374,7 @@ CURLcode tess__curl_request_prepare(request *r, const tess_transport_curl_option
 #define SET(option, value) rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, option, value)
   if (o->connect_to != NULL && !put_connect_to(r)) return CURLE_OUT_OF_MEMORY;
   SET(CURLOPT_URL, o->url);
+  SET(CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
   SET(CURLOPT_CONNECT_TO, o->connect_to != NULL ? &r->connect_to_line : (struct curl_slist *)NULL);
   SET(CURLOPT_HTTPHEADER, r->lines);
   SET(CURLOPT_CUSTOMREQUEST, (char *)NULL);
@@ -374,6 +398,11 @@ CURLcode tess__curl_request_prepare(request *r, const tess_transport_curl_option
   /* Refused while a buffer is left from a request that failed early: no harm. */
   curl_easy_setopt(e, CURLOPT_BUFFERSIZE, in);
   return rc;
+}
+
+void tess__curl_request_leave(request *r) {
+  atomic_store(&r->want_cancel, true); /* no callback goes on */
+  curl_easy_setopt(r->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)INT_MAX);
 }
 
 tess_code tess__curl_code(CURLcode rc) {

@@ -14,6 +14,7 @@
 
 #include <tessera/transport_curl.h>
 
+#include "rpc/due.h"
 #include "rpc/http_reply_head.h"
 
 enum { TESS__CURL_MAX_BUFFER_BYTES = 2 << 20 }; /* CURLOPT_UPLOAD_BUFFERSIZE: curl's maximum */
@@ -24,12 +25,12 @@ enum { TESS__CURL_MAX_BUFFER_BYTES = 2 << 20 }; /* CURLOPT_UPLOAD_BUFFERSIZE: cu
 typedef struct tess__curl_request {
   struct tess__curl_request *next_command; /* in transport->commands, when queued */
   struct tess__curl_request *next_spare;
-  tess_http_outgoing *outgoing; /* NULL: not in use */
+  tess_http_outgoing *outgoing; /* NULL: not in use, or left behind */
   bool queued, want_start, want_resume;
   _Atomic bool want_cancel;
 
   /* driver */
-  struct tess__curl_request *previous, *next; /* in transport->active */
+  struct tess__curl_request *previous, *next; /* in transport->active, or ->behind */
   CURL *easy;
   bool active, in_multi;
   bool receive_paused; /* on_body said so */
@@ -39,8 +40,13 @@ typedef struct tess__curl_request {
   tess__reply_head head;
   tess_code failure; /* our own reason for making curl fail */
   const char *failure_text;
-  int64_t deadline_ms;
-  int64_t peer_timeout_ms; /* as the options say */
+  tess__due deadline;
+  /* Queued while curl looks its host's name up: until when it may. To take it from curl
+   * meanwhile would wait for that. */
+  tess__due lookup;
+  tess__due_queue *lookups;   /* where that goes */
+  int64_t connect_timeout_ms; /* as the options say */
+  int64_t peer_timeout_ms;
   char error[CURL_ERROR_SIZE];
 
   /* of the thread that starts it, then of the driver */
@@ -55,14 +61,18 @@ typedef struct tess__curl_request {
   struct curl_slist connect_to_line;
 } tess__curl_request;
 
-/* NULL: see *result. options->tls is not looked at; options (complete) and tls outlive
- * the request. */
+/* NULL: see *result. options->tls is not looked at; options (complete), tls and lookups
+ * outlive the request. */
 tess__curl_request *tess__curl_request_new(const tess_transport_curl_options *options,
-                                           const tess_tls_options *tls, CURLcode *result);
+                                           const tess_tls_options *tls, tess__due_queue *lookups,
+                                           CURLcode *result);
 void tess__curl_request_free(tess__curl_request *request);
 /* Sets the handle up for request->outgoing. */
 CURLcode tess__curl_request_prepare(tess__curl_request *request,
                                     const tess_transport_curl_options *options);
+/* Nobody waits for it any more, and its name is still being looked up: curl ends it when
+ * that has ended, without a connection. */
+void tess__curl_request_leave(tess__curl_request *request);
 tess_code tess__curl_code(CURLcode rc);
 
 #endif

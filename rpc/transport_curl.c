@@ -38,19 +38,51 @@ typedef struct curl_transport {
   /* driver */
   CURLM *multi;
   request *active;
-  int64_t next_deadline_ms; /* no deadline of an active request is earlier */
+  request *behind; /* their clients were told of their end; curl still looks their names up */
+  tess__due_queue deadlines, lookups;
 } curl_transport;
 
 /* ---- the driver ---- */
 
-static void unlink_active(curl_transport *t, request *r) {
+static void put_first(request **list, request *r) {
+  r->previous = NULL;
+  r->next = *list;
+  if (*list != NULL) (*list)->previous = r;
+  *list = r;
+}
+
+static void take_from(request **list, request *r) {
   if (r->previous != NULL)
     r->previous->next = r->next;
   else
-    t->active = r->next;
+    *list = r->next;
   if (r->next != NULL) r->next->previous = r->previous;
   r->previous = r->next = NULL;
-  r->active = false;
+}
+
+static void take_from_curl(curl_transport *t, request *r) {
+  if (r->in_multi) curl_multi_remove_handle(t->multi, r->easy);
+  r->in_multi = false;
+  tess__due_remove(&t->lookups, &r->lookup);
+}
+
+/* Locked. False: there are enough, free it. */
+static bool keep_spare(curl_transport *t, request *r) {
+  if (t->spare_count == MAX_SPARE) return false;
+  r->next_spare = t->spare;
+  t->spare = r;
+  t->spare_count++;
+  return true;
+}
+
+/* One that was left behind: its lookup has ended, or is awaited here. */
+static void drop(curl_transport *t, request *r) {
+  take_from_curl(t, r);
+  take_from(&t->behind, r);
+  pthread_mutex_lock(&t->driver.lock);
+  bool spare = keep_spare(t, r);
+  pthread_mutex_unlock(&t->driver.lock);
+  if (!spare) tess__curl_request_free(r);
 }
 
 /* The end of a request: its record goes back before the core hears of it, which
@@ -62,11 +94,12 @@ static void end_request(curl_transport *t, request *r, tess_code code, const cha
     strncpy(text, detail, sizeof text - 1);
     text[sizeof text - 1] = 0;
   }
-  if (r->in_multi) curl_multi_remove_handle(t->multi, r->easy);
-  r->in_multi = false;
-  if (r->active) unlink_active(t, r);
+  bool leave = r->lookup.queued; /* to take it away would wait for its lookup, and all with it */
+  if (!leave) take_from_curl(t, r);
+  if (r->active) take_from(&t->active, r);
+  r->active = false;
+  tess__due_remove(&t->deadlines, &r->deadline);
   tess__reply_head_reset(&r->head);
-  bool spare = false;
   pthread_mutex_lock(&t->driver.lock);
   o->transport_data = NULL;
   r->outgoing = NULL;
@@ -79,26 +112,29 @@ static void end_request(curl_transport *t, request *r, tess_code code, const cha
     r->queued = false;
   }
   t->driver.in_flight--;
-  if (t->spare_count < MAX_SPARE) {
-    r->next_spare = t->spare;
-    t->spare = r;
-    t->spare_count++;
-    spare = true;
-  }
+  bool spare = !leave && keep_spare(t, r);
   pthread_mutex_unlock(&t->driver.lock);
-  if (!spare) tess__curl_request_free(r);
+  if (leave) {
+    tess__due_remove(&t->lookups, &r->lookup);
+    tess__curl_request_leave(r);
+    put_first(&t->behind, r);
+  } else if (!spare) {
+    tess__curl_request_free(r);
+  }
   o->ops->on_end(o, code, detail != NULL ? text : NULL);
 }
 
 static void finish(curl_transport *t, request *r, CURLcode rc) {
-  if (atomic_load(&r->want_cancel)) {
+  tess__due_remove(&t->lookups, &r->lookup);
+  if (r->outgoing == NULL) {
+    drop(t, r);
+  } else if (atomic_load(&r->want_cancel)) {
     end_request(t, r, TESS_CANCELED, "canceled");
   } else if (rc == CURLE_OK) {
     if (r->receive_paused) {
       /* Deliver nothing while paused, not even the end; the connection is free
        * already. */
-      curl_multi_remove_handle(t->multi, r->easy);
-      r->in_multi = false;
+      take_from_curl(t, r);
       r->ended = true;
       return;
     }
@@ -111,12 +147,9 @@ static void finish(curl_transport *t, request *r, CURLcode rc) {
 }
 
 static void begin(curl_transport *t, request *r) {
-  r->previous = NULL;
-  r->next = t->active;
-  if (t->active != NULL) t->active->previous = r;
-  t->active = r;
+  put_first(&t->active, r);
   r->active = true;
-  if (r->deadline_ms < t->next_deadline_ms) t->next_deadline_ms = r->deadline_ms;
+  tess__due_put(&t->deadlines, &r->deadline, r->outgoing->deadline_ms);
   CURLMcode rc = curl_multi_add_handle(t->multi, r->easy);
   if (rc != CURLM_OK) {
     end_request(t, r, rc == CURLM_OUT_OF_MEMORY ? TESS_RESOURCE_EXHAUSTED : TESS_INTERNAL,
@@ -162,36 +195,29 @@ static void obey(curl_transport *t) {
 
 static void expire(curl_transport *t) {
   int64_t now_ms = tess__driver_now_ms();
-  if (now_ms < t->next_deadline_ms) return;
-  /* Ending one may start others or end more: look from the start each time. */
-  for (;;) {
-    int64_t next_ms = TESS_NEVER_MS;
-    request *r = t->active;
-    while (r != NULL && r->deadline_ms > now_ms) {
-      if (r->deadline_ms < next_ms) next_ms = r->deadline_ms;
-      r = r->next;
-    }
-    if (r == NULL) {
-      t->next_deadline_ms = next_ms;
-      return;
-    }
-    end_request(t, r, TESS_DEADLINE_EXCEEDED, "the deadline passed");
-  }
+  while (tess__due_next_ms(&t->deadlines) <= now_ms)
+    end_request(t, t->deadlines.first->of, TESS_DEADLINE_EXCEEDED, "the deadline passed");
+}
+
+static void give_up_lookups(curl_transport *t) {
+  int64_t now_ms = tess__driver_now_ms();
+  while (tess__due_next_ms(&t->lookups) <= now_ms)
+    end_request(t, t->lookups.first->of, TESS_UNAVAILABLE,
+                "the host's name was not looked up in time");
 }
 
 static void work(void *ctx) {
   curl_transport *t = ctx;
   int running = 0, left = 0;
   obey(t);
+  give_up_lookups(t); /* before curl does */
   curl_multi_perform(t->multi, &running);
   for (CURLMsg *m; (m = curl_multi_info_read(t->multi, &left)) != NULL;) {
     if (m->msg != CURLMSG_DONE) continue;
     CURLcode rc = m->data.result;
-    for (request *r = t->active; r != NULL; r = r->next) {
-      if (r->easy != m->easy_handle) continue;
-      finish(t, r, rc);
-      break;
-    }
+    char *r = NULL;
+    curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &r);
+    finish(t, (request *)(void *)r, rc);
   }
   expire(t);
 }
@@ -199,7 +225,9 @@ static void work(void *ctx) {
 /* Sleeps until a socket, a timer or another thread wants something. */
 static void rest(void *ctx, int64_t until_ms) {
   curl_transport *t = ctx;
-  int64_t wake_ms = until_ms < t->next_deadline_ms ? until_ms : t->next_deadline_ms;
+  int64_t wake_ms = until_ms;
+  if (tess__due_next_ms(&t->deadlines) < wake_ms) wake_ms = tess__due_next_ms(&t->deadlines);
+  if (tess__due_next_ms(&t->lookups) < wake_ms) wake_ms = tess__due_next_ms(&t->lookups);
   int64_t sleep_ms = 60000;
   if (wake_ms != TESS_NEVER_MS) {
     sleep_ms = wake_ms - tess__driver_now_ms();
@@ -221,6 +249,8 @@ static void end_all(void *ctx) {
   obey(t);
   while (t->active != NULL)
     end_request(t, t->active, TESS_CANCELED, "the transport was freed");
+  while (t->behind != NULL)
+    drop(t, t->behind);
 }
 
 /* ---- tess_transport_ops ---- */
@@ -248,7 +278,7 @@ static tess_code transport_start(tess_transport *transport, tess_http_outgoing *
   }
   pthread_mutex_unlock(&t->driver.lock);
   CURLcode rc = CURLE_OK;
-  if (r == NULL) r = tess__curl_request_new(&t->options, &t->tls, &rc);
+  if (r == NULL) r = tess__curl_request_new(&t->options, &t->tls, &t->lookups, &rc);
   if (r == NULL)
     return tess_status_set(status, tess__curl_code(rc), "cannot make a request: %s",
                            curl_easy_strerror(rc));
@@ -261,7 +291,6 @@ static tess_code transport_start(tess_transport *transport, tess_http_outgoing *
   r->piece = (tess_slice){0};
   r->failure = TESS_OK;
   r->error[0] = 0;
-  r->deadline_ms = outgoing->deadline_ms;
   rc = tess__curl_request_prepare(r, &t->options);
   if (rc != CURLE_OK) {
     tess__curl_request_free(r);
@@ -367,7 +396,6 @@ tess_transport *tess_transport_curl_new(const tess_transport_curl_options *optio
   if (t->options.buffer_bytes > TESS__CURL_MAX_BUFFER_BYTES)
     t->options.buffer_bytes = TESS__CURL_MAX_BUFFER_BYTES;
   t->commands_end = &t->commands;
-  t->next_deadline_ms = TESS_NEVER_MS;
   static const tess__driver_ops driver_ops = {work, rest, wake, end_all};
   tess__driver_init(&t->driver, &driver_ops, t);
   CURLcode rc = CURLE_OUT_OF_MEMORY;
@@ -376,7 +404,7 @@ tess_transport *tess_transport_curl_new(const tess_transport_curl_options *optio
       (options != NULL && options->tls != NULL && !tess__tls_options_copy(&t->tls, options->tls)))
     goto failed;
   /* The first request's handle shows whether this libcurl can do what is asked. */
-  t->spare = tess__curl_request_new(&t->options, &t->tls, &rc);
+  t->spare = tess__curl_request_new(&t->options, &t->tls, &t->lookups, &rc);
   if (t->spare == NULL) goto failed;
   t->spare_count = 1;
   long total = (long)t->options.max_connections;

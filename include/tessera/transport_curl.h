@@ -20,7 +20,8 @@ extern "C" {
 typedef struct tess_transport_curl_options {
   size_t max_connections_per_host; /* default 16; further requests wait their turn */
   size_t max_connections;          /* default 256 */
-  int64_t connect_timeout_ms;      /* default 5000 */
+  /* Default 5000. Nine tenths of it are for looking the host's name up. */
+  int64_t connect_timeout_ms;
   size_t buffer_bytes;         /* per transfer; default 512 KiB in, 2 MiB out for large bodies */
   const tess_tls_options *tls; /* for https URLs; copied; NULL: the system's signers */
   /* For how long a peer may be silent to TCP: it acknowledges nothing, takes nothing
@@ -33,7 +34,10 @@ typedef struct tess_transport_curl_options {
   int64_t peer_timeout_ms;
 } tess_transport_curl_options;
 
-/* NULL on error. options may be NULL. Free with transport->ops->free. */
+/* NULL on error. options may be NULL. Free with transport->ops->free, which waits for
+ * lookups of names that are under way: nothing can end those. A request that is given up
+ * meanwhile ends at once, and leaves its lookup behind, which keeps its place among the
+ * connections until it has ended. */
 tess_transport *tess_transport_curl_new(const tess_transport_curl_options *options,
                                         tess_status *status);
 
