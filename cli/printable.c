@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _XOPEN_SOURCE 700 /* wcwidth */
 #include "cli/printable.h"
 
+#include <locale.h>
+#include <pthread.h>
 #include <string.h>
+#include <wchar.h>
 
 #include "rpc/utf8.h"
 
@@ -32,26 +36,50 @@ static uint32_t point_of(const char *text, size_t bytes) {
   return point;
 }
 
-size_t cli_printable_next(const char *text, uint32_t *columns) {
+static locale_t utf8; /* 0: there is none */
+
+static void find_utf8(void) {
+  utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
+
+/* As Unicode has it, whatever the environment says. wcwidth goes by the thread's locale. */
+static uint32_t columns_of(uint32_t point) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  if (point < 0x80) return 1;
+  pthread_once(&once, find_utf8);
+  int columns = -1;
+  if (utf8 != (locale_t)0) {
+    const locale_t before = uselocale(utf8);
+    columns = wcwidth((wchar_t)point);
+    uselocale(before);
+  }
+  if (columns >= 0) return columns > 2 ? 2 : (uint32_t)columns;
+  /* From U+1E00 on more of Latin and Greek, punctuation, currencies, arrows, mathematics. */
+  return point < 0x1100 || (point >= 0x1e00 && point < 0x2300) ? 1 : 2;
+}
+
+size_t cli_printable_next(const char *text, bool *printable, uint32_t *columns) {
   const size_t bytes = tess__utf8_sequence(text, strnlen(text, 4));
+  *printable = false;
   *columns = 0;
   if (bytes == 0) return 1;
   const uint32_t point = point_of(text, bytes);
   for (size_t i = 0; i < sizeof unprintable / sizeof unprintable[0]; i++)
     if (point >= unprintable[i].first && point <= unprintable[i].last) return bytes;
-  /* From U+1E00 on more of Latin and Greek, punctuation, currencies, arrows, mathematics. */
-  *columns = point < 0x1100 || (point >= 0x1e00 && point < 0x2300) ? 1 : 2;
+  *printable = true;
+  *columns = columns_of(point);
   return bytes;
 }
 
 void cli_printable_copy(char *to, size_t size, const char *from) {
   size_t used = 0;
   while (from != NULL && *from != '\0') {
+    bool printable = false;
     uint32_t columns = 0;
-    const size_t bytes = cli_printable_next(from, &columns);
-    const size_t room = columns > 0 ? bytes : 1;
+    const size_t bytes = cli_printable_next(from, &printable, &columns);
+    const size_t room = printable ? bytes : 1;
     if (used + room >= size) break;
-    if (columns > 0)
+    if (printable)
       memmove(to + used, from, bytes);
     else
       to[used] = '?';

@@ -10,11 +10,12 @@
  *   cli_printable(reply->name);
  *   printf("%s\n", reply->name);
  *
- * Pure. Threads: any.
+ * Pure, but for the widths of characters, which are the C library's. Threads: any.
  */
 #ifndef TESSERA_CLI_PRINTABLE_H
 #define TESSERA_CLI_PRINTABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,9 +25,9 @@ void cli_printable(char *text);
  * be NULL, and may be to. */
 void cli_printable_copy(char *to, size_t size, const char *from);
 
-/* The character at text, which is not at its end: its bytes, and how many columns a
- * terminal gives it at most. That is 1 for Latin, Greek, Cyrillic and all else before
- * Hangul, and 2 where characters may be wide. 0: it must not be printed. */
-size_t cli_printable_next(const char *text, uint32_t *columns);
+/* The character at text, which is not at its end: its bytes, whether it may be printed, and
+ * how many columns a terminal gives it: 2 where it is wide, 0 where it combines with the one
+ * before it. One that the C library does not know gets as many as it may have. */
+size_t cli_printable_next(const char *text, bool *printable, uint32_t *columns);
 
 #endif

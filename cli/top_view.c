@@ -10,6 +10,7 @@
 #include "cli/top_rates.h"
 
 #define CELL_BYTES 32
+#define COLUMN_BYTES 3u /* of UTF-8, at most: what is longer is wide */
 
 typedef struct canvas {
   cli_top_frame *frame;
@@ -41,8 +42,9 @@ static uint32_t lines_left(const canvas *c) {
 /* The character at text: its bytes, and its columns on this screen. Not as it is: a '?',
  * for what must not be printed and, on a screen without UTF-8, for all but ASCII. */
 static size_t next_shown(const canvas *c, const char *text, bool *as_it_is, uint32_t *columns) {
-  const size_t bytes = cli_printable_next(text, columns);
-  *as_it_is = *columns > 0 && (bytes == 1 || c->screen->utf8);
+  bool printable;
+  const size_t bytes = cli_printable_next(text, &printable, columns);
+  *as_it_is = printable && (bytes == 1 || c->screen->utf8);
   if (!*as_it_is) *columns = 1;
   return bytes;
 }
@@ -58,7 +60,8 @@ static uint32_t columns_of(const canvas *c, const char *text) {
   return sum;
 }
 
-/* As much as fits into so many columns, and into the line. */
+/* As much as fits into so many columns, and into the line. Marks that take no column are
+ * left out where the columns to come could need their bytes. */
 static void put_text(const canvas *c, cli_top_line *line, const char *text, uint32_t most) {
   const uint32_t left = c->width - line->columns;
   const uint32_t end = line->columns + (most < left ? most : left);
@@ -69,8 +72,11 @@ static void put_text(const canvas *c, cli_top_line *line, const char *text, uint
     const size_t bytes = next_shown(c, text, &as_it_is, &columns);
     if (line->columns + columns > end) break;
     const size_t size = as_it_is ? bytes : 1;
-    memcpy(line->text + used, as_it_is ? text : "?", size);
-    used += size;
+    const size_t to_come = COLUMN_BYTES * (c->width - line->columns);
+    if (columns > 0 || used + size + to_come < sizeof line->text) {
+      memcpy(line->text + used, as_it_is ? text : "?", size);
+      used += size;
+    }
     line->columns += columns;
     text += bytes;
   }
@@ -81,7 +87,7 @@ static void put_text(const canvas *c, cli_top_line *line, const char *text, uint
 static void put(const canvas *c, cli_top_line *line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static void put(const canvas *c, cli_top_line *line, const char *format, ...) {
-  char text[sizeof line->text]; /* a character that is cut is beyond the width */
+  char text[sizeof line->text]; /* what is cut is beyond the width, or a heap of marks */
   va_list list;
   va_start(list, format);
   vsnprintf(text, sizeof text, format, list);

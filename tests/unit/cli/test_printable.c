@@ -118,10 +118,20 @@ END_TEST
 
 static void expect_next(const char *text, size_t bytes, uint32_t columns) {
   uint32_t got = 99;
-  ck_assert_uint_eq(cli_printable_next(text, &got), bytes);
+  bool printable = false;
+  ck_assert_uint_eq(cli_printable_next(text, &printable, &got), bytes);
+  ck_assert(printable);
   ck_assert_uint_eq(got, columns);
 }
 
+static void expect_refused(const char *text, size_t bytes) {
+  uint32_t columns;
+  bool printable = true;
+  ck_assert_uint_eq(cli_printable_next(text, &printable, &columns), bytes);
+  ck_assert(!printable);
+}
+
+/* Unicode's East_Asian_Width (Wide and Fullwidth: 2) and General_Category (Mn, Me: 0). */
 START_TEST(columns) {
   expect_next("az", 1, 1);
   expect_next("\xc3\xa9z", 2, 1);         /* e with acute */
@@ -130,13 +140,23 @@ START_TEST(columns) {
   expect_next("\xe1\x84\x80z", 3, 2);     /* U+1100, Hangul */
   expect_next("\xe1\xba\xbfz", 3, 1);     /* e with circumflex and acute */
   expect_next("\xe2\x82\xacz", 3, 1);     /* euro */
+  expect_next("\xe2\x96\x88z", 3, 1);     /* a block */
+  expect_next("\xe3\x81\x82z", 3, 2);     /* a of Hiragana */
   expect_next("\xe7\x9f\xa9z", 3, 2);     /* an ideograph */
+  expect_next("\xef\xbc\xa1z", 3, 2);     /* A, full width */
+  expect_next("\xef\xbd\xb1z", 3, 1);     /* a of Katakana, half width */
+  expect_next("\xf0\x90\x8d\x88z", 4, 1); /* hwair, Gothic */
   expect_next("\xf0\x9f\x98\x80z", 4, 2); /* a face */
-  expect_next("\x1bz", 1, 0);
-  expect_next("\xc2\x85z", 2, 0);
-  expect_next("\xe2\x80\xaez", 3, 0);
-  expect_next("\xffz", 1, 0);
-  expect_next("\xf0\x9f\x98", 1, 0);
+  expect_next("\xcc\x81z", 2, 0);         /* combining acute */
+  expect_next("\xd6\xbcz", 2, 0);         /* dagesh */
+  expect_next("\xe2\x80\x8dz", 3, 0);     /* joiner */
+  expect_next("\xef\xb8\x8fz", 3, 0);     /* variation selector */
+  expect_next("\xf4\x8f\xbf\xbfz", 4, 2); /* no character: at most */
+  expect_refused("\x1bz", 1);
+  expect_refused("\xc2\x85z", 2);
+  expect_refused("\xe2\x80\xaez", 3);
+  expect_refused("\xffz", 1);
+  expect_refused("\xf0\x9f\x98", 1);
 }
 END_TEST
 

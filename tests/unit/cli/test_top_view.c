@@ -233,6 +233,48 @@ START_TEST(names_in_other_letters) {
 }
 END_TEST
 
+/* A mark takes no column, and narrow letters beyond Hangul take one. */
+START_TEST(names_with_marks) {
+  set_up();
+  strcpy(now.workers[0].name, "e\xcc\x81te\xcc\x81.example:8081");
+  strcpy(now.workers[1].name, "\xef\xbd\xb1\xe7\x9f\xa9\xcc\x81-abcdefghijklmnopqrs");
+  cli_top_screen screen = {.width = 80, .height = 14, .utf8 = true, .url = url};
+  cli_top_draw(&frame, &now, NULL, &screen);
+  ck_assert_str_eq(frame.lines[9].text,
+                   "e\xcc\x81te\xcc\x81.example:8081       available "
+                   "      40   2       -      -      3      1     0");
+  ck_assert_str_eq(frame.lines[10].text,
+                   "\xef\xbd\xb1\xe7\x9f\xa9\xcc\x81-abcdefghijklmnopq~ quarantined "
+                   "    10   0       -      -      8      0     7");
+  for (uint32_t i = 9; i <= 10; i++)
+    ck_assert_uint_eq(frame.lines[i].columns, 80);
+  screen.utf8 = false;
+  cli_top_draw(&frame, &now, NULL, &screen);
+  ck_assert_ptr_eq(strstr(frame.lines[9].text, "e?te?.example:8081     available "),
+                   frame.lines[9].text);
+}
+END_TEST
+
+/* More marks than a line has bytes: the rest of the line is as ever. */
+START_TEST(heaps_of_marks) {
+  static char heap[2000];
+  for (size_t i = 0; i + 4 < sizeof heap; i += 2)
+    memcpy(heap + i, "\xcc\x81", 3);
+  set_up();
+  for (uint32_t width = 1; width <= CLI_TOP_MAX_WIDTH; width++) {
+    const cli_top_screen screen = {.width = width, .height = 20, .utf8 = true, .url = heap};
+    memcpy(now.workers[0].name, heap, 126);
+    memcpy(now.products[0].name, heap, 62);
+    cli_top_draw(&frame, &now, &before, &screen);
+    for (uint32_t i = 0; i < frame.count; i++) {
+      ck_assert_uint_le(frame.lines[i].columns, width);
+      ck_assert_uint_lt(strlen(frame.lines[i].text), sizeof frame.lines[i].text);
+    }
+    if (width == 80) ck_assert_ptr_nonnull(strstr(frame.lines[9].text, " available       40   2 "));
+  }
+}
+END_TEST
+
 START_TEST(wide_letters_at_every_width) {
   set_up();
   strcpy(now.workers[0].name, "矩阵矩阵矩阵");
@@ -254,5 +296,6 @@ int main(void) {
   return RUN_TESTS("top_view", 60, eighty_columns, a_hundred_and_twenty_columns,
                    no_rates_at_the_first_look, it_went_away, a_worker_itself, nothing_seen_yet,
                    more_than_there_is_room_for, every_size_holds, bars_of_blocks,
-                   names_in_other_letters, wide_letters_at_every_width);
+                   names_in_other_letters, names_with_marks, heaps_of_marks,
+                   wide_letters_at_every_width);
 }
