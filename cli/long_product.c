@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/dense_copy.h"
 #include "cli/interrupt.h"
 #include "cli/journal_file.h"
 #include "cli/matrix_file.h"
@@ -33,6 +34,7 @@ typedef struct long_run {
   const cli_multiply_options *options;
   cli_long_result *result;
   cli_npy_reader a, b, add;
+  cli_npy_reader a_copy, b_copy, add_copy; /* of .mtx files; these are read */
   tess_dtype dtype;
   tess_gemm_shape shape;
   cli_engine *engine;
@@ -76,12 +78,21 @@ bool cli_long_product_is_long(const cli_multiply_options *options) {
 
 /* ---- what is to be done ---- */
 
+static bool is_text(const cli_npy_reader *file) {
+  return cli_format_of(file->path) == CLI_FORMAT_MTX;
+}
+
+static tess_code open_file(cli_npy_reader *file, const char *path, tess_status *status) {
+  return cli_format_of(path) == CLI_FORMAT_MTX ? cli_dense_copy_look(file, path, status)
+                                               : cli_npy_reader_open(file, path, status);
+}
+
 static tess_code open_files(long_run *r, tess_status *status) {
   const cli_multiply_options *options = r->options;
-  tess_code code = cli_npy_reader_open(&r->a, options->a_path, status);
-  if (code == TESS_OK) code = cli_npy_reader_open(&r->b, options->b_path, status);
+  tess_code code = open_file(&r->a, options->a_path, status);
+  if (code == TESS_OK) code = open_file(&r->b, options->b_path, status);
   if (code == TESS_OK && options->add_path != NULL)
-    code = cli_npy_reader_open(&r->add, options->add_path, status);
+    code = open_file(&r->add, options->add_path, status);
   if (code != TESS_OK) return code;
   const cli_stored a = {r->a.info.rows, r->a.info.cols, r->a.info.dtype};
   const cli_stored b = {r->b.info.rows, r->b.info.cols, r->b.info.dtype};
@@ -147,7 +158,10 @@ static tess_code admit(long_run *r, cli_engine_maker make_engine, tess_status *s
       .dtype = r->dtype,
       .limit_bytes = limit,
       .result_copies = options->place == CLI_PLACE_LOCAL ? 0 : RESULT_COPIES};
-  cli_memory_limit_describe(&r->params, threads, r->engine->memory_bytes);
+  const bool texts =
+      is_text(&r->a) || is_text(&r->b) || (options->add_path != NULL && is_text(&r->add));
+  cli_memory_limit_describe(&r->params, threads,
+                            r->engine->memory_bytes + (texts ? CLI_DENSE_COPY_LEAST_BYTES : 0));
   return make_plan(r, &r->plan, r->shape.m, r->shape.n, status);
 }
 
@@ -172,7 +186,8 @@ static tess_code begin_block(long_run *r, tess_tile block, tess_status *status) 
   if (!r->product.adds_c0) return TESS_OK;
   const tess_tile place = {r->rectangle.row + block.row, r->rectangle.col + block.col, block.rows,
                            block.cols};
-  return cli_npy_reader_read_upright(&r->add, place, r->c, r->panels.scratch, status);
+  return cli_npy_reader_read_upright(is_text(&r->add) ? &r->add_copy : &r->add, place, r->c,
+                                     r->panels.scratch, status);
 }
 
 static tess_code run_step(long_run *r, const tess_outofcore_step *step, tess_gemm gemm,
@@ -223,8 +238,8 @@ static tess_code run_steps(long_run *r, const tess_outofcore *plan, tess_status 
 }
 
 static tess_code run_rectangle(long_run *r, tess_tile rectangle, tess_status *status) {
-  const cli_panels_source source = {.a = &r->a,
-                                    .b = &r->b,
+  const cli_panels_source source = {.a = is_text(&r->a) ? &r->a_copy : &r->a,
+                                    .b = is_text(&r->b) ? &r->b_copy : &r->b,
                                     .transpose_a = r->options->transpose_a,
                                     .transpose_b = r->options->transpose_b,
                                     .dtype = r->dtype,
@@ -248,6 +263,21 @@ static tess_code run_rectangle(long_run *r, tess_tile rectangle, tess_status *st
   return code;
 }
 
+/* What is text becomes a file whose parts can be read, in the memory that blocks and panels
+ * will have. */
+static tess_code copy_texts(long_run *r, tess_status *status) {
+  const cli_npy_reader *texts[] = {&r->a, &r->b, &r->add};
+  cli_npy_reader *copies[] = {&r->a_copy, &r->b_copy, &r->add_copy};
+  const uint64_t memory =
+      r->params.limit_bytes - r->params.fixed_bytes + CLI_DENSE_COPY_LEAST_BYTES;
+  const size_t count = r->product.adds_c0 ? 3 : 2;
+  tess_code code = TESS_OK;
+  for (size_t i = 0; i < count && code == TESS_OK; i++)
+    if (is_text(texts[i]))
+      code = cli_dense_copy_make(copies[i], texts[i], r->dtype, r->options->c_path, memory, status);
+  return code;
+}
+
 static tess_code compute(long_run *r, tess_status *status) {
   tess_remaining left;
   tess_reason reason;
@@ -265,6 +295,7 @@ static tess_code compute(long_run *r, tess_status *status) {
   else if (r->options->resume)
     cli_note(r->options->quiet, "%s: nothing to resume, starting from the beginning",
              r->journal.journal_path);
+  if (left.count > 0) code = copy_texts(r, status);
   const double started_ms = cli_now_ms();
   cli_progress_start(!r->options->quiet);
   for (size_t i = 0; i < left.count && code == TESS_OK; i++)
@@ -309,6 +340,9 @@ static void cleanup(long_run *r) {
   cli_npy_reader_close(&r->a);
   cli_npy_reader_close(&r->b);
   cli_npy_reader_close(&r->add);
+  cli_npy_reader_close(&r->a_copy);
+  cli_npy_reader_close(&r->b_copy);
+  cli_npy_reader_close(&r->add_copy);
 }
 
 tess_code cli_long_product(const cli_multiply_options *options, cli_engine_maker make_engine,
@@ -318,7 +352,7 @@ tess_code cli_long_product(const cli_multiply_options *options, cli_engine_maker
   memset(&r, 0, sizeof r);
   r.options = options;
   r.result = result;
-  r.a.fd = r.b.fd = r.add.fd = -1;
+  r.a.fd = r.b.fd = r.add.fd = r.a_copy.fd = r.b_copy.fd = r.add_copy.fd = -1;
   cli_memory_limit_prepare();
   tess_code code = open_files(&r, status);
   if (code == TESS_OK) code = admit(&r, make_engine, status);

@@ -45,8 +45,9 @@ static const char help_text[] =
     "  --threads N          threads of --local (all processors)\n"
     "  --timeout MS         give up after so many milliseconds\n"
     "  --tile-timeout-ms MS with --worker: time for a worker to answer with a tile (60000)\n"
-    "  --memory-limit N     never take more memory than N bytes (K, M, G: powers of 1024): the\n"
-    "                       .npy files are read and written in blocks. Keeps a journal\n"
+    "  --memory-limit N     never take more memory than N bytes (K, M, G: powers of 1024): files\n"
+    "                       are read and written in blocks, a .mtx from a copy as .npy that lies\n"
+    "                       beside the result meanwhile. Keeps a journal\n"
     "  --journal            write tiles to C.npy.part as they are finished, and what is finished\n"
     "                       to C.npy.journal\n"
     "                       (products of 2e12 flops and more, here and on workers, have one\n"
@@ -254,9 +255,12 @@ static int check(const cli_multiply_options *options, bool beta_given) {
       return cli_wrong_usage("%s: the name must end in .npy (NumPy) or .mtx (Matrix Market)",
                              paths[i]);
   }
-  for (size_t i = 0; options->in_parts && i < sizeof paths / sizeof paths[0]; i++)
-    if (paths[i] != NULL && cli_format_of(paths[i]) != CLI_FORMAT_NPY)
-      return cli_wrong_usage("%s: --memory-limit, --journal and --resume work on .npy files alone",
+  if (options->in_parts && cli_format_of(options->c_path) != CLI_FORMAT_NPY)
+    return cli_wrong_usage("%s: --memory-limit, --journal and --resume write .npy files alone",
+                           options->c_path);
+  for (size_t i = 0; options->in_parts && i < 2; i++)
+    if (cli_block_name_is(paths[i]))
+      return cli_wrong_usage("%s: --memory-limit, --journal and --resume work on files alone",
                              paths[i]);
   return check_names(options);
 }

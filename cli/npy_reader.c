@@ -64,10 +64,18 @@ static tess_code read_head(cli_npy_reader *reader, tess_status *status) {
 }
 
 tess_code cli_npy_reader_open(cli_npy_reader *reader, const char *path, tess_status *status) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) return cli_npy_reader_take(reader, path, fd, status);
+  memset(reader, 0, sizeof *reader);
+  reader->fd = -1;
+  return cli_target_failed(status, path, errno);
+}
+
+tess_code cli_npy_reader_take(cli_npy_reader *reader, const char *path, int fd,
+                              tess_status *status) {
   memset(reader, 0, sizeof *reader);
   reader->path = path;
-  reader->fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (reader->fd < 0) return cli_target_failed(status, path, errno);
+  reader->fd = fd;
   tess_code code = read_head(reader, status);
   if (code != TESS_OK) cli_npy_reader_close(reader);
   return code;

@@ -39,6 +39,9 @@ typedef struct cli_npy_reader {
 
 /* *reader is closed after an error. */
 tess_code cli_npy_reader_open(cli_npy_reader *reader, const char *path, tess_status *status);
+/* The same with a file that is open; fd is taken, also after an error. */
+tess_code cli_npy_reader_take(cli_npy_reader *reader, const char *path, int fd,
+                              tess_status *status);
 void cli_npy_reader_close(cli_npy_reader *reader);
 
 /* part is of reader->rows x reader->cols; `to` has its shape, float32 or float64. */
@@ -48,8 +51,8 @@ tess_code cli_npy_reader_read(const cli_npy_reader *reader, tess_tile part, tess
 tess_code cli_npy_reader_read_upright(const cli_npy_reader *reader, tess_tile part, tess_matrix to,
                                       void *scratch, tess_status *status);
 
-/* What the file is now, so that it can be told later whether it changed. Reads all of
- * it, or samples of a large one. canceled: interrupted. */
+/* What the file is now (it may be of any kind), so that it can be told later whether it changed.
+ * Reads all of it, or samples of a large one. canceled: interrupted. */
 tess_code cli_npy_reader_identify(const cli_npy_reader *reader, tess_journal_file *identity,
                                   void *scratch, tess_status *status);
 /* failed_precondition: its length or its time of change are not as they were. */

@@ -235,14 +235,6 @@ static tess_code check_place(reader *r, const tess_mtx_info *info, uint32_t row,
   return TESS_OK;
 }
 
-static void place(const tess_mtx_info *info, tess_matrix to, uint32_t row, uint32_t col,
-                  double value) {
-  add_to(to, row, col, value);
-  if (info->symmetry != TESS_MTX_GENERAL && row != col) {
-    add_to(to, col, row, info->symmetry == TESS_MTX_SKEW ? -value : value);
-  }
-}
-
 /* The place after (row, col) in column-major order, below the diagonal where the
  * matrix is symmetric. */
 static void advance(const tess_mtx_info *info, uint32_t *row, uint32_t *col) {
@@ -251,6 +243,64 @@ static void advance(const tess_mtx_info *info, uint32_t *row, uint32_t *col) {
   *row = info->symmetry == TESS_MTX_GENERAL     ? 0
          : info->symmetry == TESS_MTX_SYMMETRIC ? *col
                                                 : *col + 1;
+}
+
+void tess_mtx_begin(tess_mtx_cursor *cursor, const void *bytes, size_t size,
+                    const tess_mtx_info *info) {
+  const char *text = size > 0 ? bytes : "";
+  *cursor = (tess_mtx_cursor){.text = text,
+                              .size = size,
+                              .offset = info->data_offset,
+                              .entries_left = info->entries,
+                              .info = info,
+                              .row = info->symmetry == TESS_MTX_SKEW ? 1 : 0};
+  for (size_t i = 0; i < info->data_offset; ++i)
+    cursor->line_number += text[i] == '\n';
+}
+
+static tess_code read_entry(reader *r, tess_mtx_cursor *cursor, tess_mtx_entry *entry) {
+  const tess_mtx_info *info = cursor->info;
+  word extra;
+  tess_code code;
+  if (cursor->entries_left == 0)
+    return next_line(r) ? refuse(r, "more entries than the file announced") : TESS_END;
+  if (!next_line(r)) return refuse(r, "the file ends before its last entry");
+  if (info->coordinate) {
+    if ((code = read_index(r, info->rows, &entry->row)) != TESS_OK) return code;
+    if ((code = read_index(r, info->cols, &entry->col)) != TESS_OK) return code;
+    if ((code = check_place(r, info, entry->row, entry->col)) != TESS_OK) return code;
+  } else {
+    entry->row = cursor->row;
+    entry->col = cursor->col;
+    advance(info, &cursor->row, &cursor->col);
+  }
+  if ((code = read_value(r, info, &entry->value)) != TESS_OK) return code;
+  if (next_word(r, &extra)) return refuse(r, "something stands behind the entry");
+  --cursor->entries_left;
+  return TESS_OK;
+}
+
+tess_code tess_mtx_next(tess_mtx_cursor *cursor, tess_mtx_entry *entry, tess_reason *reason) {
+  reader r = {.at = cursor->text + cursor->offset,
+              .end = cursor->text + cursor->size,
+              .line_number = cursor->line_number,
+              .reason = reason};
+  tess_code code = read_entry(&r, cursor, entry);
+  cursor->offset = (size_t)(r.at - cursor->text);
+  cursor->line_number = r.line_number;
+  return code;
+}
+
+void tess_mtx_add(const tess_mtx_info *info, const tess_mtx_entry *entry, tess_tile part,
+                  tess_matrix to) {
+  /* What lies before the part wraps, and is no less than its size. */
+  uint32_t row = entry->row - part.row, col = entry->col - part.col;
+  if (row < part.rows && col < part.cols) add_to(to, row, col, entry->value);
+  if (info->symmetry == TESS_MTX_GENERAL || entry->row == entry->col) return;
+  row = entry->col - part.row;
+  col = entry->row - part.col;
+  if (row < part.rows && col < part.cols)
+    add_to(to, row, col, info->symmetry == TESS_MTX_SKEW ? -entry->value : entry->value);
 }
 
 static void clear(tess_matrix to) {
@@ -262,32 +312,18 @@ static void clear(tess_matrix to) {
 
 tess_code tess_mtx_read(const void *bytes, size_t size, const tess_mtx_info *info, tess_matrix to,
                         tess_reason *reason) {
-  const char *text = size > 0 ? bytes : "";
-  reader r = {.at = text + info->data_offset, .end = text + size, .reason = reason};
-  word extra;
-  uint32_t row = info->symmetry == TESS_MTX_SKEW ? 1 : 0, col = 0;
+  const tess_tile whole = {0, 0, info->rows, info->cols};
+  tess_mtx_cursor cursor;
+  tess_mtx_entry entry;
   tess_code code;
   if (to.rows != info->rows || to.cols != info->cols || to.dtype != info->dtype) {
     return tess_reason_set(reason, TESS_INVALID_ARGUMENT, "the matrix has another shape or dtype");
   }
-  for (size_t i = 0; i < info->data_offset; ++i)
-    r.line_number += text[i] == '\n';
   clear(to);
-  for (uint64_t i = 0; i < info->entries; ++i) {
-    double value;
-    if (!next_line(&r)) return refuse(&r, "the file ends before its last entry");
-    if (info->coordinate) {
-      if ((code = read_index(&r, info->rows, &row)) != TESS_OK) return code;
-      if ((code = read_index(&r, info->cols, &col)) != TESS_OK) return code;
-      if ((code = check_place(&r, info, row, col)) != TESS_OK) return code;
-    }
-    if ((code = read_value(&r, info, &value)) != TESS_OK) return code;
-    if (next_word(&r, &extra)) return refuse(&r, "something stands behind the entry");
-    place(info, to, row, col, value);
-    if (!info->coordinate) advance(info, &row, &col);
-  }
-  if (next_line(&r)) return refuse(&r, "more entries than the file announced");
-  return TESS_OK;
+  tess_mtx_begin(&cursor, bytes, size, info);
+  while ((code = tess_mtx_next(&cursor, &entry, reason)) == TESS_OK)
+    tess_mtx_add(info, &entry, whole, to);
+  return code == TESS_END ? TESS_OK : code;
 }
 
 /* ---- writing ---- */

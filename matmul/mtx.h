@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "matmul/matrix.h"
+#include "matmul/plan.h"
 #include "matmul/reason.h"
 
 typedef enum tess_mtx_field { TESS_MTX_REAL, TESS_MTX_INTEGER, TESS_MTX_PATTERN } tess_mtx_field;
@@ -59,6 +60,35 @@ tess_code tess_mtx_read_header(const void *bytes, size_t size, tess_dtype dtype,
  * above the diagonal of a symmetric matrix, too few or too many entries. */
 tess_code tess_mtx_read(const void *bytes, size_t size, const tess_mtx_info *info, tess_matrix to,
                         tess_reason *reason);
+
+/* The same entry by entry, for a matrix of which a part alone fits in memory:
+ *
+ *   tess_mtx_begin(&cursor, bytes, size, &info);
+ *   while ((code = tess_mtx_next(&cursor, &entry, &why)) == TESS_OK)
+ *     tess_mtx_add(&info, &entry, part, to);              to: of part's shape, zeroed before
+ *   ... TESS_END: the file was as announced; cursor.offset: bytes that are done with */
+typedef struct tess_mtx_cursor {
+  const char *text; /* borrowed; private, but for the offset */
+  size_t size;
+  size_t offset;
+  uint64_t line_number;
+  uint64_t entries_left;
+  const tess_mtx_info *info; /* borrowed */
+  uint32_t row, col;         /* the next place of an array */
+} tess_mtx_cursor;
+
+typedef struct tess_mtx_entry {
+  uint32_t row, col;
+  double value;
+} tess_mtx_entry;
+
+void tess_mtx_begin(tess_mtx_cursor *cursor, const void *bytes, size_t size,
+                    const tess_mtx_info *info);
+/* TESS_END: there is no further entry. Errors as tess_mtx_read's. */
+tess_code tess_mtx_next(tess_mtx_cursor *cursor, tess_mtx_entry *entry, tess_reason *reason);
+/* Adds the entry, and its mirror where the matrix is symmetric, as far as they lie in part. */
+void tess_mtx_add(const tess_mtx_info *info, const tess_mtx_entry *entry, tess_tile part,
+                  tess_matrix to);
 
 /* Writing goes in pieces of bounded size: the head, then one element a line in
  * column-major order, as the format demands. */

@@ -4,8 +4,10 @@ is refused beforehand."""
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import time
 import unittest
 
 import numpy as np
@@ -52,6 +54,96 @@ class Limit(LongFiles):
     def test_a_large_result_on_a_server(self):
         with harness.worker() as w, harness.server("--worker", w.url, "--engine", "native") as s:
             self.one(6700, 450, 6750, ["--server", s.url])
+
+
+class Text(LongFiles):
+    """Matrix Market files, of which copies are made that can be read in parts."""
+    LIMIT = 48 * MIB
+
+    def setUp(self):
+        super().setUp()
+        self.a = self.path("A.mtx")
+
+    def coordinates(self, path, rows, cols, count, symmetry="general"):
+        """Written without order, places more than once; what they come to."""
+        dense = np.zeros((rows, cols), "float32")
+        row, col = self.rng.integers(0, rows, count), self.rng.integers(0, cols, count)
+        if symmetry == "symmetric":
+            row, col = np.maximum(row, col), np.minimum(row, col)
+        value = self.rng.integers(-4, 5, count)
+        np.add.at(dense, (row, col), value)
+        if symmetry == "symmetric":
+            off = row != col
+            np.add.at(dense, (col[off], row[off]), value[off])
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"%%MatrixMarket matrix coordinate integer {symmetry}\n%\n")
+            file.write(f"{rows} {cols} {count}\n")
+            np.savetxt(file, np.column_stack((row + 1, col + 1, value)), fmt="%d")
+        return dense
+
+    def beside(self):
+        return sorted(os.listdir(os.path.dirname(self.c)))
+
+    @unittest.skipIf(SANITIZED, "a sanitizer's own memory counts as well")
+    def test_larger_than_memory(self):
+        a = self.coordinates(self.a, 3000, 8000, 300000)
+        b = self.rng.integers(-4, 5, (8000, 900)).astype("float32")
+        self.b = self.path("B.mtx")
+        with open(self.b, "w", encoding="ascii") as file:
+            file.write("%%MatrixMarket matrix array real general\n8000 900\n")
+            np.savetxt(file, b.T.reshape(-1), fmt="%d")
+        there = self.beside()
+        self.assertGreater(a.nbytes, 1.5 * self.LIMIT)
+        process = self.start("--memory-limit", str(self.LIMIT), "--dtype", "float32", "--local")
+        peak = self.peak(process)
+        stdout, stderr = self.finish(process)
+        self.assertEqual(stderr, "")
+        self.assertLess(peak, self.LIMIT, stdout)
+        self.assertEqual(self.beside(), sorted([*there, "C.npy"]))
+        np.testing.assert_array_equal(np.load(self.c), a @ b)
+
+    def test_every_place_of_text(self):
+        a = self.coordinates(self.path("A.mtx"), 1400, 1400, 20000, "symmetric")
+        b = self.coordinates(self.path("B.mtx"), 1300, 1400, 20000)
+        c0 = self.coordinates(self.path("C0.mtx"), 1400, 1300, 5000)
+        np.save(self.path("A.npy"), a)
+        self.b = self.path("B.mtx")
+        flags = ["--local", "--dtype", "float64", "--transpose-b", "--add", self.path("C0.mtx")]
+        for first in ("A.npy", "A.mtx"):
+            with self.subTest(first=first):
+                self.a = self.path(first)
+                limit = self.least(*flags)
+                stdout, stderr = self.run_to(0, "--memory-limit", limit, *flags)
+                self.assertEqual(stderr, "")
+                self.assertNotIn("; 1 block of 1 panel", stdout)
+                expected = a.astype("float64") @ b.astype("float64").T + c0
+                np.testing.assert_array_equal(np.load(self.c), expected)
+                self.nothing_left()
+                os.remove(self.c)
+
+    def test_ended_and_resumed(self):
+        a = self.coordinates(self.a, 2000, 3000, 100000)
+        b = self.rng.integers(-4, 5, (3000, 4000)).astype("float32")
+        np.save(self.b, b)
+        there = self.beside()
+        process = self.start("--journal", "--dtype", "float32", "--local", "--threads", "1")
+        while not os.path.exists(self.part) and process.poll() is None:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+        self.assertLessEqual(set(self.beside()), {*there, "C.npy.part", "C.npy.journal"})
+        self.run_to(0, "--resume", "--dtype", "float32", "--local")
+        np.testing.assert_array_equal(np.load(self.c), a @ b)
+        self.assertEqual(self.beside(), sorted([*there, "C.npy"]))
+
+    def test_a_text_that_is_wrong(self):
+        np.save(self.b, np.zeros((3, 3)))
+        with open(self.a, "w", encoding="ascii") as file:
+            file.write("%%MatrixMarket matrix array real general\n3 3\n" + "1\n" * 8 + "x\n")
+        _, stderr = self.run_to(1, "--memory-limit", "1G", "--local")
+        self.assertIn("A.mtx: line 11 of the .mtx file: not a number", stderr)
+        self.assertEqual(stderr.count("\n"), 1)
+        self.assertFalse(os.path.exists(self.c))
 
 
 class Kinds(LongFiles):
@@ -118,16 +210,16 @@ class Kinds(LongFiles):
         for wrong in ("0", "x", "1T", "-5M"):
             _, stderr = self.run_to(2, "--memory-limit", wrong, "--local")
             self.assertIn("--memory-limit takes bytes", stderr)
-        result = harness.run_tessera("multiply", "A.mtx", self.b, "-o", self.c, "--local",
+        result = harness.run_tessera("multiply", self.a, self.b, "-o", "C.mtx", "--local",
                                      "--memory-limit", "1G")
         self.assertEqual(result.returncode, 2)
-        self.assertIn("A.mtx: --memory-limit, --journal and --resume work on .npy files alone",
+        self.assertIn("C.mtx: --memory-limit, --journal and --resume write .npy files alone",
                       result.stderr)
         name = "sha256:" + 64 * "a"
         result = harness.run_tessera("multiply", name, self.b, "-o", self.c, "--worker",
                                      "http://127.0.0.1:1", "--memory-limit", "1G")
         self.assertEqual((result.returncode, result.stderr.count("\n")), (2, 1))
-        self.assertIn(name + ": --memory-limit, --journal and --resume work on .npy files alone",
+        self.assertIn(name + ": --memory-limit, --journal and --resume work on files alone",
                       result.stderr)
         np.save(self.b, np.zeros((4, 3)))
         _, stderr = self.run_to(1, "--memory-limit", "1G", "--local")

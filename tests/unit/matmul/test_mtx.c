@@ -129,6 +129,48 @@ START_TEST(refused) {
 }
 END_TEST
 
+/* Entry by entry, into every part of 2 x 2 and less: a part has what the whole has there. */
+START_TEST(in_parts) {
+  static const struct {
+    const char *text;
+    double values[9];
+  } cases[] = {
+      {"%%MatrixMarket matrix array real general\n3 3\n1\n2\n3\n4\n5\n6\n7\n8\n9\n",
+       {1, 4, 7, 2, 5, 8, 3, 6, 9}},
+      {"%%MatrixMarket matrix array real skew-symmetric\n3 3\n%\n1\n2\n3\n",
+       {0, -1, -2, 1, 0, -3, 2, 3, 0}},
+      {"%%MatrixMarket matrix coordinate real symmetric\n3 3 4\n3 1 5\n1 1 2\n3 1 1\n3 2 -4\n",
+       {2, 0, 6, 0, 0, -4, 6, -4, 0}}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    const size_t size = strlen(cases[i].text);
+    tess_mtx_info info;
+    ck_assert_int_eq(tess_mtx_read_header(cases[i].text, size, TESS_DTYPE_FLOAT64, &info, NULL),
+                     TESS_OK);
+    for (uint32_t place = 0; place < 9; place++) {
+      const tess_tile part = {place / 3, place % 3, place / 3 < 2 ? 2 : 1, place % 3 < 2 ? 2 : 1};
+      double memory[4] = {0};
+      const tess_matrix to = tess_matrix_packed(memory, part.rows, part.cols, TESS_DTYPE_FLOAT64);
+      tess_mtx_cursor cursor;
+      tess_mtx_entry entry;
+      tess_code code;
+      size_t offset = info.data_offset;
+      tess_mtx_begin(&cursor, cases[i].text, size, &info);
+      while ((code = tess_mtx_next(&cursor, &entry, NULL)) == TESS_OK) {
+        tess_mtx_add(&info, &entry, part, to);
+        ck_assert_uint_gt(cursor.offset, offset);
+        offset = cursor.offset;
+      }
+      ck_assert_int_eq(code, TESS_END);
+      ck_assert_uint_eq(cursor.offset, size);
+      for (uint32_t row = 0; row < part.rows; row++)
+        for (uint32_t col = 0; col < part.cols; col++)
+          ck_assert(memory[row * part.cols + col] ==
+                    cases[i].values[(part.row + row) * 3 + part.col + col]);
+    }
+  }
+}
+END_TEST
+
 START_TEST(round_trip) {
   const double values[] = {1, -0.1, 1e-310, 1.7976931348623157e308, 1.0 / 3, 123456789.123456789};
   char text[1024];
@@ -157,5 +199,5 @@ START_TEST(round_trip) {
 END_TEST
 
 int main(void) {
-  return RUN_TESTS("mtx", 300, arrays, coordinates, refused, round_trip);
+  return RUN_TESTS("mtx", 300, arrays, coordinates, refused, in_parts, round_trip);
 }

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE 1 /* fallocate */
+#include "cli/dense_copy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/interrupt.h"
+#include "cli/matrix_file.h"
+#include "cli/target.h"
+#include "matmul/mtx.h"
+
+/* Pages of the text are given back behind the cursor, so many bytes at a time. */
+#define WINDOW_BYTES ((size_t)128 << 10)
+/* The text is read at some hundred MB/s: more often than this it would be read all day. */
+#define MOST_PASSES 1024u
+
+typedef struct source {
+  const char *path;
+  char *map;
+  size_t size;
+  tess_mtx_info info;
+} source;
+
+static void source_close(source *s) {
+  if (s->map != NULL) munmap(s->map, s->size);
+  s->map = NULL;
+}
+
+static tess_code source_open(source *s, const char *path, int fd, tess_dtype dtype,
+                             tess_status *status) {
+  struct stat file;
+  tess_reason reason;
+  *s = (source){.path = path};
+  if (fstat(fd, &file) != 0) return cli_target_failed(status, path, errno);
+  if (!S_ISREG(file.st_mode))
+    return tess_status_set(status, TESS_INVALID_ARGUMENT, "%s: not a regular file", path);
+  if (file.st_size == 0)
+    return tess_status_set(status, TESS_INVALID_ARGUMENT, "%s: the file is empty", path);
+  s->size = (size_t)file.st_size;
+  void *map = mmap(NULL, s->size, PROT_READ, MAP_PRIVATE, fd, 0);
+  if (map == MAP_FAILED) return cli_target_failed(status, path, errno);
+  s->map = map;
+  (void)madvise(map, s->size, MADV_SEQUENTIAL);
+  tess_code code = tess_mtx_read_header(map, s->size, dtype, &s->info, &reason);
+  if (code == TESS_OK) return TESS_OK;
+  source_close(s);
+  return tess_status_set(status, code, "%s: %s", path, reason.text);
+}
+
+tess_code cli_dense_copy_look(cli_npy_reader *text, const char *path, tess_status *status) {
+  source s;
+  memset(text, 0, sizeof *text);
+  text->path = path;
+  text->fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (text->fd < 0) return cli_target_failed(status, path, errno);
+  tess_code code = source_open(&s, path, text->fd, TESS_DTYPE_FLOAT64, status);
+  if (code != TESS_OK) {
+    cli_npy_reader_close(text);
+    return code;
+  }
+  text->info.rows = s.info.rows;
+  text->info.cols = s.info.cols;
+  text->info.dtype = s.info.dtype;
+  source_close(&s);
+  return TESS_OK;
+}
+
+/* ---- the file ---- */
+
+static tess_code no_room(const source *s, const char *beside, uint64_t bytes, int error,
+                         tess_status *status) {
+  (void)cli_target_failed(status, beside, error); /* for its code */
+  return tess_status_set(status, status->code,
+                         "%s: its copy as .npy, %llu bytes beside %s, cannot be made: %s", s->path,
+                         (unsigned long long)bytes, beside, strerror(error));
+}
+
+/* With its head and its length, and no name. */
+static tess_code make_file(const source *s, const char *beside, int *fd, tess_status *status) {
+  uint8_t head[TESS_NPY_HEADER_BYTES];
+  char path[PATH_MAX];
+  const uint64_t bytes = sizeof head + (uint64_t)s->info.dense_bytes;
+  const int directory = (int)cli_target_directory_size(beside);
+  const int length = snprintf(path, sizeof path, "%.*s.tessera.XXXXXX", directory, beside);
+  if (length < 0 || (size_t)length >= sizeof path)
+    return no_room(s, beside, bytes, ENAMETOOLONG, status);
+  *fd = mkstemp(path);
+  if (*fd < 0) return no_room(s, beside, bytes, errno, status);
+  (void)unlink(path);
+  fcntl(*fd, F_SETFD, FD_CLOEXEC);
+  tess_code code = tess_npy_write_header(s->info.rows, s->info.cols, s->info.dtype, head);
+  bool good = fallocate(*fd, 0, 0, (off_t)bytes) == 0;
+  if (!good && (errno == EOPNOTSUPP || errno == ENOSYS)) good = ftruncate(*fd, (off_t)bytes) == 0;
+  if (good && code == TESS_OK && pwrite(*fd, head, sizeof head, 0) == (ssize_t)sizeof head)
+    return TESS_OK;
+  return no_room(s, beside, bytes, errno, status);
+}
+
+static bool write_at(int fd, const void *data, size_t size, uint64_t offset) {
+  const uint8_t *at = data;
+  while (size > 0) {
+    const ssize_t written = pwrite(fd, at, size, (off_t)offset);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    at += written;
+    size -= (size_t)written;
+    offset += (uint64_t)written;
+  }
+  return true;
+}
+
+/* ---- the elements ---- */
+
+/* One pass over the text: what lies in part goes into `to`. */
+static tess_code fill(const source *s, tess_tile part, tess_matrix to, tess_status *status) {
+  tess_mtx_cursor cursor;
+  tess_mtx_entry entry;
+  tess_reason reason;
+  tess_code code;
+  size_t given_back = 0;
+  memset(to.data, 0, (size_t)part.rows * part.cols * tess_dtype_size(to.dtype));
+  tess_mtx_begin(&cursor, s->map, s->size, &s->info);
+  while ((code = tess_mtx_next(&cursor, &entry, &reason)) == TESS_OK) {
+    tess_mtx_add(&s->info, &entry, part, to);
+    if (cursor.offset - given_back < 2 * WINDOW_BYTES) continue;
+    (void)madvise(s->map + given_back, WINDOW_BYTES, MADV_DONTNEED);
+    given_back += WINDOW_BYTES;
+    if (cli_interrupted()) return TESS_CANCELED;
+  }
+  (void)madvise(s->map, s->size, MADV_DONTNEED);
+  return code == TESS_END ? TESS_OK : tess_status_set(status, code, "%s: %s", s->path, reason.text);
+}
+
+static tess_code write_part(const source *s, int fd, tess_tile part, tess_matrix from,
+                            const char *beside, tess_status *status) {
+  const size_t size = tess_dtype_size(from.dtype), row_bytes = part.cols * size;
+  for (uint32_t i = 0; i < part.rows; i++) {
+    const uint64_t at = ((uint64_t)(part.row + i) * s->info.cols + part.col) * size;
+    if (!write_at(fd, (const uint8_t *)from.data + i * row_bytes, row_bytes,
+                  TESS_NPY_HEADER_BYTES + at))
+      return no_room(s, beside, TESS_NPY_HEADER_BYTES + s->info.dense_bytes, errno, status);
+  }
+  return TESS_OK;
+}
+
+static uint32_t least(uint64_t x, uint32_t y) {
+  return x < y ? (uint32_t)x : y;
+}
+
+/* How many elements fit; 0: too few. */
+static uint64_t room_for(const source *s, uint64_t memory_bytes) {
+  const size_t size = tess_dtype_size(s->info.dtype);
+  const uint64_t room = (memory_bytes - 3 * WINDOW_BYTES) / size;
+  return room > s->info.dense_bytes / size / MOST_PASSES ? room : 0;
+}
+
+/* Whole rows, as many as fit; of rows that do not fit, pieces. */
+static tess_code copy_parts(const source *s, int fd, const char *beside, uint64_t room,
+                            tess_status *status) {
+  const uint32_t all_rows = s->info.rows, all_cols = s->info.cols;
+  const size_t size = tess_dtype_size(s->info.dtype);
+  const uint32_t cols = least(room, all_cols);
+  const uint32_t rows = cols > 0 ? least(room / cols, all_rows) : all_rows;
+  const size_t bytes = (size_t)rows * cols * size;
+  void *memory = bytes > 0 ? cli_memory_new(bytes) : NULL;
+  if (bytes > 0 && memory == NULL)
+    return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "%s: out of memory", s->path);
+  tess_code code = TESS_OK;
+  uint32_t row = 0;
+  do { /* once for a matrix without elements: its text is checked */
+    uint32_t col = 0;
+    do {
+      const tess_tile part = {row, col, least(rows, all_rows - row), least(cols, all_cols - col)};
+      const tess_matrix to = tess_matrix_packed(memory, part.rows, part.cols, s->info.dtype);
+      code = fill(s, part, to, status);
+      if (code == TESS_OK) code = write_part(s, fd, part, to, beside, status);
+      col += cols;
+    } while (col < all_cols && code == TESS_OK);
+    row += rows;
+  } while (row < all_rows && code == TESS_OK);
+  if (bytes > 0) cli_memory_free(memory, bytes);
+  return code;
+}
+
+tess_code cli_dense_copy_make(cli_npy_reader *copy, const cli_npy_reader *text, tess_dtype dtype,
+                              const char *beside, uint64_t memory_bytes, tess_status *status) {
+  source s;
+  int fd = -1;
+  memset(copy, 0, sizeof *copy);
+  copy->fd = -1;
+  tess_code code = source_open(&s, text->path, text->fd, dtype, status);
+  if (code != TESS_OK) return code;
+  const uint64_t room = room_for(&s, memory_bytes);
+  if (room == 0)
+    code = tess_status_set(status, TESS_RESOURCE_EXHAUSTED,
+                           "%s: with so little memory its text would be read more than %u times; "
+                           "raise --memory-limit, or convert the file to .npy",
+                           s.path, MOST_PASSES);
+  if (code == TESS_OK) code = make_file(&s, beside, &fd, status);
+  if (code == TESS_OK) code = copy_parts(&s, fd, beside, room, status);
+  source_close(&s);
+  if (code == TESS_OK) return cli_npy_reader_take(copy, text->path, fd, status);
+  if (fd >= 0) close(fd);
+  return code;
+}
