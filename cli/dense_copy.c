@@ -14,6 +14,7 @@
 
 #include "cli/interrupt.h"
 #include "cli/matrix_file.h"
+#include "cli/progress.h"
 #include "cli/target.h"
 #include "matmul/mtx.h"
 
@@ -24,6 +25,7 @@
 
 typedef struct source {
   const char *path;
+  const cli_dense_copy_params *params;
   char *map;
   size_t size;
   tess_mtx_info info;
@@ -75,8 +77,9 @@ tess_code cli_dense_copy_look(cli_npy_reader *text, const char *path, tess_statu
 
 /* ---- the file ---- */
 
-static tess_code no_room(const source *s, const char *beside, uint64_t bytes, int error,
-                         tess_status *status) {
+static tess_code no_room(const source *s, int error, tess_status *status) {
+  const char *beside = s->params->beside;
+  const uint64_t bytes = TESS_NPY_HEADER_BYTES + (uint64_t)s->info.dense_bytes;
   (void)cli_target_failed(status, beside, error); /* for its code */
   return tess_status_set(status, status->code,
                          "%s: its copy as .npy, %llu bytes beside %s, cannot be made: %s", s->path,
@@ -84,16 +87,16 @@ static tess_code no_room(const source *s, const char *beside, uint64_t bytes, in
 }
 
 /* With its head and its length, and no name. */
-static tess_code make_file(const source *s, const char *beside, int *fd, tess_status *status) {
+static tess_code make_file(const source *s, int *fd, tess_status *status) {
   uint8_t head[TESS_NPY_HEADER_BYTES];
   char path[PATH_MAX];
+  const char *beside = s->params->beside;
   const uint64_t bytes = sizeof head + (uint64_t)s->info.dense_bytes;
   const int directory = (int)cli_target_directory_size(beside);
   const int length = snprintf(path, sizeof path, "%.*s.tessera.XXXXXX", directory, beside);
-  if (length < 0 || (size_t)length >= sizeof path)
-    return no_room(s, beside, bytes, ENAMETOOLONG, status);
+  if (length < 0 || (size_t)length >= sizeof path) return no_room(s, ENAMETOOLONG, status);
   *fd = mkstemp(path);
-  if (*fd < 0) return no_room(s, beside, bytes, errno, status);
+  if (*fd < 0) return no_room(s, errno, status);
   (void)unlink(path);
   fcntl(*fd, F_SETFD, FD_CLOEXEC);
   tess_code code = tess_npy_write_header(s->info.rows, s->info.cols, s->info.dtype, head);
@@ -101,7 +104,7 @@ static tess_code make_file(const source *s, const char *beside, int *fd, tess_st
   if (!good && (errno == EOPNOTSUPP || errno == ENOSYS)) good = ftruncate(*fd, (off_t)bytes) == 0;
   if (good && code == TESS_OK && pwrite(*fd, head, sizeof head, 0) == (ssize_t)sizeof head)
     return TESS_OK;
-  return no_room(s, beside, bytes, errno, status);
+  return no_room(s, errno, status);
 }
 
 static bool write_at(int fd, const void *data, size_t size, uint64_t offset) {
@@ -134,19 +137,22 @@ static tess_code fill(const source *s, tess_tile part, tess_matrix to, tess_stat
     (void)madvise(s->map + given_back, WINDOW_BYTES, MADV_DONTNEED);
     given_back += WINDOW_BYTES;
     if (cli_interrupted()) return TESS_CANCELED;
+    if (s->params->deadline_ms > 0.0 && cli_now_ms() >= s->params->deadline_ms)
+      return tess_status_set(status, TESS_DEADLINE_EXCEEDED, "%s: it took too long to read",
+                             s->path);
   }
   (void)madvise(s->map, s->size, MADV_DONTNEED);
   return code == TESS_END ? TESS_OK : tess_status_set(status, code, "%s: %s", s->path, reason.text);
 }
 
 static tess_code write_part(const source *s, int fd, tess_tile part, tess_matrix from,
-                            const char *beside, tess_status *status) {
+                            tess_status *status) {
   const size_t size = tess_dtype_size(from.dtype), row_bytes = part.cols * size;
   for (uint32_t i = 0; i < part.rows; i++) {
     const uint64_t at = ((uint64_t)(part.row + i) * s->info.cols + part.col) * size;
     if (!write_at(fd, (const uint8_t *)from.data + i * row_bytes, row_bytes,
                   TESS_NPY_HEADER_BYTES + at))
-      return no_room(s, beside, TESS_NPY_HEADER_BYTES + s->info.dense_bytes, errno, status);
+      return no_room(s, errno, status);
   }
   return TESS_OK;
 }
@@ -156,22 +162,21 @@ static uint32_t least(uint64_t x, uint32_t y) {
 }
 
 /* How many elements fit; 0: too few. */
-static uint64_t room_for(const source *s, uint64_t memory_bytes) {
+static uint64_t room_for(const source *s) {
   const size_t size = tess_dtype_size(s->info.dtype);
-  const uint64_t room = (memory_bytes - 3 * WINDOW_BYTES) / size;
+  const uint64_t room = (s->params->memory_bytes - 3 * WINDOW_BYTES) / size;
   return room > s->info.dense_bytes / size / MOST_PASSES ? room : 0;
 }
 
 /* Whole rows, as many as fit; of rows that do not fit, pieces. */
-static tess_code copy_parts(const source *s, int fd, const char *beside, uint64_t room,
-                            tess_status *status) {
+static tess_code copy_parts(const source *s, int fd, uint64_t room, tess_status *status) {
   const uint32_t all_rows = s->info.rows, all_cols = s->info.cols;
   const size_t size = tess_dtype_size(s->info.dtype);
   const uint32_t cols = least(room, all_cols);
   const uint32_t rows = cols > 0 ? least(room / cols, all_rows) : all_rows;
   const size_t bytes = (size_t)rows * cols * size;
-  void *memory = bytes > 0 ? cli_memory_new(bytes) : NULL;
-  if (bytes > 0 && memory == NULL)
+  void *memory = cli_memory_new(bytes > 0 ? bytes : 1);
+  if (memory == NULL)
     return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "%s: out of memory", s->path);
   tess_code code = TESS_OK;
   uint32_t row = 0;
@@ -181,31 +186,32 @@ static tess_code copy_parts(const source *s, int fd, const char *beside, uint64_
       const tess_tile part = {row, col, least(rows, all_rows - row), least(cols, all_cols - col)};
       const tess_matrix to = tess_matrix_packed(memory, part.rows, part.cols, s->info.dtype);
       code = fill(s, part, to, status);
-      if (code == TESS_OK) code = write_part(s, fd, part, to, beside, status);
+      if (code == TESS_OK) code = write_part(s, fd, part, to, status);
       col += cols;
     } while (col < all_cols && code == TESS_OK);
     row += rows;
   } while (row < all_rows && code == TESS_OK);
-  if (bytes > 0) cli_memory_free(memory, bytes);
+  cli_memory_free(memory, bytes > 0 ? bytes : 1);
   return code;
 }
 
-tess_code cli_dense_copy_make(cli_npy_reader *copy, const cli_npy_reader *text, tess_dtype dtype,
-                              const char *beside, uint64_t memory_bytes, tess_status *status) {
+tess_code cli_dense_copy_make(cli_npy_reader *copy, const cli_npy_reader *text,
+                              const cli_dense_copy_params *params, tess_status *status) {
   source s;
   int fd = -1;
   memset(copy, 0, sizeof *copy);
   copy->fd = -1;
-  tess_code code = source_open(&s, text->path, text->fd, dtype, status);
+  tess_code code = source_open(&s, text->path, text->fd, params->dtype, status);
   if (code != TESS_OK) return code;
-  const uint64_t room = room_for(&s, memory_bytes);
+  s.params = params;
+  const uint64_t room = room_for(&s);
   if (room == 0)
     code = tess_status_set(status, TESS_RESOURCE_EXHAUSTED,
                            "%s: with so little memory its text would be read more than %u times; "
                            "raise --memory-limit, or convert the file to .npy",
                            s.path, MOST_PASSES);
-  if (code == TESS_OK) code = make_file(&s, beside, &fd, status);
-  if (code == TESS_OK) code = copy_parts(&s, fd, beside, room, status);
+  if (code == TESS_OK) code = make_file(&s, &fd, status);
+  if (code == TESS_OK) code = copy_parts(&s, fd, room, status);
   source_close(&s);
   if (code == TESS_OK) return cli_npy_reader_take(copy, text->path, fd, status);
   if (fd >= 0) close(fd);

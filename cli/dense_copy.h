@@ -6,12 +6,13 @@
  * matrix, and has no name there: however the program ends, nothing is left behind.
  *
  *   code = cli_dense_copy_look(&text, "A.mtx", &status);    // shape; identity
- *   code = cli_dense_copy_make(&copy, &text, dtype, "C.npy", bytes, &status);
+ *   const cli_dense_copy_params params = {.dtype = dtype, .beside = "C.npy", ...};
+ *   code = cli_dense_copy_make(&copy, &text, &params, &status);
  *   ... cli_npy_reader_read(&copy, ...) ...
  *   cli_npy_reader_close(&copy); cli_npy_reader_close(&text);
  *
  * Errors as in matrix_file.h; resource_exhausted: the disk has no room for it, or the memory
- * is too little. canceled: interrupted. Threads: the main thread.
+ * is too little. canceled: interrupted; deadline_exceeded. Threads: the main thread.
  */
 #ifndef TESSERA_CLI_DENSE_COPY_H
 #define TESSERA_CLI_DENSE_COPY_H
@@ -29,9 +30,17 @@
  * *text is closed after an error. */
 tess_code cli_dense_copy_look(cli_npy_reader *text, const char *path, tess_status *status);
 
-/* beside: the result's path. memory_bytes: what may be taken meanwhile, pages of the text
- * included; at least CLI_DENSE_COPY_LEAST_BYTES. *copy is closed after an error. */
-tess_code cli_dense_copy_make(cli_npy_reader *copy, const cli_npy_reader *text, tess_dtype dtype,
-                              const char *beside, uint64_t memory_bytes, tess_status *status);
+typedef struct cli_dense_copy_params {
+  tess_dtype dtype;
+  const char *beside; /* the result's path */
+  /* What may be taken meanwhile, pages of the text included; at least
+   * CLI_DENSE_COPY_LEAST_BYTES. */
+  uint64_t memory_bytes;
+  double deadline_ms; /* of cli_now_ms(); 0: none */
+} cli_dense_copy_params;
+
+/* *copy is closed after an error. */
+tess_code cli_dense_copy_make(cli_npy_reader *copy, const cli_npy_reader *text,
+                              const cli_dense_copy_params *params, tess_status *status);
 
 #endif

@@ -268,13 +268,15 @@ static tess_code run_rectangle(long_run *r, tess_tile rectangle, tess_status *st
 static tess_code copy_texts(long_run *r, tess_status *status) {
   const cli_npy_reader *texts[] = {&r->a, &r->b, &r->add};
   cli_npy_reader *copies[] = {&r->a_copy, &r->b_copy, &r->add_copy};
-  const uint64_t memory =
-      r->params.limit_bytes - r->params.fixed_bytes + CLI_DENSE_COPY_LEAST_BYTES;
+  const cli_dense_copy_params params = {
+      .dtype = r->dtype,
+      .beside = r->options->c_path,
+      .memory_bytes = r->params.limit_bytes - r->params.fixed_bytes + CLI_DENSE_COPY_LEAST_BYTES,
+      .deadline_ms = r->engine->deadline_ms};
   const size_t count = r->product.adds_c0 ? 3 : 2;
   tess_code code = TESS_OK;
   for (size_t i = 0; i < count && code == TESS_OK; i++)
-    if (is_text(texts[i]))
-      code = cli_dense_copy_make(copies[i], texts[i], r->dtype, r->options->c_path, memory, status);
+    if (is_text(texts[i])) code = cli_dense_copy_make(copies[i], texts[i], &params, status);
   return code;
 }
 

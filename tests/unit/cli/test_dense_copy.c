@@ -18,6 +18,7 @@ static char path[64], result[64];
 static tess_status status;
 static cli_npy_reader text, copy;
 static void *scratch;
+static double deadline_ms;
 
 static void setup(void) {
   ck_assert_ptr_nonnull(mkdtemp(directory));
@@ -55,7 +56,11 @@ static FILE *write_head(const char *kind, unsigned rows, unsigned cols) {
 static tess_code make(tess_dtype dtype) {
   tess_code code = cli_dense_copy_look(&text, path, &status);
   if (code != TESS_OK) return code;
-  code = cli_dense_copy_make(&copy, &text, dtype, result, CLI_DENSE_COPY_LEAST_BYTES, &status);
+  const cli_dense_copy_params params = {.dtype = dtype,
+                                        .beside = result,
+                                        .memory_bytes = CLI_DENSE_COPY_LEAST_BYTES,
+                                        .deadline_ms = deadline_ms};
+  code = cli_dense_copy_make(&copy, &text, &params, &status);
   only_the_text_is_there();
   return code;
 }
@@ -127,6 +132,18 @@ START_TEST(without_elements) {
 }
 END_TEST
 
+START_TEST(out_of_time) {
+  FILE *out = write_head("array real general", 1000, 1000);
+  for (unsigned i = 0; i < 1000000; i++)
+    fputs("\n1", out);
+  fclose(out);
+  deadline_ms = 1; /* long ago */
+  ck_assert_int_eq(make(TESS_DTYPE_FLOAT32), TESS_DEADLINE_EXCEEDED);
+  ck_assert_ptr_nonnull(strstr(status.message, "A.mtx: it took too long to read"));
+  deadline_ms = 0;
+}
+END_TEST
+
 START_TEST(refused) {
   ck_assert_int_eq(make(TESS_DTYPE_FLOAT64), TESS_NOT_FOUND);
   FILE *out = write_head("array real general", 2, 1);
@@ -156,6 +173,7 @@ int main(void) {
   tcase_add_test(tests, in_several_passes);
   tcase_add_test(tests, coordinates);
   tcase_add_test(tests, without_elements);
+  tcase_add_test(tests, out_of_time);
   tcase_add_test(tests, refused);
   return run_case("dense_copy", tests);
 }
