@@ -167,7 +167,8 @@ class FakeWorker:
 
         self.http = Http(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}{path}"
-        self.thread = threading.Thread(target=self.http.serve_forever, daemon=True)
+        # shutdown() waits until it looks around.
+        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
 
     def __enter__(self):
