@@ -43,7 +43,8 @@ typedef struct setup {
 typedef struct product {
   setup setup;
   operand a, b, c;
-  double *c_before; /* m x n */
+  double *c_before;        /* m x n */
+  double *a_rows, *b_cols; /* as the kernel got them: rows of op(A), columns of op(B), of k */
   tess_gemm gemm;
 } product;
 
@@ -99,20 +100,26 @@ static bool guards_hold(const operand *o, uint32_t shift) {
 }
 
 static void product_free(product *p) {
+  free(p->b_cols);
+  free(p->a_rows);
   free(p->c_before);
   free(p->c.memory);
   free(p->b.memory);
   free(p->a.memory);
 }
 
+static double *room_for(uint32_t rows, uint32_t cols) {
+  size_t cells = (size_t)rows * cols;
+  return malloc((cells ? cells : 1) * sizeof(double));
+}
+
 static bool product_make(product *p, const setup *s) {
   memset(p, 0, sizeof *p);
   p->setup = *s;
-  size_t cells = (size_t)s->m * s->n;
   if (!operand_make(&p->a, s->transpose_a ? s->k : s->m, s->transpose_a ? s->m : s->k, s) ||
       !operand_make(&p->b, s->transpose_b ? s->n : s->k, s->transpose_b ? s->k : s->n, s) ||
-      !operand_make(&p->c, s->m, s->n, s) ||
-      !(p->c_before = malloc((cells ? cells : 1) * sizeof(double)))) {
+      !operand_make(&p->c, s->m, s->n, s) || !(p->c_before = room_for(s->m, s->n)) ||
+      !(p->a_rows = room_for(s->m, s->k)) || !(p->b_cols = room_for(s->n, s->k))) {
     product_free(p);
     return false;
   }
@@ -130,12 +137,12 @@ static double get_c(const product *p, uint32_t i, uint32_t j) {
   return tess_matrix_get(tess_matrix_as_const(p->c.view), i, j);
 }
 
-static double get_a(const product *p, uint32_t i, uint32_t q) {
-  return p->setup.transpose_a ? tess_matrix_get(p->gemm.a, q, i) : tess_matrix_get(p->gemm.a, i, q);
-}
-
-static double get_b(const product *p, uint32_t q, uint32_t j) {
-  return p->setup.transpose_b ? tess_matrix_get(p->gemm.b, j, q) : tess_matrix_get(p->gemm.b, q, j);
+static void copy_wide(tess_const_matrix from, bool turned, double *to) {
+  for (uint32_t i = 0; i < from.rows; ++i) {
+    for (uint32_t j = 0; j < from.cols; ++j)
+      to[turned ? (size_t)j * from.rows + i : (size_t)i * from.cols + j] =
+          tess_matrix_get(from, i, j);
+  }
 }
 
 /* Runs it in steps. False where it was refused or did not end. */
@@ -147,6 +154,8 @@ static bool product_run(product *p, const tess_kernel *kernel, kernel_report *re
     for (uint32_t j = 0; j < s->n; ++j)
       p->c_before[(size_t)i * s->n + j] = get_c(p, i, j);
   }
+  copy_wide(p->gemm.a, s->transpose_a, p->a_rows);
+  copy_wide(p->gemm.b, !s->transpose_b, p->b_cols);
   size_t need = tess_gemm_scratch_bytes(kernel, &p->gemm);
   unsigned char *scratch = malloc(need + GUARD);
   bool ok = scratch && need <= TESS_KERNEL_SCRATCH_MAX;
@@ -220,12 +229,14 @@ static double expected(const product *p, uint32_t i, uint32_t j, double *magnitu
   bool single = s->dtype == TESS_DTYPE_FLOAT32;
   double alpha = single ? (float)s->alpha : s->alpha;
   double beta = single ? (float)s->beta : s->beta;
+  const double *x = p->a_rows + (size_t)i * s->k, *y = p->b_cols + (size_t)j * s->k;
   double high = 0, low = 0, sizes = 0;
-  for (uint32_t q = 0; q < s->k; ++q) {
-    double x = get_a(p, i, q), y = get_b(p, q, j);
-    add_product(x, y, &high, &low);
-    sizes += absolute(x * y);
+  for (uint32_t q = 0; q < s->k && !s->integers; ++q) {
+    add_product(x[q], y[q], &high, &low);
+    sizes += absolute(x[q] * y[q]);
   }
+  for (uint32_t q = 0; q < s->k && s->integers; ++q)
+    high += x[q] * y[q]; /* exact: small integers */
   double total = 0, rest = 0, before = p->c_before[(size_t)i * s->n + j];
   add_product(alpha, high, &total, &rest);
   rest += alpha * low;
@@ -344,9 +355,10 @@ static void special_case(const tess_kernel *kernel, kernel_report *report, setup
   if (product_run(&p, kernel, report)) {
     for (uint32_t i = 0; i < s.m; ++i) {
       for (uint32_t j = 0; j < s.n; ++j) {
+        const double *x = p.a_rows + (size_t)i * s.k, *y = p.b_cols + (size_t)j * s.k;
         double sum = 0;
         for (uint32_t q = 0; q < s.k; ++q)
-          sum += get_a(&p, i, q) * get_b(&p, q, j);
+          sum += x[q] * y[q];
         double want = s.alpha == 0 ? 0 : s.alpha * sum;
         if (s.beta != 0) want += s.beta * p.c_before[(size_t)i * s.n + j];
         double have = get_c(&p, i, j);
