@@ -36,6 +36,9 @@ WORKER = os.path.join(BIN_DIR, "tessera-worker")
 SERVER = os.path.join(BIN_DIR, "tessera-server")
 TESSERA = os.path.join(BIN_DIR, "tessera")
 START_SECONDS = 30
+# What a program does at once takes a sanitizer's build so much longer.
+SANITIZED = bool(os.environ.get("TESSERA_SANITIZE"))
+PATIENCE = 5 if SANITIZED else 1
 MULTIPLY = "/tessera.matmul.v1.MatmulService/Multiply"
 MULTIPLY_TILES = "/tessera.matmul.v1.MatmulService/MultiplyTiles"
 DESCRIBE = "/tessera.matmul.v1.MatmulService/Describe"
@@ -151,7 +154,7 @@ def worker(*options, **keywords):
 
 def server(*options, **keywords):
     # What jsc makes at run time no sanitizer looks into.
-    if os.environ.get("TESSERA_SANITIZE") and "--engine" not in options:
+    if SANITIZED and "--engine" not in options:
         options += ("--engine", "native")
     return Program(SERVER, "--listen", "127.0.0.1:0", *options, **keywords)
 

@@ -161,7 +161,7 @@ class Limits(Case):
     def test_memory_is_reused(self):
         """Resident memory stands still after the first products."""
         a = integers(self.rng, 512, 512)
-        if os.environ.get("TESSERA_SANITIZE"):
+        if harness.SANITIZED:
             self.skipTest("a sanitizer keeps freed memory, on purpose")
         with harness.worker("--threads", "1") as program, Client(program.url) as client:
             expected = exact(a, a)
