@@ -20,6 +20,8 @@
 
 /* Pages of the text are given back behind the cursor, so many bytes at a time. */
 #define WINDOW_BYTES ((size_t)128 << 10)
+/* Written at a time, between looks at the clock. */
+#define WRITE_BYTES ((size_t)4 << 20)
 /* The text is read at some hundred MB/s: more often than this it would be read all day. */
 #define MOST_PASSES 1024u
 
@@ -122,6 +124,13 @@ static bool write_at(int fd, const void *data, size_t size, uint64_t offset) {
 
 /* ---- the elements ---- */
 
+static tess_code go_on(const source *s, tess_status *status) {
+  if (cli_interrupted()) return TESS_CANCELED;
+  if (s->params->deadline_ms > 0.0 && cli_now_ms() >= s->params->deadline_ms)
+    return tess_status_set(status, TESS_DEADLINE_EXCEEDED, "%s: its copy took too long", s->path);
+  return TESS_OK;
+}
+
 /* One pass over the text: what lies in part goes into `to`. */
 static tess_code fill(const source *s, tess_tile part, tess_matrix to, tess_status *status) {
   tess_mtx_cursor cursor;
@@ -131,28 +140,35 @@ static tess_code fill(const source *s, tess_tile part, tess_matrix to, tess_stat
   size_t given_back = 0;
   memset(to.data, 0, (size_t)part.rows * part.cols * tess_dtype_size(to.dtype));
   tess_mtx_begin(&cursor, s->map, s->size, &s->info);
-  while ((code = tess_mtx_next(&cursor, &entry, &reason)) == TESS_OK) {
-    tess_mtx_add(&s->info, &entry, part, to);
+  while ((code = tess_mtx_next(&cursor, &entry, &reason)) == TESS_OK || code == TESS_LATER) {
+    if (code == TESS_OK) tess_mtx_add(&s->info, &entry, part, to);
     if (cursor.offset - given_back < 2 * WINDOW_BYTES) continue;
     (void)madvise(s->map + given_back, WINDOW_BYTES, MADV_DONTNEED);
     given_back += WINDOW_BYTES;
-    if (cli_interrupted()) return TESS_CANCELED;
-    if (s->params->deadline_ms > 0.0 && cli_now_ms() >= s->params->deadline_ms)
-      return tess_status_set(status, TESS_DEADLINE_EXCEEDED, "%s: it took too long to read",
-                             s->path);
+    if ((code = go_on(s, status)) != TESS_OK) return code;
   }
   (void)madvise(s->map, s->size, MADV_DONTNEED);
   return code == TESS_END ? TESS_OK : tess_status_set(status, code, "%s: %s", s->path, reason.text);
 }
 
+/* Whole rows lie in the file as one. */
 static tess_code write_part(const source *s, int fd, tess_tile part, tess_matrix from,
                             tess_status *status) {
-  const size_t size = tess_dtype_size(from.dtype), row_bytes = part.cols * size;
-  for (uint32_t i = 0; i < part.rows; i++) {
-    const uint64_t at = ((uint64_t)(part.row + i) * s->info.cols + part.col) * size;
-    if (!write_at(fd, (const uint8_t *)from.data + i * row_bytes, row_bytes,
-                  TESS_NPY_HEADER_BYTES + at))
-      return no_room(s, errno, status);
+  const size_t size = tess_dtype_size(from.dtype);
+  const bool whole = part.cols == s->info.cols;
+  const uint64_t run = whole ? (uint64_t)part.rows * part.cols * size : part.cols * size;
+  const uint64_t runs = whole ? 1 : part.rows;
+  for (uint64_t i = 0; i < runs; i++) {
+    const uint8_t *data = (const uint8_t *)from.data + i * run;
+    const uint64_t place =
+        TESS_NPY_HEADER_BYTES + ((part.row + i) * s->info.cols + part.col) * size;
+    for (uint64_t done = 0; done < run; done += WRITE_BYTES) {
+      const uint64_t left = run - done;
+      const size_t piece = left < WRITE_BYTES ? (size_t)left : WRITE_BYTES;
+      if (!write_at(fd, data + done, piece, place + done)) return no_room(s, errno, status);
+      tess_code code = go_on(s, status);
+      if (code != TESS_OK) return code;
+    }
   }
   return TESS_OK;
 }
@@ -179,11 +195,12 @@ static tess_code copy_parts(const source *s, int fd, uint64_t room, tess_status 
   if (memory == NULL)
     return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "%s: out of memory", s->path);
   tess_code code = TESS_OK;
-  uint32_t row = 0;
+  uint64_t row = 0;
   do { /* once for a matrix without elements: its text is checked */
-    uint32_t col = 0;
+    uint64_t col = 0;
     do {
-      const tess_tile part = {row, col, least(rows, all_rows - row), least(cols, all_cols - col)};
+      const tess_tile part = {(uint32_t)row, (uint32_t)col, least(rows, (uint32_t)(all_rows - row)),
+                              least(cols, (uint32_t)(all_cols - col))};
       const tess_matrix to = tess_matrix_packed(memory, part.rows, part.cols, s->info.dtype);
       code = fill(s, part, to, status);
       if (code == TESS_OK) code = write_part(s, fd, part, to, status);

@@ -10,7 +10,7 @@
 #include "cli/top_rates.h"
 
 #define CELL_BYTES 32
-#define COLUMN_BYTES 3u /* of UTF-8, at most: what is longer is wide */
+#define COLUMN_BYTES 4u /* of UTF-8, at most */
 
 typedef struct canvas {
   cli_top_frame *frame;

@@ -88,7 +88,7 @@ typedef enum cli_top_line_style {
 } cli_top_line_style;
 
 typedef struct cli_top_line {
-  char text[CLI_TOP_MAX_WIDTH * 3 + 8]; /* of one column: at most 3 bytes, or 4 of two; marks */
+  char text[CLI_TOP_MAX_WIDTH * 4 + 8]; /* of one column: at most 4 bytes; marks beside */
   uint32_t columns;
   cli_top_line_style style;
 } cli_top_line;

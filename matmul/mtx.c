@@ -9,12 +9,18 @@
 #include "matmul/checked.h"
 #include "matmul/decimal.h"
 
+/* The format's own bound is 1024. No longer line is looked through. */
+#define MOST_LINE_BYTES 65536
+
 typedef struct reader {
   const char *at;
   const char *end;
   uint64_t line_number; /* of `line` */
   const char *line;
   const char *line_end;
+  const char *pause; /* where next_line stops, once no entry has come until there; NULL: nowhere */
+  bool paused;
+  bool too_long; /* a line is */
   tess_reason *reason;
 } reader;
 
@@ -28,7 +34,9 @@ static bool is_space(char c) {
 }
 
 static void read_line(reader *r) {
-  const char *newline = memchr(r->at, '\n', (size_t)(r->end - r->at));
+  const size_t left = (size_t)(r->end - r->at);
+  const char *newline = memchr(r->at, '\n', left < MOST_LINE_BYTES ? left : MOST_LINE_BYTES);
+  r->too_long = newline == NULL && left > MOST_LINE_BYTES;
   r->line = r->at;
   r->line_end = newline ? newline : r->end;
   r->at = newline ? newline + 1 : r->end;
@@ -38,7 +46,10 @@ static void read_line(reader *r) {
 /* Next line with something on it that is no comment. */
 static bool next_line(reader *r) {
   while (r->at < r->end) {
+    r->paused = r->pause != NULL && r->at >= r->pause;
+    if (r->paused) return false;
     read_line(r);
+    if (r->too_long) return false;
     while (r->line < r->line_end && is_space(*r->line))
       ++r->line;
     if (r->line < r->line_end && *r->line != '%') return true;
@@ -57,6 +68,7 @@ static bool next_word(reader *r, word *out) {
 }
 
 static tess_code refuse_code(reader *r, tess_code code, const char *what) {
+  if (r->too_long) what = "it is longer than 65536 bytes";
   return tess_reason_set(r->reason, code, "line %U of the .mtx file: %s", r->line_number, what);
 }
 
@@ -262,9 +274,11 @@ static tess_code read_entry(reader *r, tess_mtx_cursor *cursor, tess_mtx_entry *
   const tess_mtx_info *info = cursor->info;
   word extra;
   tess_code code;
+  const bool more = next_line(r);
+  if (r->paused) return TESS_LATER;
   if (cursor->entries_left == 0)
-    return next_line(r) ? refuse(r, "more entries than the file announced") : TESS_END;
-  if (!next_line(r)) return refuse(r, "the file ends before its last entry");
+    return more || r->too_long ? refuse(r, "more entries than the file announced") : TESS_END;
+  if (!more) return refuse(r, "the file ends before its last entry");
   if (info->coordinate) {
     if ((code = read_index(r, info->rows, &entry->row)) != TESS_OK) return code;
     if ((code = read_index(r, info->cols, &entry->col)) != TESS_OK) return code;
@@ -285,6 +299,7 @@ tess_code tess_mtx_next(tess_mtx_cursor *cursor, tess_mtx_entry *entry, tess_rea
               .end = cursor->text + cursor->size,
               .line_number = cursor->line_number,
               .reason = reason};
+  if ((size_t)(r.end - r.at) > TESS_MTX_PAUSE_BYTES) r.pause = r.at + TESS_MTX_PAUSE_BYTES;
   tess_code code = read_entry(&r, cursor, entry);
   cursor->offset = (size_t)(r.at - cursor->text);
   cursor->line_number = r.line_number;
@@ -321,8 +336,8 @@ tess_code tess_mtx_read(const void *bytes, size_t size, const tess_mtx_info *inf
   }
   clear(to);
   tess_mtx_begin(&cursor, bytes, size, info);
-  while ((code = tess_mtx_next(&cursor, &entry, reason)) == TESS_OK)
-    tess_mtx_add(info, &entry, whole, to);
+  while ((code = tess_mtx_next(&cursor, &entry, reason)) == TESS_OK || code == TESS_LATER)
+    if (code == TESS_OK) tess_mtx_add(info, &entry, whole, to);
   return code == TESS_END ? TESS_OK : code;
 }
 

@@ -67,6 +67,8 @@ tess_code tess_mtx_read(const void *bytes, size_t size, const tess_mtx_info *inf
  *   while ((code = tess_mtx_next(&cursor, &entry, &why)) == TESS_OK)
  *     tess_mtx_add(&info, &entry, part, to);              to: of part's shape, zeroed before
  *   ... TESS_END: the file was as announced; cursor.offset: bytes that are done with */
+#define TESS_MTX_PAUSE_BYTES ((size_t)64 << 10)
+
 typedef struct tess_mtx_cursor {
   const char *text; /* borrowed; private, but for the offset */
   size_t size;
@@ -84,7 +86,8 @@ typedef struct tess_mtx_entry {
 
 void tess_mtx_begin(tess_mtx_cursor *cursor, const void *bytes, size_t size,
                     const tess_mtx_info *info);
-/* TESS_END: there is no further entry. Errors as tess_mtx_read's. */
+/* TESS_END: there is no further entry. TESS_LATER: call again, TESS_MTX_PAUSE_BYTES and more
+ * had no entry. Errors as tess_mtx_read's. */
 tess_code tess_mtx_next(tess_mtx_cursor *cursor, tess_mtx_entry *entry, tess_reason *reason);
 /* Adds the entry, and its mirror where the matrix is symmetric, as far as they lie in part. */
 void tess_mtx_add(const tess_mtx_info *info, const tess_mtx_entry *entry, tess_tile part,

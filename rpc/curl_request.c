@@ -117,13 +117,17 @@ static void limit_silence(int fd, int64_t peer_timeout_ms) {
 #endif
 }
 
+/* A tenth of less is too little to be first by: curl gets so much more time instead. */
+#define SHORT_CONNECT_MS 200
+
 /* curl is about to look a name up, on a thread of its own. Where that takes too long, the
  * request is given up before curl's own patience ends: curl would wait for the thread. */
 static int on_lookup(void *state, void *reserved, void *ctx) {
   request *r = ctx;
   (void)state;
   (void)reserved;
-  int64_t until_ms = r->connect_timeout_ms - r->connect_timeout_ms / 10;
+  int64_t until_ms = r->connect_timeout_ms;
+  if (until_ms > SHORT_CONNECT_MS) until_ms -= until_ms / 10;
   tess__due_put(r->lookups, &r->lookup, tess__driver_now_ms() + until_ms);
   return 0;
 }
@@ -374,7 +378,9 @@ CURLcode tess__curl_request_prepare(request *r, const tess_transport_curl_option
 #define SET(option, value) rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, option, value)
   if (o->connect_to != NULL && !put_connect_to(r)) return CURLE_OUT_OF_MEMORY;
   SET(CURLOPT_URL, o->url);
-  SET(CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+  SET(CURLOPT_CONNECTTIMEOUT_MS,
+      (long)(options->connect_timeout_ms +
+             (options->connect_timeout_ms > SHORT_CONNECT_MS ? 0 : SHORT_CONNECT_MS / 10)));
   SET(CURLOPT_CONNECT_TO, o->connect_to != NULL ? &r->connect_to_line : (struct curl_slist *)NULL);
   SET(CURLOPT_HTTPHEADER, r->lines);
   SET(CURLOPT_CUSTOMREQUEST, (char *)NULL);

@@ -80,6 +80,7 @@ static void drop(curl_transport *t, request *r) {
   take_from_curl(t, r);
   take_from(&t->behind, r);
   pthread_mutex_lock(&t->driver.lock);
+  t->driver.in_flight--;
   bool spare = keep_spare(t, r);
   pthread_mutex_unlock(&t->driver.lock);
   if (!spare) tess__curl_request_free(r);
@@ -111,7 +112,7 @@ static void end_request(curl_transport *t, request *r, tess_code code, const cha
     if (t->commands_end == &r->next_command) t->commands_end = at;
     r->queued = false;
   }
-  t->driver.in_flight--;
+  if (!leave) t->driver.in_flight--;
   bool spare = !leave && keep_spare(t, r);
   pthread_mutex_unlock(&t->driver.lock);
   if (leave) {

@@ -20,7 +20,8 @@ extern "C" {
 typedef struct tess_transport_curl_options {
   size_t max_connections_per_host; /* default 16; further requests wait their turn */
   size_t max_connections;          /* default 256 */
-  /* Default 5000. Nine tenths of it are for looking the host's name up. */
+  /* Default 5000. Nine tenths of it are for looking the host's name up; of 200 and less all,
+   * and 20 more until there is a connection. */
   int64_t connect_timeout_ms;
   size_t buffer_bytes;         /* per transfer; default 512 KiB in, 2 MiB out for large bodies */
   const tess_tls_options *tls; /* for https URLs; copied; NULL: the system's signers */

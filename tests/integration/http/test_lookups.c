@@ -19,6 +19,7 @@ static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
 static bool gate_open;
 static unsigned lookups_begun, lookups_ended;
+static const char *first_address = "127.0.0.1"; /* of the first such lookup */
 
 typedef int lookup(const char *node, const char *service, const struct addrinfo *hints,
                    struct addrinfo **list);
@@ -33,16 +34,17 @@ __attribute__((visibility("default"))) int getaddrinfo(const char *restrict node
   } real = {dlsym(RTLD_NEXT, "getaddrinfo")};
   const char *end = node != NULL ? strrchr(node, '.') : NULL;
   bool hangs = end != NULL && strcmp(end, ".hangs") == 0;
+  const char *address = "127.0.0.1";
   if (hangs) {
     pthread_mutex_lock(&gate_lock);
-    lookups_begun++;
+    if (lookups_begun++ == 0) address = first_address;
     pthread_cond_broadcast(&gate_changed);
     while (!gate_open)
       pthread_cond_wait(&gate_changed, &gate_lock);
     lookups_ended++;
     pthread_mutex_unlock(&gate_lock);
   }
-  return real.call(hangs ? "127.0.0.1" : node, service, hints, list);
+  return real.call(hangs ? address : node, service, hints, list);
 }
 
 static void open_gate(void) {
@@ -218,6 +220,49 @@ START_TEST(freed) {
 }
 END_TEST
 
+/* What was left behind is looked at when its lookup ends, not when the next request comes,
+ * for which the answer is an old one by then. */
+START_TEST(an_old_answer) {
+  first_address = "127.0.0.9"; /* there is nobody */
+  call *c = call_to("a.hangs");
+  c->base.deadline_ms = t->ops->now_ms(t) + 100;
+  begin(c);
+  wait_begun(1);
+  wait_over(c);
+  call_free(c);
+  open_gate();
+  site_sleep_ms(11000); /* answers are kept for 10 s */
+  c = call_to("a.hangs");
+  ck_assert_int_eq(call_run(c), TESS_OK);
+  ck_assert_uint_eq(c->size, 5);
+  call_free(c);
+}
+END_TEST
+
+/* However short the connect's time is: curl is not first to give a lookup up. */
+START_TEST(the_shortest_times) {
+  for (int ms = 1; ms < 6; ms++) {
+    new_transport((tess_transport_curl_options){.connect_timeout_ms = ms});
+    for (int i = 0; i < 10; i++) {
+      call *c = call_to("a.hangs");
+      begin(c);
+      wait_over(c);
+      ck_assert_int_eq(c->code, TESS_UNAVAILABLE);
+      ck_assert_str_eq(c->detail, "the host's name was not looked up in time");
+      call_free(c);
+    }
+    ck_assert_uint_eq(count_of(&lookups_ended), 0);
+    open_gate();
+    t->ops->free(t);
+    t = tess_transport_curl_new(NULL, NULL);
+    pthread_mutex_lock(&gate_lock);
+    gate_open = false;
+    lookups_ended = 0;
+    pthread_mutex_unlock(&gate_lock);
+  }
+}
+END_TEST
+
 START_TEST(looked_up_in_time) {
   call *c = call_to("a.hangs");
   begin(c);
@@ -241,5 +286,7 @@ int main(void) {
   tcase_add_test(tests, no_more_than_connections);
   tcase_add_test(tests, freed);
   tcase_add_test(tests, looked_up_in_time);
+  tcase_add_test(tests, an_old_answer);
+  tcase_add_test(tests, the_shortest_times);
   return run_case("lookups", tests);
 }

@@ -171,6 +171,49 @@ START_TEST(in_parts) {
 }
 END_TEST
 
+/* Long stretches without an entry are walked over in steps; longer lines not at all. */
+START_TEST(stretches) {
+  enum { COMMENT = 1000, COMMENTS = 300, LONG = 70000 };
+  static char text[COMMENT * COMMENTS + LONG + 200];
+  size_t size = (size_t)sprintf(text, "%%%%MatrixMarket matrix array real general\n2 1\n5\n");
+  for (int i = 0; i < COMMENTS; i++) {
+    memset(text + size, '%', COMMENT - 1);
+    size += COMMENT;
+    text[size - 1] = '\n';
+  }
+  size += (size_t)sprintf(text + size, "7\n");
+  tess_mtx_info info;
+  tess_mtx_cursor cursor;
+  tess_mtx_entry entry;
+  ck_assert_int_eq(tess_mtx_read_header(text, size, TESS_DTYPE_FLOAT64, &info, NULL), TESS_OK);
+  tess_mtx_begin(&cursor, text, size, &info);
+  ck_assert_int_eq(tess_mtx_next(&cursor, &entry, NULL), TESS_OK);
+  ck_assert(entry.value == 5);
+  size_t offset = cursor.offset;
+  int pauses = 0;
+  tess_code code;
+  while ((code = tess_mtx_next(&cursor, &entry, NULL)) == TESS_LATER) {
+    ck_assert_uint_ge(cursor.offset, offset + TESS_MTX_PAUSE_BYTES);
+    ck_assert_uint_le(cursor.offset, offset + TESS_MTX_PAUSE_BYTES + COMMENT);
+    offset = cursor.offset;
+    pauses++;
+  }
+  ck_assert_int_eq(pauses, 4); /* of 300,000 bytes, 65,536 and some each */
+  ck_assert_int_eq(code, TESS_OK);
+  ck_assert(entry.value == 7);
+  ck_assert_int_eq(tess_mtx_next(&cursor, &entry, NULL), TESS_END);
+  double values[2];
+  const tess_matrix to = tess_matrix_packed(values, 2, 1, TESS_DTYPE_FLOAT64);
+  ck_assert_int_eq(tess_mtx_read(text, size, &info, to, NULL), TESS_OK);
+  ck_assert(values[0] == 5 && values[1] == 7);
+
+  memset(text + size, '%', LONG); /* behind the last entry, too */
+  tess_reason why;
+  ck_assert_int_eq(tess_mtx_read(text, size + LONG, &info, to, &why), TESS_INVALID_ARGUMENT);
+  ck_assert_str_eq(why.text, "line 305 of the .mtx file: it is longer than 65536 bytes");
+}
+END_TEST
+
 START_TEST(round_trip) {
   const double values[] = {1, -0.1, 1e-310, 1.7976931348623157e308, 1.0 / 3, 123456789.123456789};
   char text[1024];
@@ -199,5 +242,5 @@ START_TEST(round_trip) {
 END_TEST
 
 int main(void) {
-  return RUN_TESTS("mtx", 300, arrays, coordinates, refused, in_parts, round_trip);
+  return RUN_TESTS("mtx", 300, arrays, coordinates, refused, in_parts, stretches, round_trip);
 }
