@@ -63,7 +63,7 @@ tess_code cli_dense_copy_look(cli_npy_reader *text, const char *path, tess_statu
   source s;
   memset(text, 0, sizeof *text);
   text->path = path;
-  text->fd = open(path, O_RDONLY | O_CLOEXEC);
+  text->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (text->fd < 0) return cli_target_failed(status, path, errno);
   tess_code code = source_open(&s, path, text->fd, TESS_DTYPE_FLOAT64, status);
   if (code != TESS_OK) {

@@ -74,7 +74,7 @@ int main(int argc, char **argv) {
     return CLI_WRONG_USAGE;
   }
   int exit_code = run_command(argc - 1, argv + 1);
-  if (fflush(stdout) != 0 && exit_code == CLI_DONE)
+  if ((fflush(stdout) != 0 || ferror(stdout)) && exit_code == CLI_DONE)
     exit_code = cli_failed("standard output could not be written");
   return exit_code;
 }

@@ -98,7 +98,7 @@ tess_code cli_matrix_file_open(cli_matrix_file *file, const char *path, tess_sta
   if (file->format == CLI_FORMAT_NONE)
     return tess_status_set(status, TESS_INVALID_ARGUMENT,
                            "%s: the name ends in neither .npy nor .mtx", path);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not awaited */
   if (fd < 0) return tess_status_set(status, code_of_errno(errno), "%s: %s", path, strerror(errno));
   tess_code code = map_file(file, fd, status);
   close(fd); /* the map stays */

@@ -4,8 +4,12 @@
  * be refused is refused before the work begins.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/engine.h"
@@ -18,6 +22,7 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/stats.h"
+#include "cli/target.h"
 #include "matmul/kernel.h"
 
 /* Everything of one run; zero means empty. */
@@ -158,18 +163,56 @@ static void print_summary(const char *path, tess_gemm_shape shape, tess_dtype dt
          flops / (elapsed_ms > 0.0 ? elapsed_ms : 1e-3) / 1e6, how, told);
 }
 
+/* ---- figures ---- */
+
+static bool same_file(const char *x, const char *y) {
+  struct stat one, other;
+  char where[PATH_MAX], there[PATH_MAX];
+  mode_t mode;
+  if (stat(x, &one) == 0 && stat(y, &other) == 0)
+    return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+  return cli_target_resolve(x, where, &mode, NULL) == TESS_OK &&
+         cli_target_resolve(y, there, &mode, NULL) == TESS_OK && strcmp(where, there) == 0;
+}
+
+/* Figures written over a matrix would be its end. < 0: go on. */
+static int check_stats(const cli_multiply_options *options) {
+  const char *const others[] = {options->a_path, options->b_path, options->add_path,
+                                options->c_path};
+  if (options->stats_path == NULL || strcmp(options->stats_path, "-") == 0) return -1;
+  if (options->stats_path[0] == '\0') return cli_wrong_usage("--stats: the name is empty");
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+    if (others[i] != NULL && same_file(options->stats_path, others[i]))
+      return cli_wrong_usage("--stats %s: is a matrix of this product", options->stats_path);
+  return -1;
+}
+
+/* Before the work: can they be written? What is there stays until they are. */
 static tess_code open_stats(run *r, tess_status *status) {
   const char *path = r->options.stats_path;
   if (path == NULL) return TESS_OK;
-  r->stats = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+  if (strcmp(path, "-") == 0) {
+    r->stats = stdout;
+    return TESS_OK;
+  }
+  const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (fd >= 0) r->stats = fdopen(fd, "w");
   if (r->stats != NULL) return TESS_OK;
-  return tess_status_set(status, TESS_PERMISSION_DENIED, "%s: %s", path, strerror(errno));
+  const int error = errno;
+  if (fd >= 0) close(fd);
+  return cli_target_failed(status, path, error);
 }
 
 /* The result is in place: figures that are missing are no reason to fail. */
 static void write_stats(run *r) {
   tess_status status = TESS_STATUS_INIT;
-  if (cli_stats_write(&r->answer, r->stats, &status) != TESS_OK)
+  struct stat file;
+  tess_code code = TESS_OK;
+  if (r->stats != stdout && fstat(fileno(r->stats), &file) == 0 && S_ISREG(file.st_mode) &&
+      ftruncate(fileno(r->stats), 0) != 0)
+    code = tess_status_set(&status, TESS_INTERNAL, "%s", strerror(errno));
+  if (code == TESS_OK) code = cli_stats_write(&r->answer, r->stats, &status);
+  if (code != TESS_OK)
     cli_note(false, "note: --stats %s: %s", r->options.stats_path, cli_status_text(&status));
   tess_status_cleanup(&status);
 }
@@ -257,6 +300,7 @@ int cli_multiply(int argc, char **argv) {
   static run r; /* a few kilobytes of paths and workers */
   cli_long_result parts = {.kept = false};
   int exit_code = cli_multiply_options_parse(&r.options, argc, argv);
+  if (exit_code < 0) exit_code = check_stats(&r.options);
   if (exit_code >= 0) return exit_code;
   r.output.fd = -1;
   cli_answer_init(&r.answer);
@@ -271,7 +315,7 @@ int cli_multiply(int argc, char **argv) {
     status.code = code;
     tell_failure(&r, &parts, &status);
     if (cli_interrupted()) cli_interrupt_die();
-  } else if (fflush(stdout) != 0) {
+  } else if (fflush(stdout) != 0 || ferror(stdout)) {
     exit_code = cli_failed("standard output could not be written; the result is in place");
   }
   tess_status_cleanup(&status);

@@ -64,7 +64,7 @@ static tess_code read_head(cli_npy_reader *reader, tess_status *status) {
 }
 
 tess_code cli_npy_reader_open(cli_npy_reader *reader, const char *path, tess_status *status) {
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd >= 0) return cli_npy_reader_take(reader, path, fd, status);
   memset(reader, 0, sizeof *reader);
   reader->fd = -1;

@@ -12,6 +12,7 @@
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/wire.h"
+#include "program/worker_list.h"
 #include "tessera/matmul/v1/matmul.rpc.pb-c.h"
 
 #define LOOK_MS 50
@@ -73,7 +74,8 @@ static tess_code start_probe(probe *p, tess_transport *transport, const char *ur
   const tess_client_options options = {.transport = transport, .base_url = url};
   tess_arena_init(&p->arena, NULL, 0);
   p->client = tess_client_new(&options, status);
-  if (p->client == NULL) return not_a_url(url, status);
+  if (p->client == NULL)
+    return program_worker_url_is_plain(url) ? status->code : not_a_url(url, status);
   tessera__matmul__v1__describe_request__init(&p->request);
   p->options = (tess_call_options){.timeout_ms = timeout_ms, .arena = &p->arena};
   p->all = all;
@@ -117,9 +119,11 @@ tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t c
                                       .block_bytes = p->reply.block_capacity_bytes};
     else if (p->started)
       memcpy(results[i].problem, p->problem, sizeof results[i].problem);
-    /* Describe takes no arguments: only the URL can be wrong. */
+    /* Describe takes no arguments: only the URL can be wrong, or what --tls-... name. */
     if (p->started && answer == TESS_INVALID_ARGUMENT && code == TESS_OK)
-      code = not_a_url(urls[i], status);
+      code = program_worker_url_is_plain(urls[i])
+                 ? tess_status_set(status, answer, "--worker %s: %s", urls[i], p->problem)
+                 : not_a_url(urls[i], status);
     if (p->client == NULL) continue;
     tess_client_free(p->client);
     tess_arena_cleanup(&p->arena);

@@ -166,6 +166,11 @@ class Refused(Files):
         os.mkdir(self.path("folder.npy"))
         self.multiply(1, "not a regular file", self.path("folder.npy"), self.a)
         self.multiply(2, ".npy", self.write("A.csv", "1,2\n"), self.a)
+        for pipe in ("pipe.npy", "pipe.mtx"):  # refused, not waited for
+            os.mkfifo(self.path(pipe))
+            self.multiply(1, "not a regular file", self.path(pipe), self.a)
+            self.not_done(1, "not a regular file", "multiply", self.path(pipe), self.a, "-o", self.c, "--local",
+                          "--memory-limit", "200M")
 
     def test_places_that_cannot_be_written(self):
         self.not_done(1, "No such file or directory", "multiply", self.a, self.a, "--transpose-b",

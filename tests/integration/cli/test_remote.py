@@ -3,6 +3,7 @@
 lie."""
 import hashlib
 import json
+import os
 import re
 import subprocess
 
@@ -103,6 +104,40 @@ class Remote(Workers):
         self.assertNotIn("checked", self.done(*command, *where, "--check", "never").stdout)
         self.not_done(1, "none/s.json", "multiply", *command, *where, "--stats",
                       self.path("none/s.json"))
+
+    def test_figures_do_not_replace_a_matrix(self):
+        a = self.save("A.npy", integers(self.rng, 3, 3))
+        b = self.save("B.npy", integers(self.rng, 3, 3))
+        os.symlink("B.npy", self.path("link"))
+        before = open(b, "rb").read()
+        command = ["multiply", a, b, "-o", self.c, "--worker", self.workers[0].url]
+        for stats in (a, b, self.path("link"), self.path("./B.npy"), self.c, ""):
+            with self.subTest(stats=stats):
+                self.not_done(2, "--stats", *command, "--stats", stats)
+                self.assertEqual(open(b, "rb").read(), before)
+                self.assertFalse(os.path.exists(self.c))
+        stats = self.write("s.json", "older figures, which are longer" * 100)
+        self.not_done(1, "broken.npy", "multiply", a, self.write("broken.npy", "?"), *command[3:], "--stats", stats)
+        self.assertIn("older figures", open(stats, encoding="utf-8").read())
+        self.done(*command[1:], "--stats", stats)
+        with open(stats, encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["tiles"], 1)
+
+    def test_a_wrong_authority_is_told(self):
+        a = self.save("A.npy", integers(self.rng, 3, 3))
+        for authority in (self.path("none.pem"), self.write("no.pem", "no certificate")):
+            with self.subTest(authority=authority):
+                result = self.not_done(1, "certificate", "multiply", a, a, "-o", self.c, "--worker",
+                                       self.workers[0].url.replace("http:", "https:"), "--tls-ca", authority)
+                self.assertNotIn("not a URL", result.stderr)
+
+    def test_names_that_nobody_can_read(self):
+        a = self.save("A.npy", integers(self.rng, 3, 3))
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([harness.TESSERA, "put", a, "--worker", self.workers[0].url],
+                                    stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("standard output could not be written", result.stderr)
 
     def test_blocks_of_files_with_odd_names(self):
         for name in ('a "b" \\ c.npy', "line\nfeed\x01\x1b[1m.npy", "na\u00efve \U0001f600.npy",
