@@ -23,6 +23,15 @@
 
 #include <string.h>
 
+/* Who ends the call. It leaves COLLECTING, where close_send and cancel may meet, once
+ * and with the lock held: whoever moves it goes on alone. */
+typedef enum stage {
+  COLLECTING, /* the request is not complete: the transport has not seen it */
+  STARTING,   /* close_send is handing it over, and will look whether it was cancelled */
+  STARTED,    /* the transport ends it */
+  ENDING      /* whoever moved it here ends it */
+} stage;
+
 typedef struct stream_call {
   tess__client_base base; /* first */
   tess_client_stream_events events;
@@ -49,7 +58,7 @@ typedef struct stream_call {
 
   tess__lock lock;
   /* ---- shared ---- */
-  unsigned refs;      /* until on_end; and the blocking stream's */
+  unsigned refs;      /* until on_end; the blocking stream's; and close_send's */
   bool over;          /* on_end has been called */
   tess__text queue;   /* encoded, not yet taken */
   tess__text sending; /* with the transport */
@@ -57,7 +66,8 @@ typedef struct stream_call {
   bool send_closed;
   bool send_refused;
   bool starved; /* the transport waits for more */
-  bool started; /* the transport has the request */
+  stage stage;
+  bool cancelled; /* before the transport could be told */
   bool resume_asked;
 } stream_call;
 
@@ -145,8 +155,9 @@ tess_code tess_client_stream_send(tess_client_call *handle, const void *message)
   tess_code code = TESS_OK;
   tess__lock_acquire(&call->lock);
   /* A single message may be larger than the window: it goes when all else went. */
-  if (call->over || call->send_closed) {
-    code = call->over ? TESS_CANCELED : TESS_FAILED_PRECONDITION;
+  bool ended = call->over || call->stage == ENDING;
+  if (ended || call->send_closed) {
+    code = ended ? TESS_CANCELED : TESS_FAILED_PRECONDITION;
   } else if (call->queue.size >= window && !call->whole) {
     call->send_refused = true;
     code = TESS_WOULD_BLOCK;
@@ -455,7 +466,7 @@ tess_code tess__client_stream_start_raw(tess_client *client, const tess_method *
   }
   if (started != NULL) *started = (tess_client_call *)(void *)call;
   if (code == TESS_OK && !call->whole) {
-    call->started = true;
+    call->stage = STARTED;
     code = transport->ops->start(transport, &base->outgoing, status);
     if (code == TESS_OK) return TESS_OK;
     tess__client_fail(base, code, "the transport refused");
@@ -477,49 +488,75 @@ tess_code tess_client_stream_start(tess_client *client, const tess_method *metho
   return tess__client_stream_start_raw(client, method, options, events, NULL, ctx, call, status);
 }
 
-tess_code tess_client_stream_close_send(tess_client_call *handle) {
-  stream_call *call = stream_of_call(handle);
+/* Hands the complete request to the transport. The call is in STARTING, and held. */
+static void start_whole(stream_call *call) {
   tess__client_base *base = &call->base;
   tess_transport *transport = transport_of(call);
-  tess__lock_acquire(&call->lock);
-  tess_code refused = call->over          ? TESS_CANCELED
-                      : call->send_closed ? TESS_FAILED_PRECONDITION
-                                          : TESS_OK;
-  call->send_closed = true;
-  call->starved = false;
-  tess__lock_release(&call->lock);
-  if (refused != TESS_OK) return refused;
-  if (!call->whole) {
-    transport->ops->resume(transport, &base->outgoing);
-    return TESS_OK;
-  }
   call->whole_body = (tess_slice){call->queue.data, call->queue.size};
   base->outgoing.content_length = (int64_t)call->queue.size;
   base->outgoing.body = &call->whole_body;
   base->outgoing.body_count = call->queue.size != 0 ? 1 : 0;
-  call->started = true;
   tess_status status = TESS_STATUS_INIT;
   tess_code code = transport->ops->start(transport, &base->outgoing, &status);
+  tess__lock_acquire(&call->lock);
+  call->stage = code == TESS_OK ? STARTED : ENDING;
+  bool cancel = code == TESS_OK && call->cancelled && !call->over;
+  tess__lock_release(&call->lock);
+  if (cancel) transport->ops->cancel(transport, &base->outgoing);
   if (code != TESS_OK) {
     tess__client_fail(base, code, "%s", status.message != NULL ? status.message : "");
     finish_stream(call);
   }
   tess_status_cleanup(&status);
+}
+
+tess_code tess_client_stream_close_send(tess_client_call *handle) {
+  stream_call *call = stream_of_call(handle);
+  tess_transport *transport = transport_of(call);
+  tess__lock_acquire(&call->lock);
+  tess_code refused = call->over || call->stage == ENDING ? TESS_CANCELED
+                      : call->send_closed                 ? TESS_FAILED_PRECONDITION
+                                                          : TESS_OK;
+  call->send_closed = true;
+  call->starved = false;
+  if (refused == TESS_OK && call->whole) {
+    call->stage = STARTING;
+    call->refs++; /* it may end before start returns */
+  }
+  tess__lock_release(&call->lock);
+  if (refused != TESS_OK) return refused;
+  if (call->whole) {
+    start_whole(call);
+    unref(call);
+  } else {
+    transport->ops->resume(transport, &call->base.outgoing);
+  }
   return TESS_OK; /* on_end tells */
+}
+
+/* Of a call whose request is sent when it is complete. */
+static void cancel_whole(stream_call *call) {
+  tess_transport *transport = transport_of(call);
+  tess__lock_acquire(&call->lock);
+  stage before = call->stage;
+  if (before == COLLECTING) call->stage = ENDING;
+  call->cancelled = true;
+  tess__lock_release(&call->lock);
+  if (before == COLLECTING) {
+    tess__client_fail(&call->base, TESS_CANCELED, "canceled");
+    finish_stream(call);
+  } else if (before == STARTED) {
+    transport->ops->cancel(transport, &call->base.outgoing);
+  }
 }
 
 void tess_client_call_cancel(tess_client_call *handle) {
   tess__client_base *base = (tess__client_base *)(void *)handle;
   tess_transport *transport = base->client->options.transport;
-  if (base->method->stream_kind == TESS_SERVER_STREAM) {
-    stream_call *call = stream_of_call(handle);
-    if (!call->started) { /* its request was never completed */
-      tess__client_fail(base, TESS_CANCELED, "canceled");
-      finish_stream(call);
-      return;
-    }
-  }
-  transport->ops->cancel(transport, &base->outgoing);
+  if (base->method->stream_kind == TESS_SERVER_STREAM)
+    cancel_whole(stream_of_call(handle));
+  else
+    transport->ops->cancel(transport, &base->outgoing);
 }
 
 void tess__client_stream_unref(tess_client_call *call) {

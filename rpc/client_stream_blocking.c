@@ -183,7 +183,8 @@ tess_code tess_client_stream_write(tess_client_stream *stream, const void *messa
 tess_code tess_client_stream_done_writing(tess_client_stream *stream, tess_status *status) {
   if (is_ended(stream)) return TESS_OK; /* read tells how */
   tess_code code = tess_client_stream_close_send(stream->call);
-  if (code == TESS_OK || is_ended(stream)) return TESS_OK;
+  /* Canceled: it is about to end. */
+  if (code == TESS_OK || code == TESS_CANCELED || is_ended(stream)) return TESS_OK;
   return tess_status_set(status, code, "the stream was closed before");
 }
 

@@ -256,6 +256,83 @@ START_TEST(cancel_before_the_request) {
 }
 END_TEST
 
+/* As on_end, and what a thread that completes the request at this moment is told. */
+static void on_end_closing(void *ctx, const tess_status *status, const tess_metadata *trailers) {
+  fixture *f = ctx;
+  on_end(ctx, status, trailers);
+  ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_CANCELED);
+}
+
+START_TEST(completed_while_it_is_cancelled) {
+  static const tess_client_stream_events closing = {.on_end = on_end_closing};
+  fixture *f = set_up((tess_client_options){0}, 0, true);
+  ck_assert_int_eq(
+      tessera_test_v1_echo_service_repeat_start(f->client, NULL, &closing, f, &f->call, NULL),
+      TESS_OK);
+  ck_assert_int_eq(send(f, "", 1), TESS_OK);
+  tess_client_call_cancel(f->call);
+  run(f);
+  ck_assert_int_eq(f->ends, 1);
+  ck_assert_int_eq(f->code, TESS_CANCELED);
+  tear_down(f);
+}
+END_TEST
+
+/* A transport that knows a request when start returns, which is cancelled before that. */
+typedef struct late_transport {
+  tess_transport base; /* first */
+  tess_http_outgoing *known;
+  tess_client_call **call;
+  tess_code refuses;
+} late_transport;
+
+static tess_code late_start(tess_transport *transport, tess_http_outgoing *outgoing,
+                            tess_status *status) {
+  late_transport *late = (late_transport *)transport;
+  tess_client_call_cancel(*late->call);
+  if (late->refuses != TESS_OK) return tess_status_set(status, late->refuses, "refused");
+  late->known = outgoing;
+  return TESS_OK;
+}
+
+static void late_resume(tess_transport *transport, tess_http_outgoing *outgoing) {
+  (void)transport;
+  (void)outgoing;
+}
+
+static void late_cancel(tess_transport *transport, tess_http_outgoing *outgoing) {
+  late_transport *late = (late_transport *)transport;
+  if (late->known != outgoing) return;
+  late->known = NULL;
+  outgoing->ops->on_end(outgoing, TESS_CANCELED, NULL);
+}
+
+static int64_t late_now_ms(tess_transport *transport) {
+  (void)transport;
+  return 0;
+}
+
+START_TEST(cancelled_while_it_starts) {
+  static const tess_transport_ops ops = {
+      .start = late_start, .resume = late_resume, .cancel = late_cancel, .now_ms = late_now_ms};
+  for (int refuses = 0; refuses < 2; refuses++) {
+    fixture f = {0};
+    late_transport late = {{&ops}, NULL, &f.call, refuses ? TESS_UNAVAILABLE : TESS_OK};
+    f.client = tess_client_new(
+        &(tess_client_options){.transport = &late.base, .base_url = "http://h"}, NULL);
+    ck_assert_int_eq(
+        tessera_test_v1_echo_service_repeat_start(f.client, NULL, &events, &f, &f.call, NULL),
+        TESS_OK);
+    ck_assert_int_eq(send(&f, "", 1), TESS_OK);
+    ck_assert_int_eq(tess_client_stream_close_send(f.call), TESS_OK);
+    ck_assert_int_eq(f.ends, 1);
+    ck_assert_int_eq(f.code, refuses ? TESS_UNAVAILABLE : TESS_CANCELED);
+    ck_assert_ptr_null(late.known);
+    tess_client_free(f.client);
+  }
+}
+END_TEST
+
 START_TEST(deadlines) {
   fixture *f = set_up((tess_client_options){0}, 0, true);
   f->state.keep_open = true;
@@ -338,5 +415,6 @@ END_TEST
 int main(void) {
   return RUN_TESTS("client_stream", 60, server_stream, client_stream, half_duplex_bidi,
                    pausing_loses_nothing, window_holds_the_sender, cancel_reaches_the_server,
-                   cancel_before_the_request, deadlines, literal_answers);
+                   cancel_before_the_request, completed_while_it_is_cancelled,
+                   cancelled_while_it_starts, deadlines, literal_answers);
 }
