@@ -37,30 +37,36 @@ struct tess_client_stream {
 
 /* ---- events, on the transport's thread ---- */
 
+/* A stream with a hole is no stream: it ends here, and what still comes is dropped. */
+static void give_up(tess_client_stream *stream) {
+  tess__lock_acquire(&stream->lock);
+  tess_status_set(&stream->status, TESS_RESOURCE_EXHAUSTED, "out of memory");
+  tess__lock_release(&stream->lock);
+  tess_client_call_cancel(stream->call);
+}
+
 static bool on_raw(void *ctx, tess_slice data, const tess_compressor *compressor) {
   tess_client_stream *stream = ctx;
+  if (stream->status.code != TESS_OK) return true; /* before the end it is set here alone */
   raw_message *message = NULL;
   if (data.size <= SIZE_MAX - sizeof *message)
     message = tess__alloc(stream->client->allocator, sizeof *message + data.size);
-  tess__lock_acquire(&stream->lock);
-  bool go_on = true;
   if (message == NULL) {
-    /* A stream with a hole is no stream. What follows is read past. */
-    if (stream->status.code == TESS_OK)
-      tess_status_set(&stream->status, TESS_RESOURCE_EXHAUSTED, "out of memory");
-  } else {
-    message->next = NULL;
-    message->size = data.size;
-    message->compressor = compressor;
-    if (data.size != 0) memcpy(message->data, data.data, data.size);
-    if (stream->last != NULL)
-      stream->last->next = message;
-    else
-      stream->first = message;
-    stream->last = message;
-    stream->queued_bytes += data.size + sizeof *message;
-    go_on = stream->queued_bytes < stream->client->options.stream_window_bytes;
+    give_up(stream);
+    return true;
   }
+  message->next = NULL;
+  message->size = data.size;
+  message->compressor = compressor;
+  if (data.size != 0) memcpy(message->data, data.data, data.size);
+  tess__lock_acquire(&stream->lock);
+  if (stream->last != NULL)
+    stream->last->next = message;
+  else
+    stream->first = message;
+  stream->last = message;
+  stream->queued_bytes += data.size + sizeof *message;
+  bool go_on = stream->queued_bytes < stream->client->options.stream_window_bytes;
   stream->paused = !go_on;
   tess__lock_release(&stream->lock);
   return go_on;

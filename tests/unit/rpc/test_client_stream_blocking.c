@@ -5,6 +5,7 @@
 #include "tests/unit/run_case.h"
 
 #include "echo_service.h"
+#include "fail_allocator.h"
 
 #include <tessera/client.h>
 #include <tessera/transport_memory.h>
@@ -142,6 +143,51 @@ START_TEST(closing_early) {
 }
 END_TEST
 
+/* Whichever allocation fails, messages come in order up to an error, or all of them. */
+START_TEST(no_holes) {
+  enum { COUNT = 8, MANY = 1000 };
+  uint32_t most_before_an_error = 0;
+  bool whole = false;
+  for (long at = 1; !whole && at < MANY; at++) {
+    fixture f;
+    set_up(&f, 0);
+    tess_client_free(f.client);
+    fail_allocator memory;
+    fail_allocator_init(&memory, 0);
+    f.client = tess_client_new(
+        &(tess_client_options){
+            .allocator = &memory.base, .transport = f.transport, .base_url = "http://h"},
+        &f.status);
+    ck_assert_ptr_nonnull(f.client);
+    memory.fail_at = memory.requests + at;
+    echo_request request;
+    echo_response response;
+    set(&request, "", COUNT);
+    tess_client_stream *stream =
+        tessera_test_v1_echo_service_repeat_open(f.client, NULL, &request, &f.status);
+    tess_code code = TESS_RESOURCE_EXHAUSTED;
+    uint32_t next = 0;
+    while (stream != NULL && (code = tessera_test_v1_echo_service_repeat_read(
+                                  stream, &response, &f.status)) == TESS_OK) {
+      ck_assert_uint_eq(response.index, next++);
+      tessera_test_v1_echo_service_repeat_response_clear(f.client, &response);
+    }
+    if (code == TESS_END) {
+      ck_assert_uint_eq(next, COUNT);
+      whole = memory.requests < memory.fail_at; /* nothing failed any more */
+    } else {
+      ck_assert_int_eq(code, TESS_RESOURCE_EXHAUSTED);
+      if (next > most_before_an_error) most_before_an_error = next;
+    }
+    tess_client_stream_close(stream);
+    tear_down(&f);
+    ck_assert_int_eq(memory.outstanding, 0);
+  }
+  ck_assert(whole);
+  ck_assert_uint_gt(most_before_an_error, 0);
+}
+END_TEST
+
 START_TEST(unary_is_no_stream) {
   fixture f;
   set_up(&f, 0);
@@ -154,5 +200,5 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("client_stream_blocking", 60, server_stream, client_stream_and_bidi,
-                   errors_are_told, closing_early, unary_is_no_stream);
+                   errors_are_told, closing_early, no_holes, unary_is_no_stream);
 }
