@@ -489,7 +489,7 @@ tess_code tess__policy_begin_attempt(policy *p, call *c, tess_status *status) {
     a->starting = false;
     if (code == TESS_OK) {
       if (c->cancelled || (c->winner != NULL && c->winner != a))
-        tess__policy_cancel_others(p, c, c->winner);
+        tess__policy_cancel_others(p, c, c->cancelled ? NULL : c->winner);
       return TESS_OK;
     }
     a->live = false;

@@ -13,6 +13,7 @@ played_attempt played[PLAYED_MAX];
 unsigned played_count;
 bool played_refuses;
 const char *played_answers;
+void (*played_in_start)(unsigned index);
 
 int64_t clock_ms(void) {
   struct timespec now;
@@ -51,6 +52,7 @@ static tess_code behind_start(tess_transport *transport, tess_http_outgoing *out
   pthread_mutex_unlock(&played_lock);
   if (!no && played_answers != NULL && strstr(outgoing->url, played_answers) != NULL)
     respond_ok(index);
+  if (!no && played_in_start != NULL) played_in_start(index);
   return no ? tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "no room") : TESS_OK;
 }
 

@@ -34,8 +34,9 @@ extern pthread_mutex_t played_lock; /* of all of these */
 extern played_attempt played[PLAYED_MAX];
 extern unsigned played_count;
 extern bool played_refuses;
-extern const char *played_answers;     /* attempts whose URL holds it are answered at once */
-extern void (*played_in_cancel)(void); /* called by each cancel */
+extern const char *played_answers; /* attempts whose URL holds it are answered at once */
+extern void (*played_in_start)(unsigned index); /* called before each start returns */
+extern void (*played_in_cancel)(void);          /* called by each cancel */
 extern tess_transport played_behind;
 
 int64_t clock_ms(void);

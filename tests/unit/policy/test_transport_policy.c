@@ -156,6 +156,31 @@ START_TEST(hedging) {
 }
 END_TEST
 
+static tess_transport *cancelled_policy;
+static request *cancelled_request;
+
+/* The attempt has won, and its client gives up, before its start returns. */
+static void win_and_cancel(unsigned index) {
+  respond_head(index, 200, "application/connect+proto");
+  cancelled_policy->ops->cancel(cancelled_policy, &cancelled_request->out);
+}
+
+START_TEST(cancelled_while_the_winner_starts) {
+  cancelled_policy = policy_new((tess_client_policy_options){.endpoint_count = 0});
+  request *r = cancelled_request = request_new(true);
+  played_in_start = win_and_cancel;
+  start(cancelled_policy, r);
+  played_in_start = NULL;
+  ck_assert_int_eq(r->status, 200);
+  ck_assert(played[0].cancelled);
+  end_with(0, TESS_CANCELED);
+  wait_end(cancelled_policy, r);
+  ck_assert_int_eq(r->code, TESS_CANCELED);
+  request_free(r);
+  cancelled_policy->ops->free(cancelled_policy);
+}
+END_TEST
+
 START_TEST(a_transport_that_refuses) {
   tess_transport *policy = policy_new(
       (tess_client_policy_options){.retry = {.max_attempts = 3, .initial_backoff_ms = 1}});
@@ -418,6 +443,7 @@ int main(void) {
   tcase_add_test(tests, not_retried);
   tcase_add_test(tests, streams_are_retried_before_their_first_message);
   tcase_add_test(tests, hedging);
+  tcase_add_test(tests, cancelled_while_the_winner_starts);
   tcase_add_test(tests, a_transport_that_refuses);
   tcase_add_loop_test(tests, outliers, 0, 8);
   tcase_add_test(tests, names);
