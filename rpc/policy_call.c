@@ -223,6 +223,21 @@ static attempt *attempt_of(tess_http_outgoing *outgoing) {
   return (attempt *)outgoing;
 }
 
+/* An attempt took the last of a body that the client has whole: the client learns of it
+ * as from any transport, by being asked to the end; of the first one that it is of use
+ * to. Nobody else asks it. */
+static void tell_sent(attempt *a) {
+  call *c = a->call;
+  policy *p = c->policy;
+  pthread_mutex_lock(&p->lock);
+  bool tell = !c->told_sent && !a->abandoned && !a->timed_out;
+  if (tell) c->told_sent = true;
+  pthread_mutex_unlock(&p->lock);
+  tess_slice piece;
+  while (tell && c->outer->ops->next_body(c->outer, &piece) == TESS_BODY_DATA) {
+  }
+}
+
 static tess_http_body_state attempt_next_body(tess_http_outgoing *outgoing, tess_slice *slice) {
   attempt *a = attempt_of(outgoing);
   tess_http_outgoing *outer = a->call->outer;
@@ -231,7 +246,10 @@ static tess_http_body_state attempt_next_body(tess_http_outgoing *outgoing, tess
     tell_waiters(a->call->policy); /* there is room for more */
     return state;
   }
-  if (a->body_next == outer->body_count) return TESS_BODY_END;
+  if (a->body_next == outer->body_count) {
+    tell_sent(a);
+    return TESS_BODY_END;
+  }
   *slice = outer->body[a->body_next++];
   return TESS_BODY_DATA;
 }

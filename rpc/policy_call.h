@@ -64,6 +64,7 @@ struct tess__policy_call {
   unsigned live;
   unsigned timeouts;            /* attempts that ran out of their time */
   tess__policy_attempt *winner; /* whose answer, or failure, is the call's */
+  bool told_sent;               /* the client knows that its body was taken */
   bool cancelled;
   bool busy;     /* the clerk is beginning an attempt */
   bool ending;   /* on_end is on its way */

@@ -68,8 +68,8 @@ typedef struct tess_call_options {
   tess_arena *arena;
   /* Of a unary call that was started: the transport took the last of the request, which
    * is on its way or in its buffers. ctx is that of done, and so is the thread; before it,
-   * again where a body is sent again, and never where a transport takes bodies whole
-   * (small ones, or the module's host). NULL is fine. */
+   * again where a body is sent again (through a client policy: once), and never where a
+   * transport takes bodies whole (small ones, or the module's host). NULL is fine. */
   void (*on_sent)(void *ctx);
 } tess_call_options;
 

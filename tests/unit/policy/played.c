@@ -194,7 +194,10 @@ unsigned end_cancelled(void) {
 
 static tess_http_body_state next_body(tess_http_outgoing *outgoing, tess_slice *slice) {
   request *r = (request *)outgoing;
-  if (r->next == 2) return TESS_BODY_END;
+  if (r->next == 2) {
+    r->sent++;
+    return TESS_BODY_END;
+  }
   *slice = r->body[r->next++];
   return TESS_BODY_DATA;
 }

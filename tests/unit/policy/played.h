@@ -71,6 +71,7 @@ typedef struct request {
   tess_code code;
   char detail[200]; /* "": none */
   atomic_int ends;
+  unsigned sent; /* how often next_body came to the body's end */
   bool can_rewind;
 } request;
 

@@ -156,6 +156,41 @@ START_TEST(hedging) {
 }
 END_TEST
 
+/* Takes the whole body of attempt number `index`. */
+static void take_body(unsigned index) {
+  tess_http_outgoing *o = played[index].outgoing;
+  tess_slice piece;
+  ck_assert_int_eq(o->ops->next_body(o, &piece), TESS_BODY_DATA);
+  ck_assert_mem_eq(piece.data, "ab", 2);
+  ck_assert_int_eq(o->ops->next_body(o, &piece), TESS_BODY_DATA);
+  ck_assert_mem_eq(piece.data, "cd", 2);
+  ck_assert_int_eq(o->ops->next_body(o, &piece), TESS_BODY_END);
+}
+
+START_TEST(what_was_sent_is_told_once) {
+  tess_transport *policy = policy_new(
+      (tess_client_policy_options){.retry = {.max_attempts = 3, .initial_backoff_ms = 1}});
+  request *r = request_new(true);
+  start(policy, r);
+  tess_slice piece;
+  ck_assert_int_eq(played[0].outgoing->ops->next_body(played[0].outgoing, &piece), TESS_BODY_DATA);
+  ck_assert_uint_eq(r->sent, 0); /* it broke in mid-body */
+  end_with(0, TESS_UNAVAILABLE);
+  wait_begun(2);
+  take_body(1);
+  ck_assert_uint_eq(r->sent, 1);
+  end_with(1, TESS_UNAVAILABLE);
+  wait_begun(3);
+  take_body(2);
+  ck_assert_uint_eq(r->sent, 1);
+  respond_ok(2);
+  wait_end(policy, r);
+  ck_assert_int_eq(r->code, TESS_OK);
+  request_free(r);
+  policy->ops->free(policy);
+}
+END_TEST
+
 static tess_transport *cancelled_policy;
 static request *cancelled_request;
 
@@ -443,6 +478,7 @@ int main(void) {
   tcase_add_test(tests, not_retried);
   tcase_add_test(tests, streams_are_retried_before_their_first_message);
   tcase_add_test(tests, hedging);
+  tcase_add_test(tests, what_was_sent_is_told_once);
   tcase_add_test(tests, cancelled_while_the_winner_starts);
   tcase_add_test(tests, a_transport_that_refuses);
   tcase_add_loop_test(tests, outliers, 0, 8);
