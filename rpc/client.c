@@ -21,6 +21,7 @@ enum {
   DEFAULT_MAX_RESPONSE_BYTES = 4 * 1024 * 1024,
   DEFAULT_MAX_METADATA_BYTES = 64 * 1024,
   DEFAULT_STREAM_WINDOW_BYTES = 1024 * 1024,
+  ERROR_BYTES = 8 * 1024, /* of an error, beside metadata */
   DEFAULT_MIN_COMPRESS_BYTES = 1024,
   MAX_CONTENT_TYPE_BYTES = 128,
 };
@@ -359,12 +360,20 @@ void tess__client_headers_are_trailers(tess__client_base *base) {
   base->response_headers = empty;
 }
 
-size_t tess__client_max_message_bytes(const tess__client_base *base) {
-  size_t limit = base->client->options.max_response_bytes;
+static size_t add_sizes(size_t a, size_t b) {
+  return a < SIZE_MAX - b ? a + b : SIZE_MAX;
+}
+
+size_t tess__client_max_end_bytes(const tess__client_base *base) {
+  const tess_client_options *options = &base->client->options;
+  size_t least = add_sizes(options->max_metadata_bytes, ERROR_BYTES);
+  return options->max_response_bytes > least ? options->max_response_bytes : least;
+}
+
+size_t tess__client_max_wire_bytes(const tess__client_base *base, size_t limit, bool compressed) {
   /* Limits hold for what is decompressed; a coding may add a little. */
-  if (base->response_compressor != NULL && limit < SIZE_MAX - limit / 64 - 1024)
-    limit += limit / 64 + 1024;
-  return limit;
+  if (!compressed || base->response_compressor == NULL) return limit;
+  return add_sizes(limit, limit / 64 + 1024);
 }
 
 tess_code tess__client_decode_message(const tess__client_codec *codec,

@@ -216,7 +216,7 @@ static void read_end(stream_call *call, tess_slice data, bool compressed) {
   tess__client_base *base = &call->base;
   call->end_seen = true;
   if (compressed &&
-      tess__decompress(base->response_compressor, &data, base->client->options.max_response_bytes,
+      tess__decompress(base->response_compressor, &data, tess__client_max_end_bytes(base),
                        base->client->allocator, &base->arena, &base->status) != TESS_OK) {
     base->failed = true;
     base->status.code = TESS_INTERNAL;
@@ -231,16 +231,24 @@ static void read_end(stream_call *call, tess_slice data, bool compressed) {
   if (base->status.code != TESS_OK) base->failed = true;
 }
 
+static bool is_compressed(const stream_call *call) {
+  return (call->envelope.flags & TESS__ENVELOPE_COMPRESSED) != 0;
+}
+
+static bool is_end(const stream_call *call) {
+  uint8_t flag = is_grpc_web(call) ? TESS__ENVELOPE_END_GRPC_WEB : TESS__ENVELOPE_END_CONNECT;
+  return (call->envelope.flags & flag) != 0;
+}
+
 /* One complete message. False: the receiver pauses. */
 static bool take_message(stream_call *call, tess_slice data) {
   tess__client_base *base = &call->base;
-  bool compressed = (call->envelope.flags & TESS__ENVELOPE_COMPRESSED) != 0;
-  uint8_t end_flag = is_grpc_web(call) ? TESS__ENVELOPE_END_GRPC_WEB : TESS__ENVELOPE_END_CONNECT;
+  bool compressed = is_compressed(call);
   if (compressed && base->response_compressor == NULL) {
     fail_and_cancel(call, TESS_INTERNAL, "a message is compressed without saying how");
     return true;
   }
-  if ((call->envelope.flags & end_flag) != 0) {
+  if (is_end(call)) {
     read_end(call, data, compressed);
     return true;
   }
@@ -264,8 +272,11 @@ static bool take_message(stream_call *call, tess_slice data) {
 
 /* Room for the message whose envelope was just read. */
 static bool begin_message(stream_call *call) {
+  const tess__client_base *base = &call->base;
   call->envelope = tess__envelope_read(call->head);
-  if (call->envelope.size > tess__client_max_message_bytes(&call->base)) {
+  size_t limit =
+      is_end(call) ? tess__client_max_end_bytes(base) : base->client->options.max_response_bytes;
+  if (call->envelope.size > tess__client_max_wire_bytes(base, limit, is_compressed(call))) {
     fail_and_cancel(call, TESS_RESOURCE_EXHAUSTED, "a message is larger than the limit");
     return false;
   }

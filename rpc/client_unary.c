@@ -103,11 +103,16 @@ static void fail_and_cancel(unary_call *call, tess_code code, const char *messag
   transport->ops->cancel(transport, &call->base.outgoing);
 }
 
+/* Once the head is there: of a message, of an error, or of a message and the trailers. */
 static size_t max_body_bytes(const unary_call *call) {
-  size_t limit = tess__client_max_message_bytes(&call->base);
-  if (!call->base.framed) return limit;
-  size_t extra = call->base.client->options.max_metadata_bytes + 2 * TESS__ENVELOPE_BYTES;
-  return limit < SIZE_MAX - extra ? limit + extra : SIZE_MAX;
+  const tess__client_base *base = &call->base;
+  size_t message =
+      tess__client_max_wire_bytes(base, base->client->options.max_response_bytes, true);
+  size_t end = tess__client_max_wire_bytes(base, tess__client_max_end_bytes(base), true);
+  if (!base->framed) return base->http_status == HTTP_OK ? message : end;
+  size_t frames = 2 * TESS__ENVELOPE_BYTES;
+  return message < SIZE_MAX - frames && end < SIZE_MAX - frames - message ? message + end + frames
+                                                                          : SIZE_MAX;
 }
 
 static void unary_on_head(tess_http_outgoing *outgoing, int status, const tess_metadata *headers,
@@ -173,7 +178,7 @@ static void read_error(unary_call *call) {
   tess_slice body = {call->received.data, call->received.size};
   tess_code fallback = tess_code_from_http(base->http_status);
   base->failed = true;
-  if (tess__decompress(base->response_compressor, &body, base->client->options.max_response_bytes,
+  if (tess__decompress(base->response_compressor, &body, tess__client_max_end_bytes(base),
                        base->client->allocator, &base->arena, &base->status) != TESS_OK ||
       !tess__error_json_read(body, fallback, &base->status))
     tess_status_set(&base->status, fallback, "HTTP status %d", base->http_status);
@@ -190,6 +195,20 @@ static void read_message(unary_call *call, tess_slice data, bool compressed) {
   tess__client_decode(base, data, compressed, call->response_arena, call->response);
 }
 
+/* The frame that ends a gRPC-Web response. False: the call has failed. */
+static bool read_trailers(unary_call *call, tess_slice data, bool compressed) {
+  tess__client_base *base = &call->base;
+  if (compressed &&
+      tess__decompress(base->response_compressor, &data, tess__client_max_end_bytes(base),
+                       base->client->allocator, &base->arena, &base->status) != TESS_OK) {
+    base->failed = true;
+    return false;
+  }
+  if (tess__grpc_trailers_read(data, &base->response_trailers)) return true;
+  tess__client_fail(base, TESS_INTERNAL, "the response's trailers are not valid");
+  return false;
+}
+
 /* A framed body: at most one message, then the trailers. */
 static void read_frames(unary_call *call) {
   tess__client_base *base = &call->base;
@@ -202,7 +221,11 @@ static void read_frames(unary_call *call) {
   while (left != 0 && !ended) {
     tess__envelope envelope = {0};
     if (left >= TESS__ENVELOPE_BYTES) envelope = tess__envelope_read(data);
-    if (envelope.size > base->client->options.max_response_bytes) {
+    bool is_end = (envelope.flags & TESS__ENVELOPE_END_GRPC_WEB) != 0;
+    bool compressed = (envelope.flags & TESS__ENVELOPE_COMPRESSED) != 0;
+    size_t limit =
+        is_end ? tess__client_max_end_bytes(base) : base->client->options.max_response_bytes;
+    if (envelope.size > tess__client_max_wire_bytes(base, limit, compressed)) {
       tess__client_fail(base, TESS_RESOURCE_EXHAUSTED, "the response is larger than the limit");
       return;
     }
@@ -211,19 +234,9 @@ static void read_frames(unary_call *call) {
       return;
     }
     tess_slice payload = {data + TESS__ENVELOPE_BYTES, envelope.size};
-    if ((envelope.flags & TESS__ENVELOPE_END_GRPC_WEB) != 0) {
+    if (is_end) {
       ended = true;
-      if ((envelope.flags & TESS__ENVELOPE_COMPRESSED) != 0 &&
-          tess__decompress(base->response_compressor, &payload,
-                           base->client->options.max_metadata_bytes, base->client->allocator,
-                           &base->arena, &base->status) != TESS_OK) {
-        base->failed = true;
-        return;
-      }
-      if (!tess__grpc_trailers_read(payload, &base->response_trailers)) {
-        tess__client_fail(base, TESS_INTERNAL, "the response's trailers are not valid");
-        return;
-      }
+      if (!read_trailers(call, payload, compressed)) return;
     } else {
       message = payload;
       message_flags = envelope.flags;

@@ -35,7 +35,8 @@ typedef struct tess_client_options {
   tess_transport *transport; /* borrowed; outlives the client */
   const char *base_url;      /* copied; "http://host:port[/prefix]" */
   tess_protocol protocol;
-  size_t max_response_bytes;  /* one message after decompression; default 4 MiB */
+  size_t max_response_bytes;  /* one message after decompression; default 4 MiB. What ends a
+                               * response (an error, trailers) may be as large as metadata */
   size_t max_metadata_bytes;  /* default 64 KiB */
   size_t stream_window_bytes; /* queued per stream and direction; default 1 MiB */
   int64_t timeout_ms;         /* for calls without their own; default none */

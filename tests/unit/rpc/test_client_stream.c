@@ -412,9 +412,49 @@ START_TEST(literal_answers) {
 }
 END_TEST
 
+/* With a limit of four bytes a message, and a compression that is there by name alone. */
+START_TEST(limits) {
+#define NAMED "connect-content-encoding: named\n"
+  static const answer_case cases[] = {
+      {0, 200, CONNECT, BODY("\0\0\0\0\4\x0a\2ab\2\0\0\0\2{}"), TESS_OK, 1},
+      {0, 200, CONNECT, BODY("\0\0\0\0\5\x0a\3abc\2\0\0\0\2{}"), TESS_RESOURCE_EXHAUSTED, 0},
+      /* What ends the stream is no message. */
+      {0, 200, CONNECT, BODY("\2\0\0\0\x1c{\"error\":{\"code\":\"aborted\"}}"), TESS_ABORTED, 0},
+      {1, 200, WEB, BODY("\x80\0\0\0\x10grpc-status: 0\r\n"), TESS_OK, 0},
+      {1, 200, WEB, BODY("\x80\0\0\0\x10grpc-status: 5\r\n"), TESS_NOT_FOUND, 0},
+      {0, 200, CONNECT, BODY("\2\0\1\0\0"), TESS_RESOURCE_EXHAUSTED, 0}, /* 64 KiB */
+      /* The bytes that a coding may add are for what is compressed alone. */
+      {0, 200, CONNECT NAMED, BODY("\0\0\0\0\5\x0a\3abc\2\0\0\0\2{}"), TESS_RESOURCE_EXHAUSTED, 0},
+      {0, 200, CONNECT NAMED, BODY("\0\0\0\0\4\x0a\2ab\2\0\0\0\2{}"), TESS_OK, 1},
+  };
+#undef NAMED
+  static const tess_compressor named = {.name = "named"};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    const answer_case *c = &cases[i];
+    fixture *f = set_up((tess_client_options){.protocol = (tess_protocol)c->protocol,
+                                              .max_response_bytes = 4,
+                                              .max_metadata_bytes = 1000},
+                        0, false);
+    ck_assert_int_eq(tess_client_add_compressor(f->client, &named), TESS_OK);
+    f->canned =
+        (canned){.status = c->status, .headers = c->headers, .body = c->body, .body_size = c->size};
+    ck_assert_int_eq(
+        tessera_test_v1_echo_service_repeat_start(f->client, NULL, &events, f, &f->call, NULL),
+        TESS_OK);
+    ck_assert_int_eq(send(f, "", 0), TESS_OK);
+    ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
+    run(f);
+    ck_assert_int_eq(f->ends, 1);
+    ck_assert_msg(f->code == c->code, "case %zu: code %d (%s)", i, f->code, f->message);
+    ck_assert_int_eq(f->messages, c->messages);
+    tear_down(f);
+  }
+}
+END_TEST
+
 int main(void) {
   return RUN_TESTS("client_stream", 60, server_stream, client_stream, half_duplex_bidi,
                    pausing_loses_nothing, window_holds_the_sender, cancel_reaches_the_server,
                    cancel_before_the_request, completed_while_it_is_cancelled,
-                   cancelled_while_it_starts, deadlines, literal_answers);
+                   cancelled_while_it_starts, deadlines, literal_answers, limits);
 }

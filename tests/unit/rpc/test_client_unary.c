@@ -214,6 +214,61 @@ START_TEST(response_limit) {
 }
 END_TEST
 
+#define WEB "content-type: application/grpc-web+proto\n"
+
+/* A limit for messages is none for what ends a response: that may have as many bytes as
+ * metadata, and some for an error. */
+START_TEST(response_limit_spares_the_end) {
+  static const char error[] = "{\"code\":\"not_found\",\"message\":\"there is none\"}";
+  static const char web_error[] =
+      "\x80\0\0\0\x2d"
+      "grpc-status: 5\r\ngrpc-message: there is none\r\n";
+  static const char web_good[] =
+      "\0\0\0\0\x04\x0a\x02hi\x80\0\0\0\x1a"
+      "grpc-status: 0\r\nx-b: two\r\n";
+  static const char web_large[] = "\0\0\0\0\x05\x0a\x03hi!";
+  enum { LARGE = 16 * 1024 };
+  static char large[LARGE];
+  memset(large, ' ', sizeof large);
+  memcpy(large, error, sizeof error - 1);
+  static const struct {
+    int protocol, status;
+    const char *headers, *body;
+    size_t size;
+    tess_code code;
+  } cases[] = {
+      {0, 404, JSON, error, sizeof error - 1, TESS_NOT_FOUND},
+      {0, 404, JSON, large, 8000, TESS_NOT_FOUND},
+      {0, 404, JSON, large, LARGE, TESS_RESOURCE_EXHAUSTED},
+      {1, 200, WEB, web_error, sizeof web_error - 1, TESS_NOT_FOUND},
+      {1, 200, WEB, web_good, sizeof web_good - 1, TESS_OK},
+      {1, 200, WEB, web_large, sizeof web_large - 1, TESS_RESOURCE_EXHAUSTED},
+      {1, 200, WEB, large, LARGE, TESS_RESOURCE_EXHAUSTED},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    for (int form = 0; form < 2; form++) {
+      fixture f;
+      echo_response response;
+      memset(&f, 0, sizeof f);
+      set_up_with(&f,
+                  (tess_client_options){.protocol = (tess_protocol)cases[i].protocol,
+                                        .max_response_bytes = 4,
+                                        .max_metadata_bytes = 1000},
+                  0, false);
+      f.canned = (canned){.status = cases[i].status,
+                          .headers = cases[i].headers,
+                          .body = cases[i].body,
+                          .body_size = cases[i].size,
+                          .no_content_length = form == 1};
+      tess_code code = echo(&f, NULL, &response);
+      ck_assert_msg(code == cases[i].code, "case %zu: %d (%s)", i, code, f.status.message);
+      if (code == TESS_NOT_FOUND) ck_assert_str_eq(f.status.message, "there is none");
+      if (code == TESS_OK) tessera_test_v1_echo_service_echo_response_clear(f.client, &response);
+      tear_down(&f);
+    }
+}
+END_TEST
+
 START_TEST(deadline_here) {
   fixture f;
   echo_response response;
@@ -475,7 +530,7 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("client_unary", 60, what_is_sent, good_answers, bad_answers, error_details,
-                   response_limit, deadline_here, transport_fails, whole_call,
-                   large_payload_in_place, without_waiting, cancelled, interceptors,
+                   response_limit, response_limit_spares_the_end, deadline_here, transport_fails,
+                   whole_call, large_payload_in_place, without_waiting, cancelled, interceptors,
                    get_travels_in_the_url, grpc_web, refused_options);
 }
