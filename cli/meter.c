@@ -112,6 +112,11 @@ static bool wait_until(tess_transport *transport, bool (*done)(void *ctx), void 
   return meter->inside->ops->wait(meter->inside, done, ctx, until_ms);
 }
 
+static bool can_wait(tess_transport *transport) {
+  const tess_transport_ops *ops = meter_of_transport(transport)->inside->ops;
+  return ops->can_wait == NULL || ops->can_wait(meter_of_transport(transport)->inside);
+}
+
 static void free_inside(tess_transport *transport) {
   cli_meter *meter = meter_of_transport(transport);
   meter->inside->ops->free(meter->inside);
@@ -123,6 +128,7 @@ static const tess_transport_ops transport_ops = {.start = start,
                                                  .cancel = cancel,
                                                  .now_ms = now_ms,
                                                  .wait = wait_until,
+                                                 .can_wait = can_wait,
                                                  .free = free_inside};
 
 void cli_meter_init(cli_meter *meter, tess_transport *inside) {

@@ -141,6 +141,21 @@ tess_code tess__client_fail(tess__client_base *base, tess_code code, const char 
   return tess_status_set(&base->status, code, "%s", message);
 }
 
+tess_code tess__client_may_wait(const tess_client *client, tess_status *status) {
+  tess_transport *transport = client->options.transport;
+  if (transport->ops->wait == NULL)
+    return tess_status_set(status, TESS_FAILED_PRECONDITION, "this transport cannot wait");
+  if (transport->ops->can_wait != NULL && !transport->ops->can_wait(transport))
+    return tess_status_set(status, TESS_FAILED_PRECONDITION, "a callback cannot wait");
+  return TESS_OK;
+}
+
+tess_code tess__client_cannot_go_on(const tess_client *client, tess_status *status) {
+  tess_code code = tess__client_may_wait(client, status);
+  if (code != TESS_OK) return code;
+  return tess_status_set(status, TESS_INTERNAL, "the transport cannot go on");
+}
+
 static tess_code out_of_memory(tess__client_base *base) {
   return tess__client_fail(base, TESS_RESOURCE_EXHAUSTED, "out of memory");
 }

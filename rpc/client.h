@@ -91,6 +91,10 @@ tess_code tess__client_fail(tess__client_base *base, tess_code code, const char 
     __attribute__((format(printf, 3, 4)))
 #endif
     ;
+/* May this thread make calls that wait? Else TESS_FAILED_PRECONDITION. */
+tess_code tess__client_may_wait(const tess_client *client, tess_status *status);
+/* Why a wait without a limit ended without what it waited for: never TESS_OK. */
+tess_code tess__client_cannot_go_on(const tess_client *client, tess_status *status);
 /* Looks at the head of a response: keeps headers, checks the content type and
  * the compression. A response that is no RPC response fails the call, except
  * that Connect's unary errors (http_status != 200) wait for their body. */

@@ -486,6 +486,7 @@ tess_code tess__client_stream_start_raw(tess_client *client, const tess_method *
   } else if (status != NULL && tess_status_copy(status, &base->status) != TESS_OK) {
     status->code = code;
   }
+  if (started != NULL) *started = NULL;
   tess__client_end(base);
   call->refs = 1;
   unref(call);

@@ -32,8 +32,28 @@ struct tess_client_stream {
   bool paused;
   bool writable;
   bool ended;
+  bool orphaned;      /* closed by a thread that could not wait: on_end frees it */
   tess_status status; /* final once `ended` */
 };
+
+static void free_stream(tess_client_stream *stream) {
+  const tess_allocator *allocator = stream->client->allocator;
+  while (stream->first != NULL) {
+    raw_message *message = stream->first;
+    stream->first = message->next;
+    tess__free(allocator, message);
+  }
+  tess_status_cleanup(&stream->status);
+  tess__lock_cleanup(&stream->lock);
+  tess__free(allocator, stream);
+}
+
+/* It has ended. */
+static void free_with_call(tess_client_stream *stream) {
+  tess_client_call *call = stream->call;
+  free_stream(stream); /* while the call keeps the client */
+  tess__client_stream_unref(call);
+}
 
 /* ---- events, on the transport's thread ---- */
 
@@ -86,7 +106,9 @@ static void on_end(void *ctx, const tess_status *status, const tess_metadata *tr
   if (stream->status.code == TESS_OK && tess_status_copy(&stream->status, status) != TESS_OK)
     stream->status.code = status->code;
   stream->ended = true;
+  bool orphaned = stream->orphaned;
   tess__lock_release(&stream->lock);
+  if (orphaned) free_with_call(stream);
 }
 
 /* ---- waiting ---- */
@@ -121,18 +143,6 @@ static bool wait_for(tess_client_stream *stream, bool (*ready)(void *ctx)) {
 }
 
 /* ---- the calls ---- */
-
-static void free_stream(tess_client_stream *stream) {
-  const tess_allocator *allocator = stream->client->allocator;
-  while (stream->first != NULL) {
-    raw_message *message = stream->first;
-    stream->first = message->next;
-    tess__free(allocator, message);
-  }
-  tess_status_cleanup(&stream->status);
-  tess__lock_cleanup(&stream->lock);
-  tess__free(allocator, stream);
-}
 
 tess_client_stream *tess_client_stream_open(tess_client *client, const tess_method *method,
                                             const tess_call_options *options, tess_status *status) {
@@ -181,8 +191,7 @@ tess_code tess_client_stream_write(tess_client_stream *stream, const void *messa
     if (code == TESS_OK) return TESS_OK;
     if (is_ended(stream)) return report_end(stream, status);
     if (code != TESS_WOULD_BLOCK) return tess_status_set(status, code, "the message was not sent");
-    if (!wait_for(stream, is_writable))
-      return tess_status_set(status, TESS_INTERNAL, "the transport cannot go on");
+    if (!wait_for(stream, is_writable)) return tess__client_cannot_go_on(stream->client, status);
   }
 }
 
@@ -198,8 +207,7 @@ tess_code tess_client_stream_read(tess_client_stream *stream, void *message, tes
   const tess_client *client = stream->client;
   const tess_message_type *type = stream->method->response;
   type->runtime->init(type, message);
-  if (!wait_for(stream, is_ready))
-    return tess_status_set(status, TESS_INTERNAL, "the transport cannot go on");
+  if (!wait_for(stream, is_ready)) return tess__client_cannot_go_on(client, status);
   tess__lock_acquire(&stream->lock);
   raw_message *raw = stream->first;
   bool resume = false;
@@ -231,7 +239,12 @@ void tess_client_stream_close(tess_client_stream *stream) {
   if (stream == NULL) return;
   tess_client_stream_cancel(stream);
   /* The transport's last word, after which it does not use the stream any more. */
-  wait_for(stream, is_ended);
-  tess__client_stream_unref(stream->call);
-  free_stream(stream);
+  if (!wait_for(stream, is_ended)) {
+    tess__lock_acquire(&stream->lock);
+    stream->orphaned = !stream->ended;
+    bool orphaned = stream->orphaned;
+    tess__lock_release(&stream->lock);
+    if (orphaned) return;
+  }
+  free_with_call(stream);
 }

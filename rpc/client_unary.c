@@ -22,6 +22,13 @@ enum {
   MAX_GET_URL_BYTES = 8 * 1024, /* longer ones travel as POST */
 };
 
+/* A blocking call. Whoever moves it on from WAITED_FOR knows who frees it. */
+enum {
+  WAITED_FOR,
+  ARRIVED, /* the transport is done: the waiting thread completes the call */
+  ORPHANED /* the waiting thread could not wait: the transport's last word frees it */
+};
+
 typedef struct unary_call {
   tess__client_base base; /* first */
   tess_segments body;
@@ -34,7 +41,8 @@ typedef struct unary_call {
   void (*done)(void *ctx, const tess_status *status);
   void (*on_sent)(void *ctx); /* the caller's, or NULL */
   void *ctx;
-  atomic_bool *arrived; /* blocking: the waiting thread completes the call */
+  bool blocking;
+  atomic_int state; /* while blocking */
 } unary_call;
 
 static unary_call *unary_of(tess_http_outgoing *outgoing) {
@@ -45,6 +53,8 @@ static unary_call *unary_of(tess_http_outgoing *outgoing) {
 
 static tess_http_body_state unary_next_body(tess_http_outgoing *outgoing, tess_slice *slice) {
   unary_call *call = unary_of(outgoing);
+  /* The request's payloads may have gone with their owner. */
+  if (atomic_load_explicit(&call->state, memory_order_acquire) == ORPHANED) return TESS_BODY_END;
   if (call->body_next == call->body.count) {
     if (call->on_sent != NULL) call->on_sent(call->ctx);
     return TESS_BODY_END;
@@ -287,14 +297,24 @@ static void complete(unary_call *call) {
   tess__client_end(base);
 }
 
+/* Nobody is there any more who wants to have something of it. */
+static void end_orphan(unary_call *call) {
+  tess__client_base *base = &call->base;
+  base->want_headers = base->want_trailers = NULL;
+  tess__client_fail(base, TESS_CANCELED, "given up");
+  tess__client_end(base);
+  free_call(call, base->client->allocator);
+}
+
 static void unary_on_end(tess_http_outgoing *outgoing, tess_code code, const char *detail) {
   unary_call *call = unary_of(outgoing);
   if (code != TESS_OK)
     tess__client_fail(&call->base, code, "%s", detail != NULL ? detail : tess_code_name(code));
   else if (call->base.http_status == 0)
     tess__client_fail(&call->base, TESS_INTERNAL, "the response has no head");
-  if (call->arrived != NULL) {
-    atomic_store_explicit(call->arrived, true, memory_order_release);
+  if (call->blocking) {
+    int before = atomic_exchange_explicit(&call->state, ARRIVED, memory_order_acq_rel);
+    if (before == ORPHANED) end_orphan(call);
     return;
   }
   const tess_allocator *allocator = call->base.client->allocator;
@@ -371,6 +391,7 @@ tess_code tess_client_unary_start(tess_client *client, const tess_method *method
       tess__client_fail(&call->base, code, "%s", status->message != NULL ? status->message : "");
       tess__client_end(&call->base);
       free_call(call, client->allocator);
+      if (started != NULL) *started = NULL;
     }
   }
   tess_status_cleanup(&own);
@@ -378,46 +399,56 @@ tess_code tess_client_unary_start(tess_client *client, const tess_method *method
 }
 
 static bool has_arrived(void *ctx) {
-  return atomic_load_explicit((atomic_bool *)ctx, memory_order_acquire);
+  return atomic_load_explicit((atomic_int *)ctx, memory_order_acquire) == ARRIVED;
 }
 
-tess_code tess_client_unary(tess_client *client, const tess_method *method,
-                            const tess_call_options *options, const void *request, void *response,
-                            tess_status *status) {
+/* Until the transport has told the end. False: it cannot, and the call is its own now. */
+static bool wait_for_end(unary_call *call) {
+  tess_transport *transport = call->base.client->options.transport;
+  /* The transport keeps to the deadline itself; a wait that ends without it has nothing
+   * left to wait for. */
+  if (transport->ops->wait(transport, has_arrived, &call->state, TESS_NEVER_MS)) return true;
+  transport->ops->cancel(transport, &call->base.outgoing);
+  if (transport->ops->wait(transport, has_arrived, &call->state, TESS_NEVER_MS)) return true;
+  int expected = WAITED_FOR;
+  return !atomic_compare_exchange_strong(&call->state, &expected, ORPHANED);
+}
+
+/* The status is the caller's, or one of ours. */
+static tess_code call_and_wait(tess_client *client, const tess_method *method,
+                               const tess_call_options *options, const void *request,
+                               void *response, tess_status *status) {
   tess_transport *transport = client->options.transport;
-  tess_status own = TESS_STATUS_INIT;
-  if (status == NULL) status = &own;
-  tess_status_reset(status);
-  method->response->runtime->init(method->response, response);
-  if (transport->ops->wait == NULL)
-    return tess_status_set(status, TESS_FAILED_PRECONDITION, "this transport cannot wait");
+  tess_code code = tess__client_may_wait(client, status);
+  if (code != TESS_OK) return code;
   unary_call *call = prepare(client, method, options, request, response, status);
-  if (call == NULL) {
-    tess_code failed = status->code;
-    tess_status_cleanup(&own);
-    return failed;
-  }
-  atomic_bool arrived;
-  atomic_init(&arrived, false);
-  call->arrived = &arrived;
+  if (call == NULL) return status->code;
+  call->blocking = true;
   call->base.outgoing.caller_waits = true;
-  tess_code code = transport->ops->start(transport, &call->base.outgoing, status);
+  code = transport->ops->start(transport, &call->base.outgoing, status);
   if (code != TESS_OK) {
     tess__client_fail(&call->base, code, "%s", status->message != NULL ? status->message : "");
     tess__client_end(&call->base);
+  } else if (!wait_for_end(call)) {
+    return tess__client_cannot_go_on(client, status);
   } else {
-    /* The transport keeps to the deadline itself; a wait that ends without it
-     * has nothing left to wait for. */
-    if (!transport->ops->wait(transport, has_arrived, &arrived, TESS_NEVER_MS)) {
-      transport->ops->cancel(transport, &call->base.outgoing);
-      transport->ops->wait(transport, has_arrived, &arrived, TESS_NEVER_MS);
-    }
     complete(call);
     code = call->base.status.code;
     if (code != TESS_OK && tess_status_copy(status, &call->base.status) != TESS_OK)
       status->code = code;
   }
   free_call(call, client->allocator);
+  return code;
+}
+
+tess_code tess_client_unary(tess_client *client, const tess_method *method,
+                            const tess_call_options *options, const void *request, void *response,
+                            tess_status *status) {
+  tess_status own = TESS_STATUS_INIT;
+  if (status == NULL) status = &own;
+  tess_status_reset(status);
+  method->response->runtime->init(method->response, response);
+  tess_code code = call_and_wait(client, method, options, request, response, status);
   tess_status_cleanup(&own);
   return code;
 }

@@ -341,6 +341,10 @@ static bool transport_wait(tess_transport *transport, bool (*done)(void *ctx), v
   return tess__driver_wait(&((curl_transport *)transport)->driver, done, ctx, until_ms);
 }
 
+static bool transport_can_wait(tess_transport *transport) {
+  return tess__driver_can_wait(&((curl_transport *)transport)->driver);
+}
+
 /* What is left when the thread has ended, or was never started. */
 static void dispose(curl_transport *t) {
   while (t->spare != NULL) {
@@ -366,6 +370,7 @@ static const tess_transport_ops curl_ops = {.start = transport_start,
                                             .cancel = transport_cancel,
                                             .now_ms = transport_now_ms,
                                             .wait = transport_wait,
+                                            .can_wait = transport_can_wait,
                                             .free = transport_free,
                                             .tells_taken = TESS__CURL_TELLS_TAKEN};
 

@@ -40,6 +40,11 @@ static void take_role(tess__driver *driver) {
   driver->who = pthread_self();
 }
 
+/* Is it this thread that does? */
+static bool drives(const tess__driver *driver) {
+  return driver->driving && pthread_equal(driver->who, pthread_self());
+}
+
 /* Somebody should drive, if there is something to do. */
 static void leave_role(tess__driver *driver) {
   driver->driving = false;
@@ -61,7 +66,7 @@ void tess__driver_call(tess__driver *driver, bool caller_waits) {
     if (!caller_waits) pthread_cond_signal(&driver->work);
     return;
   }
-  if (driver->wake_sent || pthread_equal(driver->who, pthread_self())) return;
+  if (driver->wake_sent || drives(driver)) return;
   driver->wake_sent = true;
   driver->ops->wake(driver->ctx);
 }
@@ -194,9 +199,20 @@ static bool wait_in_line(tess__driver *driver, waiter *self, int64_t until_ms) {
   return self->finished;
 }
 
+bool tess__driver_can_wait(tess__driver *driver) {
+  pthread_mutex_lock(&driver->lock);
+  bool can = !drives(driver);
+  pthread_mutex_unlock(&driver->lock);
+  return can;
+}
+
 bool tess__driver_wait(tess__driver *driver, bool (*done)(void *ctx), void *ctx, int64_t until_ms) {
   bool result;
   pthread_mutex_lock(&driver->lock);
+  if (drives(driver)) { /* in line it would wait for itself */
+    pthread_mutex_unlock(&driver->lock);
+    return done(ctx);
+  }
   if (!driver->driving) {
     result = drive_until(driver, done, ctx, until_ms);
     pthread_mutex_unlock(&driver->lock);

@@ -57,8 +57,12 @@ void tess__driver_cleanup(tess__driver *driver);
 void tess__driver_call(tess__driver *driver, bool caller_waits);
 /* Locked, by the driver: looks at the commands now. */
 void tess__driver_looks(tess__driver *driver);
-/* Until done(ctx), which is called by whoever drives, or until_ms. */
+/* Until done(ctx), which is called by whoever drives, or until_ms. Not for whoever drives,
+ * in a callback of its own work: then it returns at once. */
 bool tess__driver_wait(tess__driver *driver, bool (*done)(void *ctx), void *ctx, int64_t until_ms);
+
+/* Does this thread not drive? */
+bool tess__driver_can_wait(tess__driver *driver);
 
 /* CLOCK_MONOTONIC. */
 int64_t tess__driver_now_ms(void);

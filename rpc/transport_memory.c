@@ -311,6 +311,11 @@ static bool wait(tess_transport *transport, bool (*done)(void *ctx), void *ctx, 
   return true;
 }
 
+/* Not from a callback, a handler included: the outer run goes on when it returns. */
+static bool can_wait(tess_transport *transport) {
+  return !self_of(transport)->running;
+}
+
 static void transport_free(tess_transport *transport) {
   memory_transport *self = self_of(transport);
   while (self->requests != NULL)
@@ -324,6 +329,7 @@ tess_transport *tess_transport_memory_new(const tess_transport_memory_options *o
                                          .cancel = cancel,
                                          .now_ms = transport_now_ms,
                                          .wait = wait,
+                                         .can_wait = can_wait,
                                          .free = transport_free};
   const tess_allocator *allocator = tess__allocator_or_default(options->allocator);
   memory_transport *self = tess__alloc(allocator, sizeof *self);

@@ -184,9 +184,17 @@ static int64_t policy_now_ms(tess_transport *transport) {
   return tess__policy_now_ms(policy_of(transport));
 }
 
+/* Not who moves calls on: the clerk, or the transport behind in its callbacks. */
+static bool policy_can_wait(tess_transport *transport) {
+  policy *p = policy_of(transport);
+  if (pthread_equal(p->clerk, pthread_self())) return false;
+  return p->behind->ops->can_wait == NULL || p->behind->ops->can_wait(p->behind);
+}
+
 static bool policy_wait(tess_transport *transport, bool (*done)(void *ctx), void *ctx,
                         int64_t until_ms) {
   policy *p = policy_of(transport);
+  if (!policy_can_wait(transport)) return done(ctx);
   pthread_mutex_lock(&p->lock);
   bool is_done;
   while (!(is_done = done(ctx))) {
@@ -234,6 +242,7 @@ static const tess_transport_ops policy_ops = {.start = policy_start,
                                               .cancel = policy_cancel,
                                               .now_ms = policy_now_ms,
                                               .wait = policy_wait,
+                                              .can_wait = policy_can_wait,
                                               .free = policy_free};
 
 /* ---- made ---- */

@@ -381,6 +381,11 @@ static bool wait_until(tess_transport *transport, bool (*done)(void *ctx), void 
   return behind->ops->wait(behind, done, ctx, until_ms);
 }
 
+static bool can_wait(tess_transport *transport) {
+  tess_transport *behind = self_of(transport)->behind;
+  return behind->ops->can_wait(behind);
+}
+
 static void free_transport(tess_transport *transport) {
   unref_transport(self_of(transport));
 }
@@ -394,6 +399,7 @@ tess_transport *tess_transport_text_new(tess_transport *behind, const tess_alloc
                                    .cancel = cancel,
                                    .now_ms = now_ms,
                                    .wait = behind->ops->wait != NULL ? wait_until : NULL,
+                                   .can_wait = behind->ops->can_wait != NULL ? can_wait : NULL,
                                    .free = free_transport},
                            .behind = behind,
                            .allocator = allocator};

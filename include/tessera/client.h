@@ -77,7 +77,9 @@ typedef struct tess_call_options {
 /* ---- unary ---- */
 
 /* Blocks until the reply is here. *response (an uninitialised struct of
- * method->response->size) is filled on TESS_OK and empty otherwise. */
+ * method->response->size) is filled on TESS_OK and empty otherwise. Not in a callback of
+ * the same transport (done, a stream's events, a handler behind the in-process one), which
+ * would wait for its own return: TESS_FAILED_PRECONDITION. Start the call there. */
 tess_code tess_client_unary(tess_client *client, const tess_method *method,
                             const tess_call_options *options, const void *request, void *response,
                             tess_status *status);
@@ -122,7 +124,8 @@ tess_code tess_client_stream_close_send(tess_client_call *call);
 void tess_client_stream_resume(tess_client_call *call);
 
 /* The same, blocking, for programs with threads: open, send..., close_send,
- * receive until TESS_END or an error, close. */
+ * receive until TESS_END or an error, close. In a callback of the same transport what
+ * would have to wait is TESS_FAILED_PRECONDITION, and close does not wait. */
 typedef struct tess_client_stream tess_client_stream;
 
 tess_client_stream *tess_client_stream_open(tess_client *client, const tess_method *method,

@@ -190,7 +190,7 @@ typedef struct tess_transport_ops {
   void (*cancel)(tess_transport *transport, tess_http_outgoing *outgoing);
   /* The transport's clock. */
   int64_t (*now_ms)(tess_transport *transport);
-  /* Runs or waits until done(ctx) is true or until_ms has passed; returns
+  /* Runs or waits until done(ctx) is true, until_ms has passed, or it cannot go on; returns
    * done(ctx). NULL: this transport cannot wait (WASM): blocking calls fail
    * with TESS_FAILED_PRECONDITION. */
   bool (*wait)(tess_transport *transport, bool (*done)(void *ctx), void *ctx, int64_t until_ms);
@@ -198,6 +198,9 @@ typedef struct tess_transport_ops {
   void (*free)(tess_transport *transport);
   /* Requests may wait before they are taken up, and on_taken tells when they are. */
   bool tells_taken;
+  /* False: this thread is in one of the transport's own callbacks, whose return it would
+   * wait for: wait() does not wait then. NULL: all that call wait() may. */
+  bool (*can_wait)(tess_transport *transport);
 } tess_transport_ops;
 
 struct tess_transport {

@@ -417,6 +417,48 @@ static void *caller(void *ctx) {
   return NULL;
 }
 
+typedef struct nested {
+  tess_client *client;
+  Tessera__Test__V1__EchoResponse response;
+  tess_code code; /* of the call inside */
+  _Atomic int over;
+} nested;
+
+/* On the transport's thread, which would have to carry it. */
+static void call_inside(void *ctx, const tess_status *status) {
+  nested *n = ctx;
+  ck_assert_int_eq(status->code, TESS_OK);
+  Tessera__Test__V1__EchoRequest request;
+  tessera__test__v1__echo_request__init(&request);
+  Tessera__Test__V1__EchoResponse response;
+  n->code = tessera_test_v1_echo_service_echo(n->client, NULL, &request, &response, NULL);
+  atomic_store(&n->over, 1);
+}
+
+START_TEST(callbacks_cannot_wait) {
+  make((tess_client_policy_options){.balance = TESS_BALANCE_ROUND_ROBIN});
+  const tess_client_options direct = {.transport = curl, .base_url = urls[0], .timeout_ms = 20000};
+  tess_client *behind = tess_client_new(&direct, NULL);
+  ck_assert_ptr_nonnull(behind);
+  for (int through = 0; through < 2; through++) {
+    nested n = {.client = through ? client : behind};
+    Tessera__Test__V1__EchoRequest request;
+    tessera__test__v1__echo_request__init(&request);
+    ck_assert_int_eq(tessera_test_v1_echo_service_echo_start(n.client, NULL, &request, &n.response,
+                                                             call_inside, &n, NULL, NULL),
+                     TESS_OK);
+    for (int i = 0; i < 1000 && !atomic_load(&n.over); i++)
+      site_sleep_ms(10);
+    ck_assert_msg(atomic_load(&n.over), "it hangs");
+    ck_assert_int_eq(n.code, TESS_FAILED_PRECONDITION);
+    tess_client_clear_response(n.client, &tessera_test_v1_echo_service_methods_pb_c[0],
+                               &n.response);
+  }
+  tess_client_free(behind);
+  end();
+}
+END_TEST
+
 START_TEST(many_threads) {
   make((tess_client_policy_options){
       .balance = TESS_BALANCE_LEAST_LOADED,
@@ -442,5 +484,5 @@ int main(void) {
                    not_twice_unless_declared, names_lead_to_addresses, streams,
                    long_streams_of_answers, long_streams_of_requests, silence_costs_an_attempt,
                    silence_of_a_hedge, nothing_but_silence, silence_before_a_stream,
-                   who_waits_for_a_connection_is_not_late, many_threads);
+                   who_waits_for_a_connection_is_not_late, callbacks_cannot_wait, many_threads);
 }

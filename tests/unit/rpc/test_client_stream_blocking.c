@@ -143,6 +143,47 @@ START_TEST(closing_early) {
 }
 END_TEST
 
+static void stream_inside(void *ctx, const tess_status *status) {
+  fixture *f = ctx;
+  ck_assert_int_eq(status->code, TESS_OK);
+  echo_request request;
+  echo_response response;
+  set(&request, "hello", 0);
+  tess_client_stream *stream = tessera_test_v1_echo_service_chat_open(f->client, NULL, &f->status);
+  ck_assert_ptr_nonnull(stream);
+  ck_assert_int_eq(tess_client_stream_write(stream, &request, &f->status), TESS_OK);
+  ck_assert_int_eq(tess_client_stream_read(stream, &response, &f->status),
+                   TESS_FAILED_PRECONDITION);
+  ck_assert_str_eq(f->status.message, "a callback cannot wait");
+  tess_client_stream_close(stream);
+}
+
+/* The stream is closed before its transport can end it: it goes when that has. */
+START_TEST(a_callback_cannot_wait) {
+  fixture f;
+  set_up(&f, 0);
+  fail_allocator memory;
+  fail_allocator_init(&memory, 0);
+  tess_client_free(f.client);
+  f.client = tess_client_new(
+      &(tess_client_options){
+          .allocator = &memory.base, .transport = f.transport, .base_url = "http://h"},
+      &f.status);
+  ck_assert_ptr_nonnull(f.client);
+  echo_request request;
+  echo_response response;
+  set(&request, "outer", 0);
+  ck_assert_int_eq(tessera_test_v1_echo_service_echo_start(f.client, NULL, &request, &response,
+                                                           stream_inside, &f, NULL, NULL),
+                   TESS_OK);
+  tess_transport_memory_run(f.transport, 1);
+  ck_assert_str_eq(response.text, "outer");
+  tessera_test_v1_echo_service_echo_response_clear(f.client, &response);
+  tear_down(&f);
+  ck_assert_int_eq(memory.outstanding, 0);
+}
+END_TEST
+
 /* Whichever allocation fails, messages come in order up to an error, or all of them. */
 START_TEST(no_holes) {
   enum { COUNT = 8, MANY = 1000 };
@@ -200,5 +241,6 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("client_stream_blocking", 60, server_stream, client_stream_and_bidi,
-                   errors_are_told, closing_early, no_holes, unary_is_no_stream);
+                   errors_are_told, closing_early, a_callback_cannot_wait, no_holes,
+                   unary_is_no_stream);
 }

@@ -11,6 +11,7 @@
 #include <tessera/client.h>
 #include <tessera/transport_memory.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -374,6 +375,91 @@ START_TEST(without_waiting) {
 }
 END_TEST
 
+/* A call in a callback of the transport that would have to carry it. */
+typedef struct nested {
+  fixture f;
+  echo_response response;
+  tess_code code; /* of the call inside */
+  char message[64];
+  int calls;
+} nested;
+
+static void call_inside(void *ctx, const tess_status *status) {
+  nested *n = ctx;
+  ck_assert_int_eq(status->code, TESS_OK);
+  n->calls++;
+  echo_response inside;
+  n->code = echo(&n->f, NULL, &inside);
+  snprintf(n->message, sizeof n->message, "%s", n->f.status.message);
+}
+
+/* known: the transport says that it cannot wait there. Else the client finds out. */
+static void call_in_a_callback(bool known) {
+  nested n = {.code = TESS_OK};
+  set_up(&n.f, true);
+  tess_transport_ops ops = *n.f.transport->ops;
+  if (!known) ops.can_wait = NULL;
+  n.f.transport->ops = &ops;
+  echo_request request;
+  tessera__test__v1__echo_request__init(&request);
+  ck_assert_int_eq(tessera_test_v1_echo_service_echo_start(n.f.client, NULL, &request, &n.response,
+                                                           call_inside, &n, NULL, NULL),
+                   TESS_OK);
+  tess_transport_memory_run(n.f.transport, 1);
+  ck_assert_int_eq(n.calls, 1);
+  ck_assert_int_eq(n.code, known ? TESS_FAILED_PRECONDITION : TESS_INTERNAL);
+  ck_assert_str_eq(n.message, known ? "a callback cannot wait" : "the transport cannot go on");
+  ck_assert_int_eq(n.f.state.unary_calls, 1); /* the one inside never came there */
+  tessera_test_v1_echo_service_echo_response_clear(n.f.client, &n.response);
+  tear_down(&n.f);
+}
+
+START_TEST(a_callback_cannot_wait) {
+  call_in_a_callback(true);
+}
+END_TEST
+
+/* What could not be waited for is the transport's until it ends: nothing is freed early,
+ * and nothing is left. */
+START_TEST(orphans) {
+  call_in_a_callback(false);
+}
+END_TEST
+
+static tess_code refuse_start(tess_transport *transport, tess_http_outgoing *outgoing,
+                              tess_status *status) {
+  (void)transport;
+  (void)outgoing;
+  return tess_status_set(status, TESS_UNAVAILABLE, "refused");
+}
+
+START_TEST(a_refused_call_leaves_no_handle) {
+  fixture f;
+  set_up(&f, true);
+  tess_transport_ops ops = *f.transport->ops;
+  ops.start = refuse_start;
+  f.transport->ops = &ops;
+  echo_request request;
+  echo_response response;
+  outcome result = {0};
+  static int other;
+  tess_client_call *call = (tess_client_call *)(void *)&other;
+  tessera__test__v1__echo_request__init(&request);
+  ck_assert_int_eq(tessera_test_v1_echo_service_echo_start(f.client, NULL, &request, &response,
+                                                           done, &result, &call, &f.status),
+                   TESS_UNAVAILABLE);
+  ck_assert_ptr_null(call);
+  call = (tess_client_call *)(void *)&other;
+  const tess_client_stream_events events = {.on_end = NULL};
+  ck_assert_int_eq(tess_client_stream_start(f.client, &tessera_test_v1_echo_service_methods_pb_c[5],
+                                            NULL, &events, NULL, &call, &f.status),
+                   TESS_UNAVAILABLE);
+  ck_assert_ptr_null(call);
+  ck_assert_int_eq(result.calls, 0);
+  tear_down(&f);
+}
+END_TEST
+
 START_TEST(cancelled) {
   fixture f;
   set_up(&f, true);
@@ -531,6 +617,7 @@ END_TEST
 int main(void) {
   return RUN_TESTS("client_unary", 60, what_is_sent, good_answers, bad_answers, error_details,
                    response_limit, response_limit_spares_the_end, deadline_here, transport_fails,
-                   whole_call, large_payload_in_place, without_waiting, cancelled, interceptors,
+                   whole_call, large_payload_in_place, without_waiting, a_callback_cannot_wait,
+                   orphans, a_refused_call_leaves_no_handle, cancelled, interceptors,
                    get_travels_in_the_url, grpc_web, refused_options);
 }
