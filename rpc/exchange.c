@@ -290,12 +290,17 @@ static void fill_write(tess_call *call, tess_http_step *step) {
   step->want = TESS_HTTP_WRITE;
   step->last = call->ended;
   if (!ok) {
-    /* No memory to say it properly. */
+    /* No memory to say it properly. A handler that still works is told. */
+    static const tess_metadata no_headers;
+    if (!call->ended) {
+      mark_over(call, TESS_RESOURCE_EXHAUSTED, "out of memory", true);
+      make_end(call);
+    }
     step->status = call->head_written ? 0 : 503;
-    step->headers = &call->over_trailers; /* empty */
+    step->headers = &no_headers;
     step->content_length = call->head_written ? -1 : 0;
     step->last = step->close = true;
-    call->ended = call->head_written = true;
+    call->head_written = true;
     return;
   }
   step->segments = out->items;

@@ -95,9 +95,10 @@ typedef struct tess_call_events {
   /* tess_call_send will take a message again. */
   void (*on_writable)(void *state, tess_call *call);
   /* The call is over before the handler finished it: TESS_DEADLINE_EXCEEDED,
-   * TESS_CANCELED (the client went away), TESS_UNAVAILABLE (shutdown). The
-   * handler should stop work and let go of the call with tess_call_finish (here
-   * or later, from any thread): nothing is sent any more, and the call lives
+   * TESS_CANCELED (the client went away), TESS_UNAVAILABLE (shutdown),
+   * TESS_RESOURCE_EXHAUSTED (no memory to write what was sent), or why the rest of
+   * the request is refused. The handler should stop work and let go of the call with
+   * tess_call_finish (here or later, from any thread): nothing is sent any more, and the call lives
    * until then. */
   void (*on_cancel)(void *state, tess_call *call, tess_code why);
   /* The last event: the call is freed after it. Free `state` here. */

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Calls at their limits: no memory to write, sizes, what handlers leave behind.
+ */
+#include "tests/unit/run_case.h"
+
+#include "echo_service.h"
+#include "fail_allocator.h"
+#include "http_driver.h"
+
+#include <string.h>
+
+#define REPEAT "/tessera.test.v1.EchoService/Repeat"
+
+/* ---- no memory to write what a stream has sent ---- */
+
+typedef struct starved {
+  fail_allocator memory;
+  tess_call *call;
+  tess_code why;
+  int cancels;
+  int ends;
+  int afters;
+  tess_code after_code;
+} starved;
+
+static void starved_cancel(void *state, tess_call *call, tess_code why) {
+  starved *s = state;
+  (void)call;
+  s->cancels++;
+  s->why = why;
+}
+
+static void starved_end(void *state) {
+  ((starved *)state)->ends++;
+}
+
+static void starved_after(void *ctx, tess_call *call, const tess_status *status) {
+  starved *s = ctx;
+  (void)call;
+  s->afters++;
+  s->after_code = status->code;
+}
+
+/* Sends a message and keeps the call; the next allocation, the text, fails. */
+static tess_code starved_repeat(void *ctx, tess_call *call, const echo_request *request) {
+  static const tess_call_events events = {.on_cancel = starved_cancel, .on_end = starved_end};
+  static char text[] = "hi";
+  starved *s = ctx;
+  (void)request;
+  echo_response message = TESSERA__TEST__V1__ECHO_RESPONSE__INIT;
+  message.text = text;
+  tess_call_set_events(call, &events, s);
+  s->call = call;
+  ck_assert_int_eq(tess_call_send(call, &message), TESS_OK);
+  s->memory.fail_at = s->memory.requests + 1;
+  return TESS_LATER;
+}
+
+START_TEST(no_memory_to_write) {
+  static const tessera_test_v1_echo_service_handlers handlers = {.repeat = starved_repeat};
+  static http_run starving;
+  starved s = {0};
+  fail_allocator_init(&s.memory, 0);
+  tess_server *server = tess_server_new(&(tess_server_options){.allocator = &s.memory.base});
+  ck_assert_int_eq(tessera_test_v1_echo_service_register(server, &handlers, &s), TESS_OK);
+  ck_assert_int_eq(tess_server_add_interceptor(
+                       server, &(tess_server_interceptor){.after = starved_after, .ctx = &s}),
+                   TESS_OK);
+  http_request_text request = {.path = REPEAT,
+                               .headers = "content-type: application/grpc-web-text\n",
+                               .body = "AAAAAAA=",
+                               .body_size = 8};
+  ck_assert(http_begin(&starving, tess_server_http_handler(server), &request, 0));
+  http_end(&starving);
+  ck_assert_int_eq(starving.answer.status, 503);
+  ck_assert_str_eq(starving.answer.headers, "");
+  ck_assert(starving.answer.close);
+  ck_assert_int_eq(s.cancels, 1);
+  ck_assert_int_eq(s.why, TESS_RESOURCE_EXHAUSTED);
+  ck_assert(tess_call_is_cancelled(s.call));
+  ck_assert_int_eq(s.afters, 1);
+  ck_assert_int_eq(s.after_code, TESS_RESOURCE_EXHAUSTED);
+  ck_assert_int_eq(s.ends, 0); /* the handler still has it */
+  tess_call_finish(s.call, TESS_CANCELED, NULL);
+  ck_assert_int_eq(s.ends, 1);
+  tess_server_counts counts;
+  tess_server_get_counts(server, &counts);
+  ck_assert_uint_eq(counts.calls_inflight, 0);
+  ck_assert_uint_eq(counts.calls_finished[TESS_RESOURCE_EXHAUSTED], 1);
+  tess_server_free(server);
+  ck_assert_int_eq(s.memory.outstanding, 0);
+}
+END_TEST
+
+int main(void) {
+  return RUN_TESTS("call", 60, no_memory_to_write);
+}
