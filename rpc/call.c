@@ -202,7 +202,8 @@ static void end_reply(tess_call *call) {
 
 void tess_call_reply(tess_call *call, const void *response) {
   if (begin_reply(call)) {
-    tess__call_encode_reply(call, response);
+    /* Whatever the status held before: this is the call's code. */
+    tess__call_set_code(call, tess__call_encode_reply(call, response));
     end_reply(call);
   }
   tess__call_unref(call);

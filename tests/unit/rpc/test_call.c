@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#define ECHO "/tessera.test.v1.EchoService/Echo"
+#define PROTO "content-type: application/proto\n"
 #define REPEAT "/tessera.test.v1.EchoService/Repeat"
 
 /* ---- no memory to write what a stream has sent ---- */
@@ -93,6 +95,37 @@ START_TEST(no_memory_to_write) {
 }
 END_TEST
 
+/* ---- a status that was set before all went well ---- */
+
+static tess_code reply_after_doubt(void *ctx, tess_call *call, const echo_request *request,
+                                   echo_response *response) {
+  tess_status_set(tess_call_status(call), TESS_NOT_FOUND, "not in the cache");
+  response->text = request->text;
+  if (*(bool *)ctx) {
+    tess_call_reply(call, response);
+    return TESS_LATER;
+  }
+  return TESS_OK;
+}
+
+START_TEST(reply_settles_the_code) {
+  static const tessera_test_v1_echo_service_handlers handlers = {.echo = reply_after_doubt};
+  for (int later = 0; later < 2; later++) {
+    http_answer answer;
+    bool defer = later != 0;
+    tess_server *server = tess_server_new(NULL);
+    ck_assert_int_eq(tessera_test_v1_echo_service_register(server, &handlers, &defer), TESS_OK);
+    http_exchange(
+        tess_server_http_handler(server),
+        &(http_request_text){.path = ECHO, .headers = PROTO, .body = "\x0a\x02hi", .body_size = 4},
+        &answer);
+    ck_assert_int_eq(answer.status, 200);
+    HTTP_ASSERT_BODY(&answer, "\x0a\x02hi");
+    tess_server_free(server);
+  }
+}
+END_TEST
+
 int main(void) {
-  return RUN_TESTS("call", 60, no_memory_to_write);
+  return RUN_TESTS("call", 60, no_memory_to_write, reply_settles_the_code);
 }
