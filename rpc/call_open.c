@@ -348,7 +348,7 @@ tess_http_exchange *tess__call_open(void *ctx, const tess_http_request *request,
   tess__arena_init_with(&call->arena, server->allocator, 0, call + 1,
                         TESS__CALL_BLOCK_BYTES - sizeof *call);
   tess__arena_allocator(&call->arena, &call->arena_allocator);
-  tess_arena_init(&call->message_arena, server->allocator, server->options.max_decoded_bytes);
+  tess_arena_init(&call->message_arena, server->allocator, 0);
   tess_metadata_init(&call->request_headers, &call->arena_allocator, 0);
   tess_metadata_init(&call->response_headers, &call->arena_allocator,
                      server->options.max_metadata_bytes);

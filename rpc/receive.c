@@ -321,7 +321,8 @@ tess_code tess__receiver_decode(tess_call *call, tess_arena *arena, bool keep, v
   tess_code code = tess__decompress(compressor, &data, call->server->options.max_request_bytes,
                                     call->server->allocator, arena, tess__call_refusal(call));
   size_t limit = arena->max_bytes;
-  if (keep && call->server->options.max_decoded_bytes < SIZE_MAX - arena->used_bytes)
+  /* Beside the body, which may just have been decompressed into the arena. */
+  if (call->server->options.max_decoded_bytes < SIZE_MAX - arena->used_bytes)
     arena->max_bytes = arena->used_bytes + call->server->options.max_decoded_bytes;
   if (code == TESS_OK)
     code = call->codec->decode(call->codec, type, data, arena, call->server->allocator, message,

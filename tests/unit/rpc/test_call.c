@@ -8,6 +8,8 @@
 #include "fail_allocator.h"
 #include "http_driver.h"
 
+#include <tessera/compressors.h>
+
 #include <string.h>
 
 #define ECHO "/tessera.test.v1.EchoService/Echo"
@@ -126,6 +128,65 @@ START_TEST(reply_settles_the_code) {
 }
 END_TEST
 
+/* ---- sizes ---- */
+
+#define CHAT "/tessera.test.v1.EchoService/Chat"
+#define STREAM "content-type: application/connect+proto\n"
+
+/* A body of one envelope around EchoRequest{data: zeros}; its size. */
+static size_t data_envelope(uint8_t *body, size_t data_size, bool compressed) {
+  uint8_t message[4096] = {0x12, (uint8_t)(0x80 | (data_size & 0x7F)), (uint8_t)(data_size >> 7)};
+  size_t size = data_size + 3;
+  ck_assert(data_size >= 128 && size <= sizeof message);
+  body[0] = compressed ? 1 : 0;
+  if (compressed) {
+    tess_chunk chunk = {0};
+    tess_slice slice = {message, size};
+    ck_assert_int_eq(tess_compressor_gzip.compress(&tess_compressor_gzip, &slice, 1, 0,
+                                                   tess_allocator_default(), &chunk, NULL),
+                     TESS_OK);
+    size = chunk.size;
+    memcpy(body + 5, chunk.data, size);
+    tess_chunk_release(&chunk);
+  } else {
+    memcpy(body + 5, message, size);
+  }
+  body[1] = body[2] = 0;
+  body[3] = (uint8_t)(size >> 8);
+  body[4] = (uint8_t)size;
+  return size + 5;
+}
+
+/* What Chat has seen of one message of data_size + 3 bytes. */
+static int chat_messages(const tess_server_options *options, const char *headers, size_t data_size,
+                         bool compressed) {
+  static uint8_t body[8192];
+  http_answer answer;
+  echo_state state = {0};
+  tess_server *server = tess_server_new(options);
+  echo_register(server, &state);
+  ck_assert_int_eq(tess_server_add_compressor(server, &tess_compressor_gzip), TESS_OK);
+  size_t size = data_envelope(body, data_size, compressed);
+  http_exchange(
+      tess_server_http_handler(server),
+      &(http_request_text){.path = CHAT, .headers = headers, .body = body, .body_size = size},
+      &answer);
+  tess_server_free(server);
+  return state.messages;
+}
+
+#define STREAM_GZIP STREAM "connect-content-encoding: gzip\n"
+
+/* max_decoded_bytes is what a message takes beside its body, decompressed or not:
+ * here a copy of the 4000 bytes and little else. */
+START_TEST(decoded_limit_of_streams) {
+  const tess_server_options options = {.max_request_bytes = 8192, .max_decoded_bytes = 6000};
+  ck_assert_int_eq(chat_messages(&options, STREAM, 4000, false), 1);
+  ck_assert_int_eq(chat_messages(&options, STREAM_GZIP, 4000, true), 1);
+}
+END_TEST
+
 int main(void) {
-  return RUN_TESTS("call", 60, no_memory_to_write, reply_settles_the_code);
+  return RUN_TESTS("call", 60, no_memory_to_write, reply_settles_the_code,
+                   decoded_limit_of_streams);
 }
