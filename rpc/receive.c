@@ -102,7 +102,9 @@ static void refuse_truncated(tess_call *call) {
 static bool accept_envelope(tess_call *call) {
   tess__receiver *receiver = &call->receiver;
   receiver->envelope = tess__envelope_read(receiver->head);
-  if (receiver->envelope.size > max_message_bytes(call)) {
+  bool compressed = (receiver->envelope.flags & TESS__ENVELOPE_COMPRESSED) != 0;
+  size_t limit = compressed ? max_message_bytes(call) : call->server->options.max_request_bytes;
+  if (receiver->envelope.size > limit) {
     refuse_size(call, receiver->envelope.size);
     return false;
   }

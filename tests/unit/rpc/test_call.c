@@ -171,6 +171,7 @@ static int chat_messages(const tess_server_options *options, const char *headers
       tess_server_http_handler(server),
       &(http_request_text){.path = CHAT, .headers = headers, .body = body, .body_size = size},
       &answer);
+  if (state.stream != NULL) tess_call_finish(state.stream, TESS_CANCELED, NULL); /* refused */
   tess_server_free(server);
   return state.messages;
 }
@@ -186,7 +187,52 @@ START_TEST(decoded_limit_of_streams) {
 }
 END_TEST
 
+/* That a compression is named makes no room for messages that do not use it. */
+START_TEST(size_limit_of_what_is_not_compressed) {
+  const tess_server_options options = {.max_request_bytes = 203};
+  ck_assert_int_eq(chat_messages(&options, STREAM_GZIP, 200, false), 1);
+  ck_assert_int_eq(chat_messages(&options, STREAM_GZIP, 201, false), 0);
+  ck_assert_int_eq(chat_messages(&options, STREAM_GZIP, 200, true), 1);
+  ck_assert_int_eq(chat_messages(&options, STREAM_GZIP, 201, true), 0);
+}
+END_TEST
+
+/* ---- the response's compression ---- */
+
+/* Without the header the request's own coding is known to be understood; an
+ * empty one accepts none (RFC 9110, 12.5.3). */
+START_TEST(empty_accept_encoding) {
+  static const struct {
+    const char *headers;
+    bool compressed;
+  } rows[] = {{PROTO "content-encoding: gzip\n", true},
+              {PROTO "content-encoding: gzip\naccept-encoding: \n", false}};
+  tess_chunk body = {0};
+  tess_slice hi = {"\x0a\x02hi", 4};
+  ck_assert_int_eq(tess_compressor_gzip.compress(&tess_compressor_gzip, &hi, 1, 0,
+                                                 tess_allocator_default(), &body, NULL),
+                   TESS_OK);
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    http_answer answer;
+    echo_state state = {0};
+    tess_server *server = tess_server_new(&(tess_server_options){.min_compress_bytes = 1});
+    echo_register(server, &state);
+    ck_assert_int_eq(tess_server_add_compressor(server, &tess_compressor_gzip), TESS_OK);
+    http_exchange(
+        tess_server_http_handler(server),
+        &(http_request_text){
+            .path = ECHO, .headers = rows[i].headers, .body = body.data, .body_size = body.size},
+        &answer);
+    ck_assert_int_eq(answer.status, 200);
+    ck_assert(rows[i].compressed == (strstr(answer.headers, "content-encoding: gzip") != NULL));
+    if (!rows[i].compressed) HTTP_ASSERT_BODY(&answer, "\x0a\x02hi");
+    tess_server_free(server);
+  }
+  tess_chunk_release(&body);
+}
+END_TEST
+
 int main(void) {
-  return RUN_TESTS("call", 60, no_memory_to_write, reply_settles_the_code,
-                   decoded_limit_of_streams);
+  return RUN_TESTS("call", 60, no_memory_to_write, reply_settles_the_code, decoded_limit_of_streams,
+                   size_limit_of_what_is_not_compressed, empty_accept_encoding);
 }
