@@ -143,7 +143,8 @@ static tess_code negotiate_compression(tess_call *call, tess_slice encoding, tes
     return tess_status_set(&call->status, code, "unknown compression \"%.*s\": supported are %s%s",
                            (int)encoding.size, (const char *)encoding.data, known->names,
                            known->count != 0 ? ",identity" : "identity");
-  call->response_compressor = accept.size != 0
+  /* A header that is there and empty accepts none. */
+  call->response_compressor = accept.data != NULL
                                   ? tess__compressors_choose(known, accept.data, accept.size)
                                   : call->request_compressor;
   return TESS_OK;
