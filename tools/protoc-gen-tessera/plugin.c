@@ -71,6 +71,26 @@ static const char *unsupported(const model_file *file, const plugin_options *opt
   return NULL;
 }
 
+/* Services of different .proto files whose C names coincide: "x.V1S" and
+ * "x.v1.S". Within one file names are told apart. NULL: none. */
+static const char *same_names(const model *schema, pool *memory) {
+  for (size_t i = 0; i < schema->file_count; i++) {
+    const model_file *a = &schema->files[i];
+    for (size_t j = 0; a->generate && j < i; j++) {
+      const model_file *b = &schema->files[j];
+      for (size_t k = 0; b->generate && k < a->service_count * b->service_count; k++) {
+        const model_service *one = &a->services[k / b->service_count];
+        const model_service *other = &b->services[k % b->service_count];
+        if (strcmp(one->prefix, other->prefix) == 0)
+          return pool_printf(memory,
+                             "%s: service %s and service %s of %s both become %s in C: rename one",
+                             a->name, one->full_name, other->full_name, b->name, one->prefix);
+      }
+    }
+  }
+  return NULL;
+}
+
 /* ---- the response ---- */
 
 static bool add_file(response_proto *response, pool *memory, const model_file *file,
@@ -116,6 +136,7 @@ static const char *generate(const request_proto *request, response_proto *respon
   if (error) return error;
   model schema;
   if (!model_make(&schema, memory, request)) return schema.error;
+  if ((error = same_names(&schema, memory))) return error;
   response->file = pool_alloc(memory, schema.file_count, MAX_FILES_EACH * sizeof *response->file);
   *ok = response->file != NULL;
   for (size_t i = 0; *ok && i < schema.file_count; i++) {

@@ -254,6 +254,20 @@ START_TEST(doubled_number) {
 }
 END_TEST
 
+/* Of two files in one run; within one they are told apart. */
+START_TEST(services_of_one_name) {
+  char *both[] = {file_named("nasty/v1/services.proto")->name, file_named("nopackage.proto")->name};
+  request_proto request = make_request("nopackage.proto", NULL);
+  replace(&file_named("nopackage.proto")->service[0]->name, "NastyV1Nothing");
+  response_proto *alone = run(&request);
+  ck_assert_ptr_null(alone->error);
+  free_response(alone);
+  request.file_to_generate = both;
+  request.n_file_to_generate = 2;
+  expect_error(&request, "both become nasty_v1_nothing in C");
+}
+END_TEST
+
 START_TEST(unsupported_syntax) {
   request_proto request = make_request("nopackage.proto", NULL);
   replace(&file_named("nopackage.proto")->syntax, "editions");
@@ -330,6 +344,7 @@ int main(void) {
   tcase_add_test(tests, references_to_nothing);
   tcase_add_test(tests, numbers_out_of_range);
   tcase_add_test(tests, doubled_number);
+  tcase_add_test(tests, services_of_one_name);
   tcase_add_test(tests, unsupported_syntax);
   tcase_add_test(tests, nesting_without_end);
   tcase_add_test(tests, damaged_bytes);
