@@ -183,8 +183,10 @@ void tess_call_resume_receiving(tess_call *call);
 /* Wraps every call, in the order added: before() outermost first, after()
  * outermost last. before() sees headers and may refuse the call by returning an
  * error code (tess_call_status for the message). after() sees the final code
- * and may still change trailers. Either may be NULL. Called on the thread that
- * drives the call. */
+ * and may still change trailers; of a call that is over (deadline, cancel) it
+ * leaves headers, trailers and arena alone (tess_call_is_cancelled tells): they
+ * are not sent, and a handler that replies later may be using them on its own
+ * thread. Either may be NULL. Called on the thread that drives the call. */
 typedef struct tess_server_interceptor {
   tess_code (*before)(void *ctx, tess_call *call);
   void (*after)(void *ctx, tess_call *call, const tess_status *status);
