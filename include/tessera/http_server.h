@@ -3,7 +3,8 @@
  * An HTTP/1.1 server (civetweb) that drives exchanges of any tess_http_handler.
  * Each connection has a thread of its own for as long as it lives. It answers
  * GET /livez, /readyz and /metrics itself, CORS preflights, Expect: 100-continue,
- * and refuses ambiguous requests (request smuggling).
+ * and refuses ambiguous requests (request smuggling). The head of a reply takes up to
+ * 256 KiB; in place of a larger one the client gets 500.
  *
  * Threads: all functions are safe from any thread. Link with tessera-civetweb.
  */

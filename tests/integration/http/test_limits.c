@@ -79,10 +79,34 @@ START_TEST(a_drain_without_end_waits) {
 }
 END_TEST
 
+/* 256 KiB is the most; the next call goes well. */
+START_TEST(a_reply_head_that_is_too_large) {
+  site_start(&s, (tess_http_server_options){0});
+  int fd = raw_connect(s.port);
+  ck_assert(raw_text(fd, "GET /head?250 HTTP/1.1\r\nHost: x\r\n\r\n"));
+  raw_response r = raw_read(fd, 5000, false);
+  ck_assert_int_eq(r.status, 200);
+  raw_free(&r);
+  ck_assert(raw_text(fd, "GET /head?300 HTTP/1.1\r\nHost: x\r\n\r\n"));
+  r = raw_read(fd, 5000, false);
+  ck_assert_int_eq(r.status, 500);
+  ck_assert_uint_eq(r.size, 35);
+  ck_assert_mem_eq(r.body, "the response headers are too large\n", 35);
+  raw_free(&r);
+  ck_assert(raw_closed(fd, 5000));
+  ck_assert_int_eq(atomic_load(&s.aborted), 1);
+  ck_assert_int_eq(atomic_load(&s.last_abort), TESS_INTERNAL);
+  close(fd);
+  ck_assert_int_eq(raw_status(s.port, "GET /head?1 HTTP/1.1\r\nHost: x\r\n\r\n"), 200);
+  site_stop(&s);
+}
+END_TEST
+
 int main(void) {
   TCase *tcase = tcase_create("limits");
   tcase_set_timeout(tcase, 60);
   tcase_add_test(tcase, a_limit_that_never_comes);
   tcase_add_test(tcase, a_drain_without_end_waits);
+  tcase_add_test(tcase, a_reply_head_that_is_too_large);
   return run_case("http limits", tcase);
 }
