@@ -6,6 +6,11 @@
  * and refuses ambiguous requests (request smuggling). The head of a reply takes up to
  * 256 KiB; in place of a larger one the client gets 500.
  *
+ * A client that closes its side of the connection while its call waits for the handler
+ * has gone, and the call is cancelled: nothing tells it from one that died, and what it
+ * asked for is not to be computed for nobody. So clients must not half-close before
+ * they have the reply (RFC 9112, 9.6 leaves that to the server).
+ *
  * Threads: all functions are safe from any thread. Link with tessera-civetweb.
  */
 #ifndef TESSERA_HTTP_SERVER_H

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The HTTP server at the ends of what its options and its handler may say: time
- * limits that never come, and reply heads that are too large.
+ * limits that never come, and reply heads that are too large; and what it refuses
+ * though RFC 9112 lets it do otherwise.
  */
 #include <check.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/integration/http/raw.h"
@@ -102,11 +105,46 @@ START_TEST(a_reply_head_that_is_too_large) {
 }
 END_TEST
 
+/* As http_server.h says: it counts as gone. */
+START_TEST(half_closed_while_the_call_waits) {
+  site_start(&s, (tess_http_server_options){0});
+  int fd = raw_connect(s.port);
+  ck_assert(raw_text(fd, "GET /later?600 HTTP/1.1\r\nHost: x\r\n\r\n"));
+  ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+  ck_assert(raw_closed(fd, 5000));
+  ck_assert_int_eq(atomic_load(&s.aborted), 1);
+  ck_assert_int_eq(atomic_load(&s.last_abort), TESS_CANCELED);
+  close(fd);
+  fd = raw_connect(s.port); /* what is answered at once is answered */
+  ck_assert(raw_text(fd, HEAD "hello"));
+  ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+  expect_hello(fd);
+  close(fd);
+  site_stop(&s);
+}
+END_TEST
+
+/* docs/security.md: they are refused. */
+START_TEST(extensions_of_chunks) {
+  static const char *const bodies[] = {"5;a=b\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0;x\r\n\r\n"};
+  site_start(&s, (tess_http_server_options){0});
+  for (size_t i = 0; i < 2; i++) {
+    char request[200];
+    snprintf(request, sizeof request,
+             "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%s", bodies[i]);
+    ck_assert_int_eq(raw_status(s.port, request), 400);
+  }
+  site_stop(&s);
+}
+END_TEST
+
 int main(void) {
   TCase *tcase = tcase_create("limits");
   tcase_set_timeout(tcase, 60);
   tcase_add_test(tcase, a_limit_that_never_comes);
   tcase_add_test(tcase, a_drain_without_end_waits);
   tcase_add_test(tcase, a_reply_head_that_is_too_large);
+  tcase_add_test(tcase, half_closed_while_the_call_waits);
+  tcase_add_test(tcase, extensions_of_chunks);
   return run_case("http limits", tcase);
 }
