@@ -35,10 +35,11 @@ typedef struct turn {
   bool body_ended;
   bool continue_sent;
   bool head_sent;
-  bool chunked; /* the reply */
-  bool no_body; /* the reply: HEAD, 204, 304 */
-  bool ended;   /* the reply is complete */
-  bool keep;    /* the connection */
+  bool head_too_large; /* the exchange's: nothing of it was sent */
+  bool chunked;        /* the reply */
+  bool no_body;        /* the reply: HEAD, 204, 304 */
+  bool ended;          /* the reply is complete */
+  bool keep;           /* the connection */
 } turn;
 
 static int64_t tick(turn *t) {
@@ -92,8 +93,9 @@ static bool can_drain(const turn *t) {
   return t->head.content_length >= 0 && t->body_left <= DRAIN_BYTES;
 }
 
-/* Puts the head into the connection's buffer. */
-static void put_head(turn *t, int status, const tess_metadata *headers, const char *more_lines,
+/* Puts the head into the connection's buffer. False: it does not fit, or there is no
+ * memory; nothing of it is to be sent, and another may be put in its place. */
+static bool put_head(turn *t, int status, const tess_metadata *headers, const char *more_lines,
                      int64_t content_length) {
   tess__out *out = &t->connection->out;
   struct timespec wall;
@@ -126,7 +128,13 @@ static void put_head(turn *t, int status, const tess_metadata *headers, const ch
   else if (t->head.http10)
     tess__out_text(out, "Connection: keep-alive\r\n");
   tess__out_text(out, "\r\n");
+  if (out->failed) {
+    out->size = 0;
+    t->head_sent = t->chunked = t->keep = false;
+    return false;
+  }
   add(&t->connection->traffic.replies[status >= 100 && status < 600 ? status / 100 : 0], 1);
+  return true;
 }
 
 /* Sends a reply that is known whole: head and body in one write when small. */
@@ -144,8 +152,10 @@ static bool send_page(turn *t, const tess__page *page) {
   }
   if (page->headers != NULL) tess__out_text(&lines, page->headers);
   tess__out_bytes(&lines, "", 1);
-  put_head(t, page->status, NULL, lines.failed ? NULL : lines.data, (int64_t)page->body.size);
+  bool fits =
+      put_head(t, page->status, NULL, lines.failed ? NULL : lines.data, (int64_t)page->body.size);
   free(lines.data);
+  if (!fits) return false;
   tess__out *out = &t->connection->out;
   t->ended = true;
   if (t->no_body) return flush(t);
@@ -173,7 +183,10 @@ static bool write_step(turn *t, const tess_http_step *step) {
      * the rest of it can be taken in cheaply, the connection lives on. */
     if (step->close && t->body_ended) t->keep = false;
     int64_t length = step->content_length;
-    put_head(t, step->status, step->headers, NULL, length);
+    if (!put_head(t, step->status, step->headers, NULL, length)) {
+      t->head_too_large = true;
+      return false;
+    }
   } else {
     out->size = 0;
     out->failed = false;
@@ -295,6 +308,12 @@ static ending read_ending(read_result result) {
   }
 }
 
+static ending write_ending(const turn *t) {
+  if (t->head_too_large)
+    return (ending){TESS_INTERNAL, 500, "the response headers are too large\n"};
+  return (ending){TESS_CANCELED, 0, NULL};
+}
+
 /* Tells the exchange, and the client if it can still hear. */
 static void give_up(turn *t, tess_http_exchange *exchange, ending end) {
   exchange->ops->abort(exchange, end.code, t->now_ms);
@@ -327,7 +346,7 @@ static void drive(turn *t, tess_http_exchange *exchange) {
       case TESS_HTTP_WRITE:
         if (!write_step(t, &step)) {
           tick(t);
-          give_up(t, exchange, (ending){TESS_CANCELED, 0, NULL});
+          give_up(t, exchange, write_ending(t));
           return;
         }
         exchange->ops->did_write(exchange, tick(t));

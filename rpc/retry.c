@@ -74,7 +74,7 @@ void tess__retry_started(tess__retry *retry, const tess__retry_rules *rules,
   retry->next_ms = TESS_NEVER_MS;
   if (!retry->hedging || retry->attempts >= retry->max_attempts) return;
   if (is_open(rules, throttle))
-    retry->next_ms = now_ms + rules->hedge.delay_ms;
+    retry->next_ms = tess__deadline_after(now_ms, rules->hedge.delay_ms);
   else
     throttle->refused++;
 }
@@ -93,7 +93,8 @@ static int64_t pause_ms(const tess__retry *retry, const tess_retry_options *rule
   for (unsigned i = 0; i < retry->pauses && pause < (double)rules->max_backoff_ms; i++)
     pause *= rules->multiplier;
   if (pause > (double)rules->max_backoff_ms) pause = (double)rules->max_backoff_ms;
-  return (int64_t)(pause * (1 - JITTER + 2 * JITTER * random));
+  pause *= 1 - JITTER + 2 * JITTER * random;
+  return pause < (double)TESS_NEVER_MS ? (int64_t)pause : TESS_NEVER_MS;
 }
 
 bool tess__retry_failed(tess__retry *retry, const tess__retry_rules *rules,
@@ -127,8 +128,8 @@ bool tess__retry_failed(tess__retry *retry, const tess__retry_rules *rules,
     retry->next_ms = TESS_NEVER_MS;
     return failure->others > 0;
   }
-  retry->next_ms = failure->now_ms + wait;
-  return true;
+  retry->next_ms = tess__deadline_after(failure->now_ms, wait);
+  return retry->next_ms != TESS_NEVER_MS || failure->others > 0;
 }
 
 /* ---- what the server said ---- */

@@ -23,8 +23,12 @@
 #include <time.h>
 
 #include "rpc/civetweb_unity.h"
+#include "rpc/deadline.h"
 #include "rpc/http_server_serve.h"
 #include "rpc/http_server_tls.h"
+
+/* 24 days: civetweb counts milliseconds in an int, and no sum with a clock overflows. */
+#define LONGEST_MS INT64_C(2073600000)
 
 struct tess_http_server {
   tess__site site;
@@ -338,6 +342,7 @@ static size_t or_default(size_t value, size_t fallback) {
 }
 
 static int64_t ms_or_default(int64_t value, int64_t fallback) {
+  if (value > LONGEST_MS) return LONGEST_MS;
   return value > 0 ? value : fallback;
 }
 
@@ -427,7 +432,7 @@ static void sleep_ms(long ms) {
 
 bool tess_http_server_drain(tess_http_server *server, int64_t grace_ms) {
   tess__watch *watch = server->site.watch;
-  int64_t until_ms = tess__monotonic_ms() + (grace_ms > 0 ? grace_ms : 0);
+  int64_t until_ms = tess__deadline_after(tess__monotonic_ms(), grace_ms > 0 ? grace_ms : 0);
   bool finished = true;
   atomic_store(&server->site.draining, true);
   for (;;) {

@@ -3,7 +3,13 @@
  * An HTTP/1.1 server (civetweb) that drives exchanges of any tess_http_handler.
  * Each connection has a thread of its own for as long as it lives. It answers
  * GET /livez, /readyz and /metrics itself, CORS preflights, Expect: 100-continue,
- * and refuses ambiguous requests (request smuggling).
+ * and refuses ambiguous requests (request smuggling). The head of a reply takes up to
+ * 256 KiB; in place of a larger one the client gets 500.
+ *
+ * A client that closes its side of the connection while its call waits for the handler
+ * has gone, and the call is cancelled: nothing tells it from one that died, and what it
+ * asked for is not to be computed for nobody. So clients must not half-close before
+ * they have the reply (RFC 9112, 9.6 leaves that to the server).
  *
  * Threads: all functions are safe from any thread. Link with tessera-civetweb.
  */
@@ -33,7 +39,8 @@ typedef struct tess_http_server_options {
    * connection that is idle longest, dawdles over its head, or whose body has not
    * moved for a second; where there is none, it gets 503. */
   size_t max_connections;
-  size_t max_body_bytes;     /* of any request; larger: 413. Default no limit */
+  size_t max_body_bytes; /* of any request; larger: 413. Default no limit */
+  /* Each at most 24 days: TESS_NEVER_MS means those. */
   int64_t header_timeout_ms; /* for a request head to arrive; default 3000 */
   int64_t idle_timeout_ms;   /* keep-alive; default 60000: at its end calls get lost */
   int64_t body_timeout_ms;   /* without a byte of body, either way; default 30000 */
@@ -71,7 +78,8 @@ const char *tess_http_server_url(const tess_http_server *server);
 tess_code tess_http_server_reload_tls(tess_http_server *server, const tess_tls_options *options,
                                       tess_status *status);
 /* Ends politely: /readyz says no, idle connections are closed, requests in
- * progress get up to grace_ms, then are aborted. True: all had finished. */
+ * progress get up to grace_ms (TESS_NEVER_MS: as long as they take), then are aborted. True: all
+ * had finished. */
 bool tess_http_server_drain(tess_http_server *server, int64_t grace_ms);
 /* Drains with no grace, if need be, closes every connection that it accepted, and frees. */
 void tess_http_server_free(tess_http_server *server);

@@ -11,6 +11,10 @@
  *   tess_client_options options = {.transport = text, .base_url = url,
  *                                  .protocol = TESS_PROTOCOL_GRPC_WEB};
  *
+ * With a client policy, this is the filter behind it (its .transport = text): a policy
+ * behind this one sees base64 in which it reads no errors, so that those which gRPC-Web
+ * tells in a frame are neither tried again nor counted against their endpoint.
+ *
  * Threads: as those of the transport behind it. Part of tessera-rpc.
  */
 #ifndef TESSERA_TRANSPORT_TEXT_H

@@ -23,11 +23,12 @@ typedef enum kind {
   SLOWREAD,
   HEADERS,
   BUSY,
+  HEAD,
   UNKNOWN
 } kind;
 
-static const char *const names[] = {"/echo", "/stream", "/later",    "/due",     "/forever",
-                                    "/big",  "/refuse", "/slowread", "/headers", "/busy"};
+static const char *const names[] = {"/echo",   "/stream",   "/later",   "/due",  "/forever", "/big",
+                                    "/refuse", "/slowread", "/headers", "/busy", "/head"};
 
 typedef struct exchange {
   tess_http_exchange base;
@@ -45,6 +46,7 @@ typedef struct exchange {
   bool has_thread;
   _Atomic bool done;
   tess_slice segment;
+  tess_metadata headers; /* of the reply */
 } exchange;
 
 enum { PATTERN_BYTES = 16000000 };
@@ -184,6 +186,10 @@ static void site_step(tess_http_exchange *base, int64_t now_ms, tess_http_step *
       site_sleep_ms(e->number);
       reply(e, step, 200, "busy", 4);
       return;
+    case HEAD:
+      reply(e, step, 200, "head", 4);
+      step->headers = &e->headers;
+      return;
     default:
       reply(e, step, 404, "unknown", 7);
       return;
@@ -217,6 +223,7 @@ static void site_free(tess_http_exchange *base) {
   exchange *e = (exchange *)base;
   if (e->has_thread) pthread_join(e->thread, NULL);
   atomic_fetch_add(&e->owner->freed, 1);
+  tess_metadata_cleanup(&e->headers);
   free(e->body);
   free(e);
 }
@@ -232,6 +239,7 @@ static tess_http_exchange *site_open(void *ctx, const tess_http_request *request
   exchange *e = calloc(1, sizeof *e);
   if (e == NULL) return NULL;
   e->base.ops = &ops;
+  tess_metadata_init(&e->headers, NULL, 4 << 20);
   e->owner = ctx;
   e->waker = waker;
   e->opened_ms = now_ms;
@@ -244,6 +252,12 @@ static tess_http_exchange *site_open(void *ctx, const tess_http_request *request
   if (e->kind == BIG) {
     pthread_once(&pattern_once, make_pattern);
     ck_assert_int_le(e->number, PATTERN_BYTES);
+  }
+  if (e->kind == HEAD) {
+    static char value[1001];
+    memset(value, 'v', 1000);
+    for (long i = 0; i < e->number; i++)
+      ck_assert_int_eq(tess_metadata_add(&e->headers, "x-long", value), TESS_OK);
   }
   if (e->kind == HEADERS) {
     size_t room = 65536;

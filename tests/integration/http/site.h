@@ -12,6 +12,7 @@
  *   /slowread?N      wants the body, but not later than N ms: 408
  *   /headers         200, the body is what open() was told of the request
  *   /busy?N          computes on its thread for N ms
+ *   /head?N          200 "head", with N headers of 1000 characters
  */
 #ifndef TESSERA_TESTS_HTTP_SITE_H
 #define TESSERA_TESTS_HTTP_SITE_H

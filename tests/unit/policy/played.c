@@ -283,7 +283,7 @@ void wait_end(tess_transport *transport, request *r) {
 const char *const played_three[3] = {"http://a:1", "http://b:2/prefix/", "https://c:3"};
 
 tess_transport *policy_new(tess_client_policy_options options) {
-  options.transport = &played_behind;
+  if (options.transport == NULL) options.transport = &played_behind;
   if (options.endpoints == NULL) {
     options.endpoints = played_three;
     options.endpoint_count = 3;

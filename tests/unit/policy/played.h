@@ -86,7 +86,7 @@ void wait_end(tess_transport *transport, request *r);
 
 extern const char *const played_three[3];
 
-/* In front of played_behind; three endpoints, where the options name none. */
+/* In front of played_behind, and three endpoints, where the options name none. */
 tess_transport *policy_new(tess_client_policy_options options);
 void start(tess_transport *policy, request *r);
 

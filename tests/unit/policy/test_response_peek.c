@@ -127,7 +127,14 @@ START_TEST(long_errors_are_handed_on) {
 }
 END_TEST
 
+/* Why transport_text.h wants that filter behind the policy, where this is not seen. */
+START_TEST(text_is_handed_on) {
+  ck_assert(head(200, "application/grpc-web-text+proto"));
+  done();
+}
+END_TEST
+
 int main(void) {
-  return RUN_TESTS("response peek", 60, unary_connect, streams, grpc_web,
-                   long_errors_are_handed_on);
+  return RUN_TESTS("response peek", 60, unary_connect, streams, grpc_web, long_errors_are_handed_on,
+                   text_is_handed_on);
 }

@@ -260,6 +260,24 @@ START_TEST(hedges) {
 END_TEST
 
 /* An attempt is awaited until its time, or the call's, whichever ends first. */
+START_TEST(pauses_without_end) {
+  set(&(tess_client_policy_options){.hedge = {.max_attempts = 2, .delay_ms = TESS_NEVER_MS}});
+  tess__retry r = begin(true);
+  start(&r, 1000);
+  ck_assert_int_eq(r.next_ms, TESS_NEVER_MS); /* only a failure makes room */
+  ck_assert(go_on(&r, TESS_UNAVAILABLE, 2000, 0.5));
+  ck_assert_int_eq(r.next_ms, 2000);
+  /* A retry that would never come: the failure is the call's end. */
+  set(&(tess_client_policy_options){.retry = {.max_attempts = 2,
+                                              .initial_backoff_ms = TESS_NEVER_MS,
+                                              .max_backoff_ms = TESS_NEVER_MS}});
+  r = begin(true);
+  start(&r, 1000);
+  ck_assert(!go_on(&r, TESS_UNAVAILABLE, 2000, 0.9));
+  ck_assert_int_eq(r.next_ms, TESS_NEVER_MS);
+}
+END_TEST
+
 START_TEST(attempts_have_their_time) {
   set(&(tess_client_policy_options){.retry = {.max_attempts = 3, .attempt_timeout_ms = 200}});
   tess__retry r = begin(true);
@@ -339,5 +357,6 @@ END_TEST
 int main(void) {
   return RUN_TESTS("retry", 60, off_by_default, pauses_grow_to_the_most, what_is_retried,
                    deadline_bounds_all, pushback, pushback_on_the_wire, budget, hedges,
-                   attempts_have_their_time, timeouts_are_retried, refused_options);
+                   pauses_without_end, attempts_have_their_time, timeouts_are_retried,
+                   refused_options);
 }

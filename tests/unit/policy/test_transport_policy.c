@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tessera/transport_text.h>
+
 #include "tests/unit/policy/played.h"
 #include "tests/unit/run_case.h"
 
@@ -120,6 +122,30 @@ START_TEST(streams_are_retried_before_their_first_message) {
   ck_assert_uint_eq(r->size, 13);
   request_free(r);
   policy->ops->free(policy);
+}
+END_TEST
+
+/* The filter for grpc-web-text behind the policy: errors in base64 are seen. */
+START_TEST(text_behind_the_policy) {
+  tess_transport *text = tess_transport_text_new(&played_behind, NULL);
+  ck_assert_ptr_nonnull(text);
+  tess_transport *policy = policy_new((tess_client_policy_options){
+      .transport = text, .retry = {.max_attempts = 2, .initial_backoff_ms = 1}});
+  request *r = request_new(true);
+  start(policy, r);
+  /* A frame of trailers, "grpc-status:14\r\n"; then a message of one byte and status 0. */
+  respond(0, 200, "application/grpc-web-text+proto", NULL, NULL, "gAAAABBncnBjLXN0YXR1czoxNA0K",
+          28);
+  respond(1, 200, "application/grpc-web-text+proto", NULL, NULL,
+          "AAAAAAF4gAAAAA9ncnBjLXN0YXR1czowDQo=", 36);
+  wait_end(policy, r);
+  ck_assert_int_eq(r->code, TESS_OK);
+  ck_assert_int_eq(r->status, 200);
+  ck_assert_uint_eq(r->size, 26);
+  ck_assert_mem_eq(r->text, "\0\0\0\0\1x\200\0\0\0\17grpc-status:0\r\n", 26);
+  request_free(r);
+  policy->ops->free(policy);
+  text->ops->free(text);
 }
 END_TEST
 
@@ -477,6 +503,7 @@ int main(void) {
   tcase_add_test(tests, retries);
   tcase_add_test(tests, not_retried);
   tcase_add_test(tests, streams_are_retried_before_their_first_message);
+  tcase_add_test(tests, text_behind_the_policy);
   tcase_add_test(tests, hedging);
   tcase_add_test(tests, what_was_sent_is_told_once);
   tcase_add_test(tests, cancelled_while_the_winner_starts);
