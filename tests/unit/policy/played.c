@@ -227,6 +227,7 @@ static bool on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
   ck_assert_uint_lt(r->size + chunk->size, sizeof r->text);
   memcpy(r->text + r->size, chunk->data, chunk->size);
   r->size += chunk->size;
+  tess_chunk_release(chunk);
   return true;
 }
 
