@@ -52,7 +52,8 @@ static tess_code starved_repeat(void *ctx, tess_call *call, const echo_request *
   static char text[] = "hi";
   starved *s = ctx;
   (void)request;
-  echo_response message = TESSERA__TEST__V1__ECHO_RESPONSE__INIT;
+  echo_response message;
+  tessera__test__v1__echo_response__init(&message);
   message.text = text;
   tess_call_set_events(call, &events, s);
   s->call = call;
