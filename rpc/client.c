@@ -379,16 +379,22 @@ static size_t add_sizes(size_t a, size_t b) {
   return a < SIZE_MAX - b ? a + b : SIZE_MAX;
 }
 
-size_t tess__client_max_end_bytes(const tess__client_base *base) {
+size_t tess__client_max_bytes(const tess__client_base *base, bool is_end, bool compressed) {
   const tess_client_options *options = &base->client->options;
+  size_t limit = options->max_response_bytes;
   size_t least = add_sizes(options->max_metadata_bytes, ERROR_BYTES);
-  return options->max_response_bytes > least ? options->max_response_bytes : least;
+  if (is_end && limit < least) limit = least;
+  /* Limits hold for what is decompressed; a coding may add a little. */
+  if (compressed && base->response_compressor != NULL) limit = add_sizes(limit, limit / 64 + 1024);
+  return limit;
 }
 
-size_t tess__client_max_wire_bytes(const tess__client_base *base, size_t limit, bool compressed) {
-  /* Limits hold for what is decompressed; a coding may add a little. */
-  if (!compressed || base->response_compressor == NULL) return limit;
-  return add_sizes(limit, limit / 64 + 1024);
+bool tess__client_decompress_end(tess__client_base *base, tess_slice *data) {
+  if (tess__decompress(base->response_compressor, data, tess__client_max_bytes(base, true, false),
+                       base->client->allocator, &base->arena, &base->status) == TESS_OK)
+    return true;
+  base->failed = true;
+  return false;
 }
 
 tess_code tess__client_decode_message(const tess__client_codec *codec,

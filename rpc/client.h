@@ -102,11 +102,12 @@ void tess__client_accept_head(tess__client_base *base, int status, const tess_me
 /* tess__client_decode_message for a call; an error fails it. */
 tess_code tess__client_decode(tess__client_base *base, tess_slice data, bool compressed,
                               tess_arena *arena, void *message);
-/* Largest end of a response: an error's body, or the frame of the trailers. It is no
- * message, and a limit that is small for messages does not lose it. */
-size_t tess__client_max_end_bytes(const tess__client_base *base);
-/* What so many bytes may take on the way: more only where they are compressed. */
-size_t tess__client_max_wire_bytes(const tess__client_base *base, size_t limit, bool compressed);
+/* Largest message, or end of a response: an error's body, or the frame of the trailers. That
+ * is no message, and a limit that is small for messages does not lose it. compressed: as it
+ * travels, where that may be more. */
+size_t tess__client_max_bytes(const tess__client_base *base, bool is_end, bool compressed);
+/* False: the call has failed. */
+bool tess__client_decompress_end(tess__client_base *base, tess_slice *data);
 /* gRPC-Web's answer without a body: moves the headers to the trailers. */
 void tess__client_headers_are_trailers(tess__client_base *base);
 /* The call is over: interceptors, then what the caller wanted to have. */

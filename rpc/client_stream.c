@@ -215,10 +215,7 @@ static void stream_on_head(tess_http_outgoing *outgoing, int status, const tess_
 static void read_end(stream_call *call, tess_slice data, bool compressed) {
   tess__client_base *base = &call->base;
   call->end_seen = true;
-  if (compressed &&
-      tess__decompress(base->response_compressor, &data, tess__client_max_end_bytes(base),
-                       base->client->allocator, &base->arena, &base->status) != TESS_OK) {
-    base->failed = true;
+  if (compressed && !tess__client_decompress_end(base, &data)) {
     base->status.code = TESS_INTERNAL;
     return;
   }
@@ -274,9 +271,7 @@ static bool take_message(stream_call *call, tess_slice data) {
 static bool begin_message(stream_call *call) {
   const tess__client_base *base = &call->base;
   call->envelope = tess__envelope_read(call->head);
-  size_t limit =
-      is_end(call) ? tess__client_max_end_bytes(base) : base->client->options.max_response_bytes;
-  if (call->envelope.size > tess__client_max_wire_bytes(base, limit, is_compressed(call))) {
+  if (call->envelope.size > tess__client_max_bytes(base, is_end(call), is_compressed(call))) {
     fail_and_cancel(call, TESS_RESOURCE_EXHAUSTED, "a message is larger than the limit");
     return false;
   }

@@ -116,13 +116,11 @@ static void fail_and_cancel(unary_call *call, tess_code code, const char *messag
 /* Once the head is there: of a message, of an error, or of a message and the trailers. */
 static size_t max_body_bytes(const unary_call *call) {
   const tess__client_base *base = &call->base;
-  size_t message =
-      tess__client_max_wire_bytes(base, base->client->options.max_response_bytes, true);
-  size_t end = tess__client_max_wire_bytes(base, tess__client_max_end_bytes(base), true);
+  size_t message = tess__client_max_bytes(base, false, true);
+  size_t end = tess__client_max_bytes(base, true, true);
   if (!base->framed) return base->http_status == HTTP_OK ? message : end;
-  size_t frames = 2 * TESS__ENVELOPE_BYTES;
-  return message < SIZE_MAX - frames && end < SIZE_MAX - frames - message ? message + end + frames
-                                                                          : SIZE_MAX;
+  size_t both = message + end + 2 * TESS__ENVELOPE_BYTES;
+  return both > message && both > end ? both : SIZE_MAX;
 }
 
 static void unary_on_head(tess_http_outgoing *outgoing, int status, const tess_metadata *headers,
@@ -188,8 +186,7 @@ static void read_error(unary_call *call) {
   tess_slice body = {call->received.data, call->received.size};
   tess_code fallback = tess_code_from_http(base->http_status);
   base->failed = true;
-  if (tess__decompress(base->response_compressor, &body, tess__client_max_end_bytes(base),
-                       base->client->allocator, &base->arena, &base->status) != TESS_OK ||
+  if (!tess__client_decompress_end(base, &body) ||
       !tess__error_json_read(body, fallback, &base->status))
     tess_status_set(&base->status, fallback, "HTTP status %d", base->http_status);
 }
@@ -208,12 +205,7 @@ static void read_message(unary_call *call, tess_slice data, bool compressed) {
 /* The frame that ends a gRPC-Web response. False: the call has failed. */
 static bool read_trailers(unary_call *call, tess_slice data, bool compressed) {
   tess__client_base *base = &call->base;
-  if (compressed &&
-      tess__decompress(base->response_compressor, &data, tess__client_max_end_bytes(base),
-                       base->client->allocator, &base->arena, &base->status) != TESS_OK) {
-    base->failed = true;
-    return false;
-  }
+  if (compressed && !tess__client_decompress_end(base, &data)) return false;
   if (tess__grpc_trailers_read(data, &base->response_trailers)) return true;
   tess__client_fail(base, TESS_INTERNAL, "the response's trailers are not valid");
   return false;
@@ -233,9 +225,7 @@ static void read_frames(unary_call *call) {
     if (left >= TESS__ENVELOPE_BYTES) envelope = tess__envelope_read(data);
     bool is_end = (envelope.flags & TESS__ENVELOPE_END_GRPC_WEB) != 0;
     bool compressed = (envelope.flags & TESS__ENVELOPE_COMPRESSED) != 0;
-    size_t limit =
-        is_end ? tess__client_max_end_bytes(base) : base->client->options.max_response_bytes;
-    if (envelope.size > tess__client_max_wire_bytes(base, limit, compressed)) {
+    if (envelope.size > tess__client_max_bytes(base, is_end, compressed)) {
       tess__client_fail(base, TESS_RESOURCE_EXHAUSTED, "the response is larger than the limit");
       return;
     }
@@ -301,7 +291,6 @@ static void complete(unary_call *call) {
 static void end_orphan(unary_call *call) {
   tess__client_base *base = &call->base;
   base->want_headers = base->want_trailers = NULL;
-  tess__client_fail(base, TESS_CANCELED, "given up");
   tess__client_end(base);
   free_call(call, base->client->allocator);
 }
