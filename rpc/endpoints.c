@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rpc/deadline.h"
 #include "rpc/fnv.h"
 
 /* A failure counts as a request in flight; of those that are remembered half are
@@ -198,7 +199,7 @@ static void eject(tess__endpoints *set, tess__endpoint *endpoint, int64_t now_ms
     ms = set->outlier.max_ejection_ms;
   else
     ms *= endpoint->ejections;
-  endpoint->ejected_until_ms = now_ms + ms;
+  endpoint->ejected_until_ms = tess__deadline_after(now_ms, ms);
   endpoint->failures_in_row = 0;
   set->ejections++;
 }

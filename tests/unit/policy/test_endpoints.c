@@ -220,6 +220,18 @@ START_TEST(ejected_for_longer_each_time) {
 }
 END_TEST
 
+START_TEST(ejected_for_good) {
+  make(TESS_BALANCE_PICK_FIRST, 2,
+       (tess_outlier_options){.consecutive_failures = 1,
+                              .base_ejection_ms = TESS_NEVER_MS,
+                              .max_ejection_ms = TESS_NEVER_MS});
+  ck_assert_int_eq(once(1000, TESS__ENDPOINT_FAILED), 'a');
+  ck_assert_int_eq(once(1001, TESS__ENDPOINT_GOOD), 'b');
+  ck_assert_int_eq(once(TESS_NEVER_MS - 1, TESS__ENDPOINT_GOOD), 'b');
+  tess__endpoints_cleanup(&set);
+}
+END_TEST
+
 /* What was in flight when it was ejected fails as well: that is the same outage. */
 START_TEST(an_ejection_begins_anew) {
   make(TESS_BALANCE_PICK_FIRST, 2,
@@ -343,6 +355,6 @@ int main(void) {
                    round_robin_is_even, least_loaded, failures_are_load, failures_are_forgotten,
                    a_retry_goes_elsewhere, a_retry_goes_elsewhere_among_the_ejected,
                    tried_is_tried_when_names_lead_back, ejected_for_longer_each_time,
-                   an_ejection_begins_anew, good_answers_begin_anew, most_stay,
+                   ejected_for_good, an_ejection_begins_anew, good_answers_begin_anew, most_stay,
                    names_lead_elsewhere, names_keep_their_place, bounded);
 }
