@@ -360,6 +360,20 @@ typedef struct answer_case {
   int messages;
 } answer_case;
 
+static void expect_answer(fixture *f, const answer_case *c, size_t number) {
+  f->canned =
+      (canned){.status = c->status, .headers = c->headers, .body = c->body, .body_size = c->size};
+  ck_assert_int_eq(
+      tessera_test_v1_echo_service_repeat_start(f->client, NULL, &events, f, &f->call, NULL),
+      TESS_OK);
+  ck_assert_int_eq(send(f, "", 0), TESS_OK);
+  ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
+  run(f);
+  ck_assert_int_eq(f->ends, 1);
+  ck_assert_msg(f->code == c->code, "case %zu: code %d (%s)", number, f->code, f->message);
+  ck_assert_int_eq(f->messages, c->messages);
+}
+
 #define CONNECT "content-type: application/connect+proto\n"
 #define WEB "content-type: application/grpc-web+proto\n"
 #define BODY(literal) literal, sizeof literal - 1
@@ -391,17 +405,7 @@ START_TEST(literal_answers) {
       const answer_case *c = &cases[i];
       fixture *f =
           set_up((tess_client_options){.protocol = (tess_protocol)c->protocol}, piece, false);
-      f->canned = (canned){
-          .status = c->status, .headers = c->headers, .body = c->body, .body_size = c->size};
-      ck_assert_int_eq(
-          tessera_test_v1_echo_service_repeat_start(f->client, NULL, &events, f, &f->call, NULL),
-          TESS_OK);
-      ck_assert_int_eq(send(f, "", 0), TESS_OK);
-      ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
-      run(f);
-      ck_assert_int_eq(f->ends, 1);
-      ck_assert_msg(f->code == c->code, "case %zu: code %d (%s)", i, f->code, f->message);
-      ck_assert_int_eq(f->messages, c->messages);
+      expect_answer(f, c, i);
       ck_assert_str_eq(f->canned.request_headers,
                        c->protocol == 0 ? CONNECT
                            "connect-protocol-version: 1\nuser-agent: tessera/0.1.0\n"
@@ -436,17 +440,7 @@ START_TEST(limits) {
                                               .max_metadata_bytes = 1000},
                         0, false);
     ck_assert_int_eq(tess_client_add_compressor(f->client, &named), TESS_OK);
-    f->canned =
-        (canned){.status = c->status, .headers = c->headers, .body = c->body, .body_size = c->size};
-    ck_assert_int_eq(
-        tessera_test_v1_echo_service_repeat_start(f->client, NULL, &events, f, &f->call, NULL),
-        TESS_OK);
-    ck_assert_int_eq(send(f, "", 0), TESS_OK);
-    ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
-    run(f);
-    ck_assert_int_eq(f->ends, 1);
-    ck_assert_msg(f->code == c->code, "case %zu: code %d (%s)", i, f->code, f->message);
-    ck_assert_int_eq(f->messages, c->messages);
+    expect_answer(f, c, i);
     tear_down(f);
   }
 }
