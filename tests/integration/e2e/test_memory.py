@@ -78,7 +78,7 @@ class Text(LongFiles):
         with open(path, "w", encoding="ascii") as file:
             file.write(f"%%MatrixMarket matrix coordinate integer {symmetry}\n%\n")
             file.write(f"{rows} {cols} {count}\n")
-            np.savetxt(file, np.column_stack((row + 1, col + 1, value)), fmt="%d")
+            file.write("\n".join(map("{} {} {}".format, (row + 1).tolist(), (col + 1).tolist(), value.tolist())))
         return dense
 
     def beside(self):
@@ -91,7 +91,7 @@ class Text(LongFiles):
         self.b = self.path("B.mtx")
         with open(self.b, "w", encoding="ascii") as file:
             file.write("%%MatrixMarket matrix array real general\n8000 900\n")
-            np.savetxt(file, b.T.reshape(-1), fmt="%d")
+            file.write("\n".join(map(str, b.T.reshape(-1).astype(int).tolist())))
         there = self.beside()
         self.assertGreater(a.nbytes, 1.5 * self.LIMIT)
         process = self.start("--memory-limit", str(self.LIMIT), "--dtype", "float32", "--local")
