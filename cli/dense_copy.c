@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE 1 /* fallocate */
 #include "cli/dense_copy.h"
 
 #include <errno.h>
@@ -14,6 +13,7 @@
 
 #include "cli/interrupt.h"
 #include "cli/matrix_file.h"
+#include "cli/npy_writer.h"
 #include "cli/progress.h"
 #include "cli/target.h"
 #include "matmul/mtx.h"
@@ -90,10 +90,8 @@ static tess_code no_room(const source *s, int error, tess_status *status) {
 
 /* With its head and its length, and no name. */
 static tess_code make_file(const source *s, int *fd, tess_status *status) {
-  uint8_t head[TESS_NPY_HEADER_BYTES];
   char path[PATH_MAX];
   const char *beside = s->params->beside;
-  const uint64_t bytes = sizeof head + (uint64_t)s->info.dense_bytes;
   const int directory = (int)cli_target_directory_size(beside);
   const int length = snprintf(path, sizeof path, "%.*s.tessera.XXXXXX", directory, beside);
   if (length < 0 || (size_t)length >= sizeof path) return no_room(s, ENAMETOOLONG, status);
@@ -101,25 +99,8 @@ static tess_code make_file(const source *s, int *fd, tess_status *status) {
   if (*fd < 0) return no_room(s, errno, status);
   (void)unlink(path);
   fcntl(*fd, F_SETFD, FD_CLOEXEC);
-  tess_code code = tess_npy_write_header(s->info.rows, s->info.cols, s->info.dtype, head);
-  bool good = fallocate(*fd, 0, 0, (off_t)bytes) == 0;
-  if (!good && (errno == EOPNOTSUPP || errno == ENOSYS)) good = ftruncate(*fd, (off_t)bytes) == 0;
-  if (good && code == TESS_OK && pwrite(*fd, head, sizeof head, 0) == (ssize_t)sizeof head)
-    return TESS_OK;
+  if (cli_npy_make(*fd, s->info.rows, s->info.cols, s->info.dtype)) return TESS_OK;
   return no_room(s, errno, status);
-}
-
-static bool write_at(int fd, const void *data, size_t size, uint64_t offset) {
-  const uint8_t *at = data;
-  while (size > 0) {
-    const ssize_t written = pwrite(fd, at, size, (off_t)offset);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    at += written;
-    size -= (size_t)written;
-    offset += (uint64_t)written;
-  }
-  return true;
 }
 
 /* ---- the elements ---- */
@@ -151,30 +132,29 @@ static tess_code fill(const source *s, tess_tile part, tess_matrix to, tess_stat
   return code == TESS_END ? TESS_OK : tess_status_set(status, code, "%s: %s", s->path, reason.text);
 }
 
-/* Whole rows lie in the file as one. */
+static uint32_t least(uint64_t x, uint32_t y) {
+  return x < y ? (uint32_t)x : y;
+}
+
+/* A few rows at a time, or a piece of one. */
 static tess_code write_part(const source *s, int fd, tess_tile part, tess_matrix from,
                             tess_status *status) {
-  const size_t size = tess_dtype_size(from.dtype);
-  const bool whole = part.cols == s->info.cols;
-  const uint64_t run = whole ? (uint64_t)part.rows * part.cols * size : part.cols * size;
-  const uint64_t runs = whole ? 1 : part.rows;
-  for (uint64_t i = 0; i < runs; i++) {
-    const uint8_t *data = (const uint8_t *)from.data + i * run;
-    const uint64_t place =
-        TESS_NPY_HEADER_BYTES + ((part.row + i) * s->info.cols + part.col) * size;
-    for (uint64_t done = 0; done < run; done += WRITE_BYTES) {
-      const uint64_t left = run - done;
-      const size_t piece = left < WRITE_BYTES ? (size_t)left : WRITE_BYTES;
-      if (!write_at(fd, data + done, piece, place + done)) return no_room(s, errno, status);
+  const uint64_t at_once = WRITE_BYTES / tess_dtype_size(from.dtype);
+  const uint32_t cols = least(at_once, part.cols);
+  const uint32_t rows = cols > 0 ? least(at_once / cols, part.rows) : part.rows;
+  for (uint64_t row = 0; row < part.rows; row += rows) {
+    for (uint64_t col = 0; col < part.cols; col += cols) {
+      const tess_tile piece = {part.row + (uint32_t)row, part.col + (uint32_t)col,
+                               least(rows, part.rows - (uint32_t)row),
+                               least(cols, part.cols - (uint32_t)col)};
+      const tess_const_matrix elements = tess_const_matrix_sub(
+          tess_matrix_as_const(from), (uint32_t)row, (uint32_t)col, piece.rows, piece.cols);
+      if (!cli_npy_write(fd, s->info.cols, piece, elements)) return no_room(s, errno, status);
       tess_code code = go_on(s, status);
       if (code != TESS_OK) return code;
     }
   }
   return TESS_OK;
-}
-
-static uint32_t least(uint64_t x, uint32_t y) {
-  return x < y ? (uint32_t)x : y;
 }
 
 /* How many elements fit; 0: too few. */

@@ -4,7 +4,6 @@
  * journal's header, then, again and again, elements (fdatasync), records (fdatasync).
  * Tiles that are finished while the disk works go with the next round.
  */
-#define _GNU_SOURCE 1 /* fallocate */
 #include "cli/journal_file.h"
 
 #include <errno.h>
@@ -16,24 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/npy_writer.h"
 #include "cli/target.h"
 #include "matmul/npy.h"
 
 /* ---- the thread ---- */
-
-static bool write_at(int fd, const void *data, size_t size, uint64_t offset) {
-  const uint8_t *at = data;
-  while (size > 0) {
-    ssize_t written = pwrite(fd, at, size, (off_t)offset);
-    if (written < 0 && errno == EINTR) continue;
-    if (written == 0) errno = EIO;
-    if (written <= 0) return false;
-    at += written;
-    size -= (size_t)written;
-    offset += (uint64_t)written;
-  }
-  return true;
-}
 
 static uint64_t end_of_records(const tess_journal *journal) {
   return TESS_JOURNAL_HEADER_BYTES + (uint64_t)journal->number * TESS_JOURNAL_RECORD_BYTES;
@@ -46,7 +32,7 @@ static const char *record(cli_journal *j, const tess_tile *tiles, size_t count) 
   if (fdatasync(j->part_fd) != 0) return j->part_path;
   for (size_t i = 0; i < count; i++)
     tess_journal_write_tile(&j->journal, tiles[i], records + i * TESS_JOURNAL_RECORD_BYTES);
-  if (!write_at(j->journal_fd, records, count * TESS_JOURNAL_RECORD_BYTES, offset) ||
+  if (!cli_write_at(j->journal_fd, records, count * TESS_JOURNAL_RECORD_BYTES, offset) ||
       fdatasync(j->journal_fd) != 0)
     return j->journal_path;
   return NULL;
@@ -193,18 +179,13 @@ static tess_code refuse_old(const cli_journal *j, tess_status *status) {
 /* The result's head and length, and room for all of it: a full disk is told now. */
 static tess_code make_part(cli_journal *j, const tess_journal_product *product,
                            tess_status *status) {
-  uint8_t head[TESS_NPY_HEADER_BYTES];
   size_t bytes = 0;
-  if (!tess_matrix_byte_count(product->m, product->n, product->dtype, &bytes) ||
-      tess_npy_write_header(product->m, product->n, product->dtype, head) != TESS_OK)
+  if (!tess_matrix_byte_count(product->m, product->n, product->dtype, &bytes))
     return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "the result is too large");
   j->part_fd = open(j->part_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, j->mode | 0600);
   if (j->part_fd < 0) return cannot_write(j->part_path, status);
-  const off_t size = (off_t)(sizeof head + bytes);
-  bool good = ftruncate(j->part_fd, 0) == 0 && fchmod(j->part_fd, j->mode | 0600) == 0;
-  if (good && fallocate(j->part_fd, 0, 0, size) != 0)
-    good = (errno == EOPNOTSUPP || errno == ENOSYS) && ftruncate(j->part_fd, size) == 0;
-  if (!good || !write_at(j->part_fd, head, sizeof head, 0) || fsync(j->part_fd) != 0) {
+  if (ftruncate(j->part_fd, 0) != 0 || fchmod(j->part_fd, j->mode | 0600) != 0 ||
+      !cli_npy_make(j->part_fd, product->m, product->n, product->dtype) || fsync(j->part_fd) != 0) {
     tess_code code = cannot_write(j->part_path, status);
     unlink(j->part_path);
     return code;
@@ -218,7 +199,7 @@ static tess_code begin(cli_journal *j, const tess_journal_product *product, tess
   tess_code code = make_part(j, product, status);
   if (code != TESS_OK) return code;
   tess_journal_begin(&j->journal, product, header);
-  if (ftruncate(j->journal_fd, 0) != 0 || !write_at(j->journal_fd, header, sizeof header, 0) ||
+  if (ftruncate(j->journal_fd, 0) != 0 || !cli_write_at(j->journal_fd, header, sizeof header, 0) ||
       fsync(j->journal_fd) != 0)
     return cannot_write(j->journal_path, status);
   cli_target_sync_directory(j->journal_path);
@@ -294,23 +275,10 @@ static tess_code tell_error(cli_journal *j, tess_status *status) {
   return cli_target_failed(status, j->error_path, j->error);
 }
 
-static bool write_tile(cli_journal *j, tess_tile tile, tess_const_matrix values) {
-  const tess_journal_product *product = &j->journal.product;
-  const size_t size = tess_dtype_size(product->dtype);
-  const uint64_t start = ((uint64_t)tile.row * product->n + tile.col) * size;
-  const size_t row_bytes = (size_t)tile.cols * size;
-  if (tile.cols == product->n && tess_matrix_is_packed(values))
-    return write_at(j->part_fd, values.data, row_bytes * tile.rows, TESS_NPY_HEADER_BYTES + start);
-  for (uint32_t i = 0; i < tile.rows; i++)
-    if (!write_at(j->part_fd, tess_const_matrix_sub(values, i, 0, 1, tile.cols).data, row_bytes,
-                  TESS_NPY_HEADER_BYTES + start + (uint64_t)i * product->n * size))
-      return false;
-  return true;
-}
-
 tess_code cli_journal_put(cli_journal *j, tess_tile tile, tess_const_matrix values,
                           tess_status *status) {
-  if (!write_tile(j, tile, values)) return cannot_write(j->part_path, status);
+  if (!cli_npy_write(j->part_fd, j->journal.product.n, tile, values))
+    return cannot_write(j->part_path, status);
   pthread_mutex_lock(&j->mutex);
   while (j->queue_count == CLI_JOURNAL_QUEUE && j->error == 0)
     pthread_cond_wait(&j->changed, &j->mutex);
