@@ -82,6 +82,11 @@ static bool is_text(const cli_npy_reader *file) {
   return cli_format_of(file->path) == CLI_FORMAT_MTX;
 }
 
+/* What its elements are read from. */
+static const cli_npy_reader *readable(const cli_npy_reader *file, const cli_npy_reader *copy) {
+  return is_text(file) ? copy : file;
+}
+
 static tess_code open_file(cli_npy_reader *file, const char *path, tess_status *status) {
   return cli_format_of(path) == CLI_FORMAT_MTX ? cli_dense_copy_look(file, path, status)
                                                : cli_npy_reader_open(file, path, status);
@@ -186,7 +191,7 @@ static tess_code begin_block(long_run *r, tess_tile block, tess_status *status) 
   if (!r->product.adds_c0) return TESS_OK;
   const tess_tile place = {r->rectangle.row + block.row, r->rectangle.col + block.col, block.rows,
                            block.cols};
-  return cli_npy_reader_read_upright(is_text(&r->add) ? &r->add_copy : &r->add, place, r->c,
+  return cli_npy_reader_read_upright(readable(&r->add, &r->add_copy), place, r->c,
                                      r->panels.scratch, status);
 }
 
@@ -238,8 +243,8 @@ static tess_code run_steps(long_run *r, const tess_outofcore *plan, tess_status 
 }
 
 static tess_code run_rectangle(long_run *r, tess_tile rectangle, tess_status *status) {
-  const cli_panels_source source = {.a = is_text(&r->a) ? &r->a_copy : &r->a,
-                                    .b = is_text(&r->b) ? &r->b_copy : &r->b,
+  const cli_panels_source source = {.a = readable(&r->a, &r->a_copy),
+                                    .b = readable(&r->b, &r->b_copy),
                                     .transpose_a = r->options->transpose_a,
                                     .transpose_b = r->options->transpose_b,
                                     .dtype = r->dtype,

@@ -117,8 +117,18 @@ static void limit_silence(int fd, int64_t peer_timeout_ms) {
 #endif
 }
 
-/* A tenth of less is too little to be first by: curl gets so much more time instead. */
+/* A request whose lookup takes too long is given up here before curl does it, who would wait
+ * for its thread: by a tenth of the connect's time, which lookups do not get, or, where that
+ * is too little, by time that curl gets in addition. */
 #define SHORT_CONNECT_MS 200
+
+static int64_t lookup_ms(int64_t connect_ms) {
+  return connect_ms > SHORT_CONNECT_MS ? connect_ms - connect_ms / 10 : connect_ms;
+}
+
+static int64_t curl_connect_ms(int64_t connect_ms) {
+  return connect_ms > SHORT_CONNECT_MS ? connect_ms : connect_ms + SHORT_CONNECT_MS / 10;
+}
 
 /* curl is about to look a name up, on a thread of its own. Where that takes too long, the
  * request is given up before curl's own patience ends: curl would wait for the thread. */
@@ -126,9 +136,7 @@ static int on_lookup(void *state, void *reserved, void *ctx) {
   request *r = ctx;
   (void)state;
   (void)reserved;
-  int64_t until_ms = r->connect_timeout_ms;
-  if (until_ms > SHORT_CONNECT_MS) until_ms -= until_ms / 10;
-  tess__due_put(r->lookups, &r->lookup, tess__driver_now_ms() + until_ms);
+  tess__due_put(r->lookups, &r->lookup, tess__driver_now_ms() + lookup_ms(r->connect_timeout_ms));
   return 0;
 }
 
@@ -378,9 +386,7 @@ CURLcode tess__curl_request_prepare(request *r, const tess_transport_curl_option
 #define SET(option, value) rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, option, value)
   if (o->connect_to != NULL && !put_connect_to(r)) return CURLE_OUT_OF_MEMORY;
   SET(CURLOPT_URL, o->url);
-  SET(CURLOPT_CONNECTTIMEOUT_MS,
-      (long)(options->connect_timeout_ms +
-             (options->connect_timeout_ms > SHORT_CONNECT_MS ? 0 : SHORT_CONNECT_MS / 10)));
+  SET(CURLOPT_CONNECTTIMEOUT_MS, (long)curl_connect_ms(r->connect_timeout_ms));
   SET(CURLOPT_CONNECT_TO, o->connect_to != NULL ? &r->connect_to_line : (struct curl_slist *)NULL);
   SET(CURLOPT_HTTPHEADER, r->lines);
   SET(CURLOPT_CUSTOMREQUEST, (char *)NULL);

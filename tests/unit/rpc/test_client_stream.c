@@ -177,13 +177,17 @@ START_TEST(half_duplex_bidi) {
 }
 END_TEST
 
+static void start_repeat(fixture *f) {
+  ck_assert_int_eq(
+      tessera_test_v1_echo_service_repeat_start(f->client, NULL, &events, f, &f->call, NULL),
+      TESS_OK);
+}
+
 START_TEST(pausing_loses_nothing) {
   for (size_t piece = 0; piece < 3; piece++) {
     fixture *f = set_up((tess_client_options){0}, piece, true);
     f->pause_each = true;
-    ck_assert_int_eq(
-        tessera_test_v1_echo_service_repeat_start(f->client, NULL, &events, f, &f->call, NULL),
-        TESS_OK);
+    start_repeat(f);
     ck_assert_int_eq(send(f, "", 50), TESS_OK);
     ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
     for (int i = 1; i <= 50; i++) {
@@ -228,9 +232,7 @@ END_TEST
 START_TEST(cancel_reaches_the_server) {
   fixture *f = set_up((tess_client_options){0}, 0, true);
   f->state.keep_open = true;
-  ck_assert_int_eq(
-      tessera_test_v1_echo_service_repeat_start(f->client, NULL, &events, f, &f->call, NULL),
-      TESS_OK);
+  start_repeat(f);
   ck_assert_int_eq(send(f, "", 2), TESS_OK);
   ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
   run(f);
@@ -246,9 +248,7 @@ END_TEST
 
 START_TEST(cancel_before_the_request) {
   fixture *f = set_up((tess_client_options){0}, 0, true);
-  ck_assert_int_eq(
-      tessera_test_v1_echo_service_repeat_start(f->client, NULL, &events, f, &f->call, NULL),
-      TESS_OK);
+  start_repeat(f);
   tess_client_call_cancel(f->call);
   ck_assert_int_eq(f->ends, 1);
   ck_assert_int_eq(f->code, TESS_CANCELED);
@@ -363,9 +363,7 @@ typedef struct answer_case {
 static void expect_answer(fixture *f, const answer_case *c, size_t number) {
   f->canned =
       (canned){.status = c->status, .headers = c->headers, .body = c->body, .body_size = c->size};
-  ck_assert_int_eq(
-      tessera_test_v1_echo_service_repeat_start(f->client, NULL, &events, f, &f->call, NULL),
-      TESS_OK);
+  start_repeat(f);
   ck_assert_int_eq(send(f, "", 0), TESS_OK);
   ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
   run(f);
