@@ -42,6 +42,8 @@ typedef struct cli_engine cli_engine;
 
 typedef struct cli_engine_ops {
   tess_code (*run)(cli_engine *engine, const cli_part *part, tess_status *status);
+  /* Threads of what it computes on this machine. */
+  void (*set_threads)(cli_engine *engine, unsigned threads);
   void (*tell)(const cli_engine *engine, char *text, size_t size);
   void (*free)(cli_engine *engine);
 } cli_engine_ops;
@@ -56,9 +58,9 @@ struct cli_engine {
   struct cli_stats_sum *stats;
 };
 
-/* NULL: the status says why. options are borrowed. threads 0: all processors. */
-cli_engine *cli_engine_local_new(const cli_multiply_options *options, unsigned threads,
-                                 tess_status *status);
+/* NULL: the status says why. options are borrowed. Threads: those of the options, or one
+ * for each processor. */
+cli_engine *cli_engine_local_new(const cli_multiply_options *options, tess_status *status);
 /* thrifty: small buffers for connections. */
 cli_engine *cli_engine_workers_new(const cli_multiply_options *options, bool thrifty,
                                    tess_status *status);
@@ -69,6 +71,9 @@ unsigned cli_processors(void);
 static inline tess_code cli_engine_run(cli_engine *engine, const cli_part *part,
                                        tess_status *status) {
   return engine->ops->run(engine, part, status);
+}
+static inline void cli_engine_set_threads(cli_engine *engine, unsigned threads) {
+  engine->ops->set_threads(engine, threads);
 }
 static inline void cli_engine_tell(const cli_engine *engine, char *text, size_t size) {
   engine->ops->tell(engine, text, size);

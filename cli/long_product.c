@@ -38,7 +38,7 @@ typedef struct long_run {
   tess_dtype dtype;
   tess_gemm_shape shape;
   cli_engine *engine;
-  tess_outofcore_params params; /* but for m and n */
+  tess_outofcore_params params; /* m and n of all of it */
   tess_journal_product product;
   cli_journal journal;
   bool journal_open;
@@ -153,10 +153,7 @@ static tess_code admit(long_run *r, cli_engine_maker make_engine, tess_status *s
   const cli_multiply_options *options = r->options;
   const uint64_t limit =
       options->memory_limit != 0 ? options->memory_limit : cli_memory_limit_default();
-  const unsigned threads = options->threads != 0
-                               ? options->threads
-                               : cli_memory_limit_threads(limit, r->dtype, cli_processors());
-  r->engine = make_engine(options, threads, status);
+  r->engine = make_engine(options, status);
   if (r->engine == NULL) return status->code;
   r->params = (tess_outofcore_params){
       .k = r->shape.k,
@@ -165,8 +162,18 @@ static tess_code admit(long_run *r, cli_engine_maker make_engine, tess_status *s
       .result_copies = options->place == CLI_PLACE_LOCAL ? 0 : RESULT_COPIES};
   const bool texts =
       is_text(&r->a) || is_text(&r->b) || (options->add_path != NULL && is_text(&r->add));
-  cli_memory_limit_describe(&r->params, threads,
-                            r->engine->memory_bytes + (texts ? CLI_DENSE_COPY_LEAST_BYTES : 0));
+  const uint64_t own_bytes = cli_memory_limit_own_bytes() + r->engine->memory_bytes +
+                             (texts ? CLI_DENSE_COPY_LEAST_BYTES : 0);
+  unsigned threads = options->threads != 0
+                         ? options->threads
+                         : cli_memory_limit_threads(limit, r->dtype, cli_processors());
+  r->params.m = r->shape.m;
+  r->params.n = r->shape.n;
+  cli_memory_limit_describe(&r->params, threads, own_bytes);
+  /* Rather with fewer threads than not at all; what is refused is refused with one. */
+  while (options->threads == 0 && threads > 1 && tess_outofcore_least_limit(&r->params) > limit)
+    cli_memory_limit_describe(&r->params, threads /= 2, own_bytes);
+  cli_engine_set_threads(r->engine, threads);
   return make_plan(r, &r->plan, r->shape.m, r->shape.n, status);
 }
 

@@ -34,8 +34,7 @@ typedef struct cli_long_result {
 bool cli_long_product_is_long(const cli_multiply_options *options);
 
 /* Starts whoever computes; cli_engine_local_new or one that knows workers. */
-typedef cli_engine *(*cli_engine_maker)(const cli_multiply_options *options, unsigned threads,
-                                        tess_status *status);
+typedef cli_engine *(*cli_engine_maker)(const cli_multiply_options *options, tess_status *status);
 
 tess_code cli_long_product(const cli_multiply_options *options, cli_engine_maker make_engine,
                            cli_long_result *result, tess_status *status);

@@ -12,6 +12,7 @@
 #define MIB ((uint64_t)1 << 20)
 /* Code that was not touched yet, stacks, small blocks, the scratch of readers. */
 #define SLACK_BYTES (6 * MIB)
+#define STEP_BYTES (2 * MIB)
 /* A BLAS packs its second operand in panels of so many elements for each row or column,
  * and the first into a buffer of about this size, for each thread. OpenBLAS reserves
  * 32 MiB for both. */
@@ -50,19 +51,22 @@ unsigned cli_memory_limit_threads(uint64_t limit_bytes, tess_dtype dtype, unsign
   return threads == 0 ? 1 : threads < most ? (unsigned)threads : most;
 }
 
-void cli_memory_limit_describe(tess_outofcore_params *params, unsigned threads,
-                               uint64_t more_bytes) {
-  const tess_kernel *kernel = tess_kernel_best(params->dtype);
+uint64_t cli_memory_limit_own_bytes(void) {
   /* In whole steps, so that two runs of the same product come to the same number. */
-  uint64_t own = (resident_bytes() + 2 * MIB - 1) / (2 * MIB) * (2 * MIB);
-  params->fixed_bytes = own + SLACK_BYTES + more_bytes + threads * thread_bytes(kernel);
+  return (resident_bytes() + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES + SLACK_BYTES;
+}
+
+void cli_memory_limit_describe(tess_outofcore_params *params, unsigned threads,
+                               uint64_t own_bytes) {
+  const tess_kernel *kernel = tess_kernel_best(params->dtype);
+  params->fixed_bytes = own_bytes + threads * thread_bytes(kernel);
   if (kernel == NULL || !kernel->inner_threads) return;
   params->pack_depth = BLAS_PACK_DEPTH;
   params->pack_most_bytes = threads * BLAS_MOST_BYTES;
 }
 
 uint64_t cli_memory_limit_advice_mib(uint64_t least_bytes) {
-  return (least_bytes + MIB - 1) / MIB + 3;
+  return (least_bytes + STEP_BYTES + MIB - 1) / MIB + 1;
 }
 
 uint64_t cli_memory_limit_default(void) {

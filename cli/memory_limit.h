@@ -15,10 +15,11 @@
 void cli_memory_limit_prepare(void);
 /* Threads for a kernel that is to live under the limit: at most `most`. */
 unsigned cli_memory_limit_threads(uint64_t limit_bytes, tess_dtype dtype, unsigned most);
-/* Sets fixed_bytes and what a kernel packs, for a process that has loaded and opened
- * everything but the buffers; more_bytes: what its connections will take. */
-void cli_memory_limit_describe(tess_outofcore_params *params, unsigned threads,
-                               uint64_t more_bytes);
+/* What a process that has loaded and opened everything but the buffers takes as it is. */
+uint64_t cli_memory_limit_own_bytes(void);
+/* Sets fixed_bytes and what a kernel packs; own_bytes: with what its connections will
+ * take. */
+void cli_memory_limit_describe(tess_outofcore_params *params, unsigned threads, uint64_t own_bytes);
 /* A limit for a person, in MiB: with some room for what differs in the next run. */
 uint64_t cli_memory_limit_advice_mib(uint64_t least_bytes);
 /* Without --memory-limit: three quarters of the machine. */

@@ -255,11 +255,9 @@ static tess_code run_at_once(run *r, tess_status *status) {
 /* Of the parts; where nobody but this machine computes it stays empty. */
 static cli_stats_sum sum;
 
-static cli_engine *make_engine(const cli_multiply_options *options, unsigned threads,
-                               tess_status *status) {
-  if (options->place == CLI_PLACE_LOCAL) return cli_engine_local_new(options, threads, status);
-  tess_kernel_set_threads(threads); /* for tiles that no worker takes */
-  static cli_multiply_options one;  /* a server is a worker: it gets the parts */
+static cli_engine *make_engine(const cli_multiply_options *options, tess_status *status) {
+  if (options->place == CLI_PLACE_LOCAL) return cli_engine_local_new(options, status);
+  static cli_multiply_options one; /* a server is a worker: it gets the parts */
   one = *options;
   if (options->place == CLI_PLACE_SERVER) {
     one.workers[0] = options->server;

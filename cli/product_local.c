@@ -205,6 +205,11 @@ static tess_code local_run(cli_engine *engine, const cli_part *part, tess_status
   return code;
 }
 
+static void local_set_threads(cli_engine *engine, unsigned threads) {
+  ((local_engine *)engine)->threads = threads;
+  tess_kernel_set_threads(threads);
+}
+
 static void local_tell(const cli_engine *engine, char *text, size_t size) {
   const local_engine *self = (const local_engine *)engine;
   snprintf(text, size, "here, %s, %u %s", self->kernel, self->threads,
@@ -215,9 +220,8 @@ static void local_free(cli_engine *engine) {
   free(engine);
 }
 
-cli_engine *cli_engine_local_new(const cli_multiply_options *options, unsigned threads,
-                                 tess_status *status) {
-  static const cli_engine_ops ops = {local_run, local_tell, local_free};
+cli_engine *cli_engine_local_new(const cli_multiply_options *options, tess_status *status) {
+  static const cli_engine_ops ops = {local_run, local_set_threads, local_tell, local_free};
   local_engine *self = calloc(1, sizeof *self);
   if (self == NULL) {
     tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
@@ -225,14 +229,13 @@ cli_engine *cli_engine_local_new(const cli_multiply_options *options, unsigned t
   }
   *self = (local_engine){.base = {.ops = &ops, .progress = {.phase = "computing"}},
                          .options = options,
-                         .threads = threads != 0 ? threads : cli_processors(),
                          .kernel = "nothing to do"};
   if (options->timeout_ms > 0) self->base.deadline_ms = cli_now_ms() + (double)options->timeout_ms;
-  tess_kernel_set_threads(self->threads);
+  local_set_threads(&self->base, options->threads != 0 ? options->threads : cli_processors());
   return &self->base;
 }
 
 tess_code cli_product_local(const cli_product *product, cli_answer *answer, tess_status *status) {
-  cli_engine *engine = cli_engine_local_new(product->options, product->options->threads, status);
+  cli_engine *engine = cli_engine_local_new(product->options, status);
   return cli_product_run(product, engine, answer, status);
 }

@@ -23,8 +23,9 @@
 #include "cli/product.h"
 #include "cli/progress.h"
 #include "cli/report.h"
-#include "cli/worker_changes.h"
 #include "cli/stats.h"
+#include "cli/worker_changes.h"
+#include "matmul/kernel.h"
 #include "wasm/controller.h"
 
 /* Longest sleep: between two looks at Ctrl-C, and two drawings. */
@@ -329,6 +330,11 @@ static bool init_sync(spread *s) {
   return ok;
 }
 
+static void workers_set_threads(cli_engine *engine, unsigned threads) {
+  (void)engine;
+  tess_kernel_set_threads(threads); /* for tiles that no worker takes */
+}
+
 static void workers_free(cli_engine *engine) {
   spread *s = (spread *)engine;
   cli_worker_changes_end(&s->changes);
@@ -341,7 +347,7 @@ static void workers_free(cli_engine *engine) {
 
 cli_engine *cli_engine_workers_new(const cli_multiply_options *options, bool thrifty,
                                    tess_status *status) {
-  static const cli_engine_ops ops = {workers_run, workers_tell, workers_free};
+  static const cli_engine_ops ops = {workers_run, workers_set_threads, workers_tell, workers_free};
   spread *s = calloc(1, sizeof *s);
   if (s == NULL || !init_sync(s)) {
     free(s);

@@ -73,11 +73,28 @@ run() {
   fi
   printf ' (%d s)\n' $((SECONDS - start))
   if ((rc != 0)); then
-    sed -n '/^The following tests FAILED/,$p' "$log" | head -40
-    tail -n 60 "$log" | sed 's/^/   | /'
+    if [[ -n $summary ]]; then
+      sed -n '/^The following tests FAILED/,$p' "$log" | head -n 40
+      ctest_failures "$log" | sed 's/^/   | /'
+    else
+      tail -n 60 "$log" | sed 's/^/   | /'
+    fi
     echo "   whole log: $log"
   fi
   return "$rc"
+}
+
+# ctest_failures LOG: what each test that failed printed, the end of it, try by try.
+ctest_failures() {
+  awk '
+    function show(  i) {
+      if (bad) for (i = lines > 50 ? lines - 49 : 1; i <= lines; i++) print line[i]
+      bad = lines = 0
+    }
+    /^ *Start +[0-9]+: / || /^[0-9]+% tests passed/ || /^ *([0-9]+\/[0-9]+ )?Test +#[0-9]+: / { show() }
+    /\*\*\*(Failed|Timeout|Exception)/ { bad = 1 }
+    { line[++lines] = $0 }
+    END { show() }' "$1" | tail -n 400
 }
 
 build() { cmake --preset "$1" "${@:2}" && cmake --build --preset "$1" -j "$jobs"; }

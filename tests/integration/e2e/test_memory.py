@@ -3,6 +3,7 @@
 is refused beforehand."""
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -203,6 +204,17 @@ class Kinds(LongFiles):
             self.run_to(0, "--memory-limit", "200M", "--local")
             np.testing.assert_array_equal(np.load(self.c), a @ b)
             self.nothing_left()
+
+    def test_what_is_enough_depends_on_no_limit(self):
+        np.save(self.a, np.zeros((1300, 1400), "float32"))
+        np.save(self.b, np.zeros((1400, 1200), "float32"))
+
+        def need(limit):
+            _, stderr = self.run_to(1, "--memory-limit", limit, "--local")
+            return int(re.search(r"needs at least (\d+) bytes", stderr).group(1))
+        need_of_all = need("1M")
+        # The step in which the program's own size counts.
+        self.assertLessEqual(abs(need(need_of_all - 2 * MIB - 1) - need_of_all), 2 * MIB)
 
     def test_what_is_refused(self):
         np.save(self.a, np.zeros((3, 3)))
