@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Ctrl-C and its kin. The first SIGINT, SIGTERM or SIGHUP asks the work to stop;
+ * Ctrl-C and its kin. The first SIGINT, SIGTERM, SIGQUIT or SIGHUP asks the work to stop;
  * the second ends the program at once. Either way no temporary file stays.
  * SIGBUS (an input file that was cut while it is read) ends it with one line.
  * Threads: install from the main thread; the question may be asked from any.

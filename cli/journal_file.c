@@ -305,7 +305,8 @@ tess_code cli_journal_commit(cli_journal *j, tess_status *status) {
   stop_thread(j);
   if (j->error != 0) return tell_error(j, status);
   if (!j->is_complete) {
-    if (fchmod(j->part_fd, j->mode) != 0 || fsync(j->part_fd) != 0)
+    /* Whoever may write the file, and does not own it, leaves its mode as it is. */
+    if ((fchmod(j->part_fd, j->mode) != 0 && errno != EPERM) || fsync(j->part_fd) != 0)
       return cli_target_failed(status, j->part_path, errno);
     if (rename(j->part_path, j->path) != 0) return cli_target_failed(status, j->path, errno);
   }

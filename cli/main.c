@@ -9,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/report.h"
+#include "program/descriptors.h"
 
 static const char help_text[] =
     "Usage: tessera COMMAND ...\n"
@@ -69,6 +70,7 @@ static int print_help(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+  program_descriptors_keep();
   if (argc < 2) {
     fputs(help_text, stderr);
     return CLI_WRONG_USAGE;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,8 @@ static bool parse_double(const char *text, double *number) {
   char *end = NULL;
   errno = 0;
   *number = strtod(text, &end);
+  /* What is too small is zero; what is too large is not taken for infinity. */
+  if (errno == ERANGE && isinf(*number)) return false;
   return end != text && *end == '\0';
 }
 

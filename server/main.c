@@ -13,6 +13,7 @@
 #include <tessera/http_server.h>
 #include <tessera/transport_curl.h>
 
+#include "program/descriptors.h"
 #include "program/signals.h"
 #include "server/engines.h"
 #include "server/health.h"
@@ -178,6 +179,7 @@ static void reload(server *s) {
 int main(int argc, char **argv) {
   static server s;
   const char *names[MAX_ENGINES + 1] = {NULL};
+  program_descriptors_keep();
   for (size_t i = 0; i < MAX_ENGINES && server_engines[i].name != NULL; i++) {
     names[i] = server_engines[i].name;
   }

@@ -15,6 +15,7 @@
 #include <tessera/server.h>
 
 #include "matmul/kernel.h"
+#include "program/descriptors.h"
 #include "program/signals.h"
 #include "worker/blocks.h"
 #include "worker/figures.h"
@@ -175,6 +176,7 @@ static void serve(worker *w, const sigset_t *signals) {
 
 int main(int argc, char **argv) {
   static worker w;
+  program_descriptors_keep();
   switch (worker_options_parse(&w.options, argc, argv, stdout, stderr)) {
     case WORKER_OPTIONS_EXIT:
       return 0;

@@ -59,12 +59,12 @@ class Resume(LongFiles):
         np.save(self.b, b)
         return a, b
 
-    def interrupted(self, *arguments, tiles=1, number=signal.SIGKILL):
+    def interrupted(self, *arguments, tiles=1, number=signal.SIGKILL, **keywords):
         """Ends a run by a signal once it has recorded so many tiles more."""
         def size():
             return os.path.getsize(self.journal) if os.path.exists(self.journal) else 0
         wanted = max(size(), HEADER) + tiles * RECORD
-        process = self.start(*arguments)
+        process = self.start(*arguments, **keywords)
         until = time.monotonic() + 60
         while process.poll() is None and size() < wanted:
             self.assertLess(time.monotonic(), until)
@@ -263,6 +263,12 @@ class Resume(LongFiles):
         self.assertIn("nothing to resume, starting from the beginning", stderr)
         np.testing.assert_array_equal(np.load(self.c), a @ b)
         self.nothing_left()
+
+    def test_what_is_printed_goes_into_no_file(self):
+        a, b, options = self.blocks()
+        self.interrupted("--resume", *options, preexec_fn=lambda: os.closerange(0, 3))
+        self.assertGreater(len(read_journal(self.journal)), 0)
+        self.resumed(a, b, *options)
 
     def test_two_runs_at_a_time(self):
         a, b, options = self.blocks()

@@ -121,6 +121,7 @@ static const char *const wrong[][12] = {
     {"A.npy", "B.npy", "-o", "C.npy", "--local", "--no-journal", "--resume"},
     {"A.npy", "B.npy", "-o", "C.mtx", "--local", "--journal"},
     {"A.npy", "B.npy", "-o", "C.npy", "--local", "--alpha", "2x"},
+    {"A.npy", "B.npy", "-o", "C.npy", "--local", "--alpha", "1e400"},
     {"A.npy", "B.npy", "-o", "C.npy", "--local", "--beta", "2"},
     {"A.npy", "B.npy", "-o", "C.npy", "--local", "--timeout", "-5"},
     {"A.npy", "B.npy", "-o", "C.npy", "--local", "--timeout", "1.5"},
