@@ -87,8 +87,8 @@ enum tess_abi_log_level {
  * void free(pointer)
  * i32 configure(text, len)
  *     Once, after instantiation. Lines "key=value": mode=serial|proxy|adaptive,
- *     worker=URL (repeated), max_message_bytes, max_inflight_bytes, threshold_ms,
- *     tile_timeout_ms, check=never|always|adaptive, engine=NAME, control_key=WORD
+ *     worker=URL (repeated), max_message_bytes, max_inflight_bytes, cache_bytes,
+ *     threshold_ms, tile_timeout_ms, check=never|always|adaptive, engine=NAME, control_key=WORD
  *     (in the header tessera-control-key of the host's own requests: SetWorkers may
  *     then name any worker). Unknown keys are refused. 0: ready; else < 0 and a line
  *     in log. Takes the text (a block from alloc).

@@ -87,7 +87,9 @@ async function operand(spec, name) {
 
 /** @returns {Promise<WebAssembly.Module>} */
 async function compile() {
-  const response = await fetch(new URL('wasm/tessera-module.wasm', BASE));
+  const response = await fetch(new URL('wasm/tessera-module.wasm', BASE)).catch((error) => {
+    throw new TesseraError('unavailable', `the module could not be loaded (${error.message})`);
+  });
   if (!response.ok) throw new TesseraError('unavailable', `the module could not be loaded (HTTP ${response.status})`);
   return WebAssembly.compileStreaming(response);
 }

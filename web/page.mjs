@@ -159,7 +159,8 @@ function tileCame(tile) {
   mosaic.lay(tile);
   shown.tiles++;
   shown.covered += tile.rows * tile.cols;
-  const done = shown.covered / (shown.rows * shown.cols);
+  const all = shown.rows * shown.cols;
+  const done = all > 0 ? shown.covered / all : 1;
   progress.value = done;
   figure('tiles', String(shown.tiles));
   figure('time', duration(performance.now() - shown.began));
@@ -327,7 +328,7 @@ function showNotes(stats, streamed) {
 
 /** @param {number[][]} corner */
 function showCorner(corner) {
-  const cut = corner.length < shown.rows || corner[0].length < shown.cols;
+  const cut = corner.length < shown.rows || corner.some((values) => values.length < shown.cols);
   const rows = corner.map((values) => {
     const row = document.createElement('tr');
     row.append(...values.map((value) => cell(number(value))));

@@ -204,6 +204,17 @@ test('a trap answers all that was in flight with internal, and a fresh instance 
   assert.equal(lines.filter((line) => line.startsWith('error: the module trapped')).length, 5);
 });
 
+test('wrong arguments are a TypeError for their caller alone', async (t) => {
+  const tessera = await probe(t);
+  const innocent = tessera.request({ path: '/sleep' });
+  for (const wrong of [{ body: [new BigUint64Array(2)] }, { body: [Float32Array.of(1, 2)] }, { body: ['ab'] }, { body: 'ab' },
+    { path: Symbol('x') }, { path: undefined }, { method: 5 }]) {
+    await assert.rejects(tessera.request(/** @type {any} */ ({ path: '/echo', ...wrong })), TypeError);
+  }
+  assert.equal((await innocent).status, 200);
+  assert.equal(tessera.restarts, 0);
+});
+
 test('a trap in mid-stream breaks the stream, never shortens it', async (t) => {
   const tessera = await probe(t);
   const { body } = await tessera.request({ path: '/stream-trap' });

@@ -137,3 +137,17 @@ test('SIGTERM: what is in flight is answered, new connections are refused, exit 
   assert.equal(await ended, 0);
   await assert.rejects(fetch(`${url}/livez`));
 });
+
+test('SIGTERM: a reply that is complete and not sent yet is sent to its end', async (t) => {
+  const { child, url, ended } = await start(t, []);
+  const body = Buffer.alloc(32 << 20, 'x');
+  const incoming = await new Promise((resolve, reject) => {
+    const outgoing = http.request(`${url}/echo`, { method: 'POST' }, resolve);
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+  child.kill('SIGTERM');
+  await sleep(300); // nothing is read meanwhile
+  assert.ok((await readAll(incoming)).equals(body));
+  assert.equal(await ended, 0);
+});

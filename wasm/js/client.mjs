@@ -95,7 +95,7 @@ function fromWire({ rows, cols, dtype, data, values }) {
   if (!ofNumbers && data.length !== count * Elements.BYTES_PER_ELEMENT) {
     throw new TesseraError('internal', `the reply has ${data.length} bytes for ${rows} × ${cols} elements`);
   }
-  const aligned = data.byteOffset % Elements.BYTES_PER_ELEMENT === 0 ? data : data.slice();
+  const aligned = data.byteOffset % Elements.BYTES_PER_ELEMENT === 0 ? data : new Uint8Array(data);
   const elements = ofNumbers ? Elements.from(values) : new Elements(aligned.buffer, aligned.byteOffset, count);
   return { rows, cols, dtype: dtype === 'DTYPE_FLOAT64' ? 'float64' : 'float32', data: elements };
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
 /**
- * tessera-server in Node: the same module and flags, behind node:http.
+ * tessera-server in Node: the same module behind node:http, and those of its flags that --help shows.
  *
  *   node wasm/js/node-server.mjs --listen 127.0.0.1:8080 --module build/release/bin/tessera-module.wasm \
  *        --worker http://127.0.0.1:8081 --mode adaptive
@@ -10,6 +10,7 @@
  * Exit codes: 0 done, 1 the work failed, 2 wrong usage.
  */
 import http from 'node:http';
+import { Server } from 'node:net';
 import { parseArgs } from 'node:util';
 import { nodeHandler } from './node-handler.mjs';
 import { Tessera } from './tessera.mjs';
@@ -100,6 +101,22 @@ function watchBody(incoming) {
 }
 server.prependListener('request', watchBody);
 
+/** Replies that have not been sent to their end. */
+let unsent = 0;
+server.prependListener('request', (_incoming, outgoing) => {
+  unsent++;
+  outgoing.once('close', () => {
+    unsent--;
+    endWhenSent();
+  });
+});
+
+function endWhenSent() {
+  if (!draining || unsent > 0) return;
+  tessera.close();
+  process.exit(0);
+}
+
 server.on('error', (error) => leave(1, error.message));
 server.listen(wanted.port, wanted.host, () => {
   const { address, family, port } = /** @type {import('node:net').AddressInfo} */ (server.address());
@@ -109,12 +126,10 @@ server.listen(wanted.port, wanted.host, () => {
 function drain() {
   if (draining) return;
   draining = true;
-  server.close(() => {
-    tessera.close();
-    process.exit(0);
-  });
-  server.closeIdleConnections();
+  // That of http would cut replies which are complete and not sent yet: it takes them for idle.
+  Server.prototype.close.call(server);
   setTimeout(() => server.closeAllConnections(), GRACE_MS).unref();
+  endWhenSent();
 }
 process.on('SIGTERM', drain);
 process.on('SIGINT', drain);

@@ -167,6 +167,12 @@ export class Tessera {
     if (this.#closed) throw new TesseraError('unavailable', 'this host is closed');
     request.signal?.throwIfAborted();
     const body = request.body === undefined ? [] : request.body instanceof Uint8Array ? [request.body] : request.body;
+    if (typeof request.path !== 'string' || typeof (request.method ?? 'POST') !== 'string') {
+      throw new TypeError('path and method are strings');
+    }
+    if (!Array.isArray(body) || !body.every((piece) => piece instanceof Uint8Array)) {
+      throw new TypeError('body is a Uint8Array, or an array of them');
+    }
     const bytes = body.reduce((sum, piece) => sum + piece.length, 0);
     if (bytes > this.#limits.messageBytes) {
       return errorReply(contentType, 'resource_exhausted', `a request of ${bytes} bytes is over the limit of ${this.#limits.messageBytes}`);
@@ -266,9 +272,9 @@ export class Tessera {
     this.#guest = undefined;
     const lived = performance.now() - this.#startedAt;
     this.#restartDelay = lived > HEALTHY_MS ? 0 : Math.min(Math.max(this.#restartDelay * 2, 1), MAX_RESTART_MS);
-    this.#log('error', why);
     this.#abandon('internal', why);
     this.#ready ??= this.#restart();
+    this.#log('error', why); // last: it is the caller's, and may throw
   }
 
   /** @returns {Promise<TesseraError | undefined>} why there is no instance */
