@@ -200,8 +200,11 @@ static tess_code begin(cli_journal *j, const tess_journal_product *product, tess
   if (code != TESS_OK) return code;
   tess_journal_begin(&j->journal, product, header);
   if (ftruncate(j->journal_fd, 0) != 0 || !cli_write_at(j->journal_fd, header, sizeof header, 0) ||
-      fsync(j->journal_fd) != 0)
-    return cannot_write(j->journal_path, status);
+      fsync(j->journal_fd) != 0) {
+    code = cannot_write(j->journal_path, status);
+    unlink(j->part_path);
+    return code;
+  }
   cli_target_sync_directory(j->journal_path);
   return TESS_OK;
 }
