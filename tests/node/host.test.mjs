@@ -204,6 +204,19 @@ test('a trap answers all that was in flight with internal, and a fresh instance 
   assert.equal(lines.filter((line) => line.startsWith('error: the module trapped')).length, 5);
 });
 
+test('timeoutMs and close() hold while a module that trapped waits for its next start', async (t) => {
+  const tessera = await probe(t, { log: () => {} });
+  for (let i = 0; i < 12; i++) await tessera.request({ path: '/trap' }); // the delay doubles: 2 s and more
+  const began = performance.now();
+  const late = await tessera.request({ path: '/echo', timeoutMs: 50, headers: { 'content-type': 'application/proto' } });
+  assert.equal(JSON.parse(await bodyText(late)).code, 'deadline_exceeded');
+  const pending = tessera.request({ path: '/echo', headers: { 'content-type': 'application/proto' } });
+  await sleep(10);
+  tessera.close();
+  assert.equal(JSON.parse(await bodyText(await pending)).code, 'unavailable');
+  assert.ok(performance.now() - began < 1000, `${performance.now() - began} ms`);
+});
+
 test('wrong arguments are a TypeError for their caller alone', async (t) => {
   const tessera = await probe(t);
   const innocent = tessera.request({ path: '/sleep' });

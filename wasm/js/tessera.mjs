@@ -89,6 +89,11 @@ export class Tessera {
   /** @type {Map<number, Exchange>} */ #exchanges = new Map();
   /** Requests that wait for an instance. */
   #waiting = 0;
+  /** Ends of the waits for an instance.
+   * @type {Set<(failure: TesseraError | undefined) => void>} */
+  #waits = new Set();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #restartTimer;
   #nextId = 1;
   #posts;
 
@@ -180,18 +185,21 @@ export class Tessera {
     if (this.pending >= this.#limits.requests) {
       return errorReply(contentType, 'resource_exhausted', `${this.pending} requests are in flight: try later`);
     }
+    const limitMs = request.timeoutMs ?? 0;
+    const began = performance.now();
+    const leftMs = () => Math.min(Math.max(limitMs - (performance.now() - began), 1), MAX_INT32);
     // With an instance at hand there is no await before #begin: what was checked still holds there.
     this.#waiting++;
     try {
       while (this.#guest === undefined || this.#inside) {
-        const failure = await this.#untilReady(request.signal);
+        const failure = await this.#untilReady(request.signal, limitMs, leftMs());
         if (failure !== undefined) return errorReply(contentType, failure.code, failure.message);
         request.signal?.throwIfAborted();
       }
     } finally {
       this.#waiting--;
     }
-    return this.#begin(request, contentType, head, body);
+    return this.#begin(request, contentType, head, body, leftMs());
   }
 
   /** The module's figures as Prometheus text. */
@@ -217,6 +225,8 @@ export class Tessera {
     this.#turns.stop();
     this.#guest = undefined;
     this.#abandon('unavailable', 'this host was closed');
+    for (const end of this.#waits) end(new TesseraError('unavailable', 'this host was closed'));
+    clearTimeout(this.#restartTimer);
     this.#transport.close();
   }
 
@@ -279,7 +289,7 @@ export class Tessera {
 
   /** @returns {Promise<TesseraError | undefined>} why there is no instance */
   async #restart() {
-    if (this.#restartDelay > 1) await new Promise((resolve) => setTimeout(resolve, this.#restartDelay));
+    if (this.#restartDelay > 1) await new Promise((resolve) => { this.#restartTimer = setTimeout(resolve, this.#restartDelay); });
     try {
       if (!this.#closed) await this.#start();
       this.#restarts++;
@@ -295,12 +305,26 @@ export class Tessera {
 
   /** Waits for an instance, and asks for one when the last attempt failed.
    * @param {AbortSignal | undefined} signal
+   * @param {number} limitMs of the whole request; 0: none
+   * @param {number} leftMs of it
    * @returns {Promise<TesseraError | undefined>} why there is none */
-  async #untilReady(signal) {
+  async #untilReady(signal, limitMs, leftMs) {
     if (this.#closed) return new TesseraError('unavailable', 'this host is closed');
     // Inside: the log function makes a request, which goes on once the module has returned.
     if (this.#inside) return undefined;
-    return untilAborted(this.#ready ??= this.#restart(), signal);
+    return new Promise((resolve, reject) => {
+      const release = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
+        this.#waits.delete(end);
+      };
+      const abort = () => { release(); reject(signal?.reason); };
+      const end = (/** @type {TesseraError | undefined} */ failure) => { release(); resolve(failure); };
+      const timer = limitMs > 0 ? setTimeout(() => end(noReply(limitMs)), leftMs) : undefined;
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#waits.add(end);
+      (this.#ready ??= this.#restart()).then(end, (error) => { release(); reject(error); });
+    });
   }
 
   /** Answers all requests in flight and cancels all posts.
@@ -341,16 +365,17 @@ export class Tessera {
    * @param {string} contentType
    * @param {string} head
    * @param {readonly Uint8Array[]} body
+   * @param {number} leftMs of the request's timeoutMs, where it has one
    * @returns {Promise<TesseraReply>}
    */
-  #begin(request, contentType, head, body) {
+  #begin(request, contentType, head, body, leftMs) {
     return new Promise((resolve, reject) => {
       const id = this.#freshId();
       /** @type {Exchange} */
       const exchange = { id, contentType, resolve, reject, stream: undefined, release: () => {} };
       this.#exchanges.set(id, exchange);
       this.#turns.hold(true);
-      this.#watch(exchange, request.signal, request.timeoutMs ?? 0);
+      this.#watch(exchange, request.signal, request.timeoutMs ?? 0, leftMs);
 
       const taken = this.#enter((guest) => {
         /** @type {import('./guest.mjs').Block[]} */
@@ -385,8 +410,9 @@ export class Tessera {
   /** Ends the exchange when the client goes away or its time is over.
    * @param {Exchange} exchange
    * @param {AbortSignal | undefined} signal
-   * @param {number} timeoutMs */
-  #watch(exchange, signal, timeoutMs) {
+   * @param {number} limitMs 0: none
+   * @param {number} leftMs of it */
+  #watch(exchange, signal, limitMs, leftMs) {
     const leave = () => {
       this.#cancel(exchange);
       if (exchange.stream === undefined) exchange.reject(signal?.reason);
@@ -394,12 +420,12 @@ export class Tessera {
     };
     const expire = () => {
       this.#cancel(exchange);
-      const why = `no reply within ${timeoutMs} ms`;
-      if (exchange.stream === undefined) exchange.resolve(errorReply(exchange.contentType, 'deadline_exceeded', why));
-      else exchange.stream.fail(new TesseraError('deadline_exceeded', why));
+      const failure = noReply(limitMs);
+      if (exchange.stream === undefined) exchange.resolve(errorReply(exchange.contentType, failure.code, failure.message));
+      else exchange.stream.fail(failure);
     };
     signal?.addEventListener('abort', leave, { once: true });
-    const timer = timeoutMs > 0 ? setTimeout(expire, Math.min(timeoutMs, MAX_INT32)) : undefined;
+    const timer = limitMs > 0 ? setTimeout(expire, leftMs) : undefined;
     exchange.release = () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', leave);
@@ -534,18 +560,9 @@ function message(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Waits, but not longer than the signal lets it.
- * @template T
- * @param {Promise<T>} promise
- * @param {AbortSignal | undefined} signal
- * @returns {Promise<T>} */
-function untilAborted(promise, signal) {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
+/** @param {number} limitMs */
+function noReply(limitMs) {
+  return new TesseraError('deadline_exceeded', `no reply within ${limitMs} ms`);
 }
 
 export { NotAModule };
