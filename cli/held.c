@@ -14,6 +14,7 @@
 /* Of one block's description. */
 #define MAX_REPLY_BYTES ((size_t)64 << 10)
 #define LOOK_UP_MS 10000
+#define CHECK_ALWAYS TESSERA__MATMUL__V1__CHECK__CHECK_ALWAYS
 
 static ProtobufCBinaryData name_field(const uint8_t *name) {
   /* The generated struct has no const; nobody writes through it. */
@@ -100,18 +101,37 @@ static tess_code find_at(const char *url, const program_tls *tls, cli_held_block
   return code;
 }
 
-/* Leaves those workers that hold all blocks. */
+static bool same_form(const cli_held_block *a, const cli_held_block *b) {
+  return a->rows == b->rows && a->cols == b->cols && a->dtype == b->dtype;
+}
+
+/* Leaves those workers that hold all blocks. A name is of elements alone: what shape they
+ * have the holders must agree on. */
 static tess_code find_at_workers(cli_multiply_options *options, cli_held_block *const blocks[2],
                                  tess_status *status) {
   uint32_t holders = 0;
   for (uint32_t i = 0; i < options->worker_count; i++) {
+    cli_held_block first[2];
+    for (unsigned j = 0; j < 2; j++)
+      if (blocks[j] != NULL) first[j] = *blocks[j];
     tess_status_reset(status);
     tess_code code = find_at(options->workers[i], &options->tls, blocks, status);
-    if (code == TESS_OK)
+    for (unsigned j = 0; j < 2 && code == TESS_OK && holders > 0; j++)
+      if (blocks[j] != NULL && !same_form(&first[j], blocks[j]))
+        return tess_status_set(status, TESS_FAILED_PRECONDITION,
+                               "%s is %u x %u at %s and %u x %u at %s, or of another type: drop it "
+                               "at one of them",
+                               j == 0 ? options->a_path : options->b_path, first[j].rows,
+                               first[j].cols, options->workers[0], blocks[j]->rows, blocks[j]->cols,
+                               options->workers[i]);
+    if (code == TESS_OK) {
       options->workers[holders++] = options->workers[i];
-    else if (code != TESS_NOT_FOUND && code != TESS_UNAVAILABLE && code != TESS_UNIMPLEMENTED)
-      return code;
-    else if (i + 1 < options->worker_count || holders > 0)
+      continue;
+    }
+    for (unsigned j = 0; j < 2; j++)
+      if (blocks[j] != NULL) *blocks[j] = first[j];
+    if (code == TESS_CANCELED) return code;
+    if (i + 1 < options->worker_count || holders > 0)
       cli_note(options->quiet, "note: %s; it gets no tiles", cli_status_text(status));
   }
   if (holders == 0) return status->code;
@@ -154,6 +174,10 @@ tess_code cli_held_operands_find(cli_multiply_options *options, cli_held_operand
     blocks[i] = &operands[i]->block;
   }
   if (blocks[0] == NULL && blocks[1] == NULL) return TESS_OK;
+  if (options->place == CLI_PLACE_WORKERS && options->check == CHECK_ALWAYS)
+    return tess_status_set(status, TESS_FAILED_PRECONDITION,
+                           "--check always takes the elements of A and B, and those of a name are "
+                           "not here; --server has them");
   tess_code code = options->place == CLI_PLACE_SERVER
                        ? find_at(options->server, &options->tls, blocks, status)
                        : find_at_workers(options, blocks, status);

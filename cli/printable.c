@@ -90,5 +90,6 @@ void cli_printable_copy(char *to, size_t size, const char *from) {
 }
 
 void cli_printable(char *text) {
+  if (*text == '\0') return; /* an empty field of a message is a constant */
   cli_printable_copy(text, strlen(text) + 1, text);
 }

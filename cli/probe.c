@@ -12,6 +12,7 @@
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/wire.h"
+#include "matmul/speed.h"
 #include "program/worker_list.h"
 #include "tessera/matmul/v1/matmul.rpc.pb-c.h"
 
@@ -115,7 +116,7 @@ tess_code cli_probe(tess_transport *transport, const char *const *urls, size_t c
     if (p->started && answer == TESS_OK)
       results[i] = (cli_probe_result){.answered = true,
                                       .max_message_bytes = p->reply.max_message_bytes,
-                                      .gflops = p->reply.gflops,
+                                      .gflops = tess_speed_credible(p->reply.gflops),
                                       .block_bytes = p->reply.block_capacity_bytes};
     else if (p->started)
       memcpy(results[i].problem, p->problem, sizeof results[i].problem);

@@ -17,6 +17,10 @@
 #define CHANCE_BELOW (2.0 * 2.0)
 #define TRUSTED_FROM (3.0 * 3.0)
 
+/* Of what a worker says of itself. */
+#define LEAST_GFLOPS 1e-6
+#define MOST_GFLOPS 1e9
+
 static void blend(double *mean, double sample, uint32_t samples) {
   double weight = samples < 3 ? 1.0 / (samples + 1) : NEWEST;
   *mean = *mean > 0.0 ? *mean + weight * (sample - *mean) : sample;
@@ -29,6 +33,10 @@ static void blend_scatter(double *scatter, double usual, double most, double mea
   const double away = sample / mean - 1.0;
   const double square = away * away < most ? away * away : most;
   *scatter += NEWEST * (square - *scatter);
+}
+
+double tess_speed_credible(double gflops) {
+  return gflops >= LEAST_GFLOPS && gflops <= MOST_GFLOPS ? gflops : 0.0;
 }
 
 tess_speed tess_speed_told(double gflops) {

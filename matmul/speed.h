@@ -25,6 +25,8 @@ typedef struct tess_speed {
 /* Of an executor that says itself how fast it computes, before anything was seen; 0:
  * it does not. */
 tess_speed tess_speed_told(double gflops);
+/* What a worker says of its speed, or 0 (not known) where that cannot be. */
+double tess_speed_credible(double gflops);
 
 /* A tile took service_ms from when the executor could begin with it to its
  * answer, compute_ms of them in its kernel (0: it does not tell, and all of the

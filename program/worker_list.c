@@ -2,10 +2,12 @@
 #include "program/worker_list.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MAX_FILE_BYTES ((size_t)1 << 20)
 
@@ -87,8 +89,18 @@ bool program_worker_list_parse(program_worker_list *list, const char *text, size
 
 /* NULL: errno, or 0 where it is too large. Free it. */
 static char *read_file(const char *path, size_t *size) {
-  FILE *file = fopen(path, "rb");
-  if (file == NULL) return NULL;
+  /* What is no file could keep its reader waiting for ever. */
+  struct stat info;
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return NULL;
+  const bool is_file = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+  FILE *file = is_file ? fdopen(fd, "rb") : NULL;
+  if (file == NULL) {
+    const int error = is_file ? errno : S_ISDIR(info.st_mode) ? EISDIR : EINVAL;
+    close(fd);
+    errno = error;
+    return NULL;
+  }
   char *text = malloc(MAX_FILE_BYTES + 1);
   *size = text != NULL ? fread(text, 1, MAX_FILE_BYTES + 1, file) : 0;
   int error = text == NULL ? ENOMEM : ferror(file) != 0 ? EIO : 0;
@@ -105,7 +117,10 @@ bool program_worker_list_read(program_worker_list *list, const char *path, char 
   size_t size = 0;
   char *text = read_file(path, &size);
   if (text == NULL) {
-    snprintf(why, why_size, "%s: %s", path, errno != 0 ? strerror(errno) : "larger than 1 MiB");
+    snprintf(why, why_size, "%s: %s", path,
+             errno == 0        ? "larger than 1 MiB"
+             : errno == EINVAL ? "not a regular file"
+                               : strerror(errno));
     return false;
   }
   char what[128];

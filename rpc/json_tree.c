@@ -221,6 +221,7 @@ tess_code tess__json_tree_parse(tess__json_tree *tree, tess_slice text, size_t m
                                 const tess_allocator *allocator, tess_status *status) {
   tess__json_shape shape;
   size_t at;
+  if (text.data == NULL) text.data = ""; /* no body at all */
   tree->nodes = NULL;
   tree->count = 0;
   tess__arena_init_with(&tree->arena, allocator, 0, tree->room, sizeof tree->room);

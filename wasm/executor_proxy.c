@@ -14,6 +14,7 @@
  */
 #include <string.h>
 
+#include "matmul/speed.h"
 #include "wasm/executor.h"
 #include "wasm/proxy.h"
 #include "wasm/wire.h"
@@ -22,8 +23,8 @@
 
 static void pulse_ended(tess__proxy *self, double now_ms) {
   tess_pulse_news news = tess_proxy_pulse_ended(&self->pulse, now_ms);
-  const double told = self->pulse.response.gflops;
-  if (self->pulse.end.status.code == TESS_OK && told > 0 && told < 1e9) self->base.gflops = told;
+  const double told = tess_speed_credible(self->pulse.response.gflops);
+  if (self->pulse.end.status.code == TESS_OK && told > 0) self->base.gflops = told;
   if (news == TESS_PULSE_SILENT) tess__proxy_fell_silent(self);
 }
 

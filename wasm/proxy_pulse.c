@@ -13,6 +13,7 @@ void tess_proxy_pulse_init(tess_proxy_pulse *pulse, const tess_proxy_calls *call
   pulse->end.proxy = calls->proxy;
   pulse->end.kind = TESS_PROXY_END_PULSE;
   tess_arena_init(&pulse->arena, calls->allocator, 0);
+  tess_metadata_init(&pulse->headers, calls->allocator, 0);
   tess_status_init(&pulse->end.status, calls->allocator);
 }
 
@@ -26,10 +27,12 @@ double tess_proxy_pulse_step(tess_proxy_pulse *pulse, double now_ms) {
   double due_ms = pulse->heard_ms + TESS_PULSE_EVERY_MS;
   if (now_ms < due_ms) return due_ms - now_ms;
   tess_arena_cleanup(&pulse->arena);
+  tess_metadata_clear(&pulse->headers);
   tess_status_reset(&pulse->end.status);
   atomic_store(&pulse->end.ended, false);
-  pulse->options =
-      (tess_call_options){.arena = &pulse->arena, .timeout_ms = (int64_t)TESS_PULSE_ANSWER_MS};
+  pulse->options = (tess_call_options){.arena = &pulse->arena,
+                                       .timeout_ms = (int64_t)TESS_PULSE_ANSWER_MS,
+                                       .response_headers = &pulse->headers};
   memset(&pulse->request, 0, sizeof pulse->request);
   pulse->asking = true;
   pulse->asked_ms = now_ms;
@@ -54,7 +57,8 @@ tess_pulse_news tess_proxy_pulse_ended(tess_proxy_pulse *pulse, double now_ms) {
   /* Heard of meanwhile: then the question was lost, or it is busy. */
   if (code == TESS_DEADLINE_EXCEEDED)
     return pulse->heard_ms > pulse->asked_ms ? TESS_PULSE_UNSURE : TESS_PULSE_SILENT;
-  if (code != TESS_UNAVAILABLE) {
+  /* What is ending refuses new requests, and answers those that it has. */
+  if (code != TESS_UNAVAILABLE || pulse->headers.count > 0) {
     tess_proxy_pulse_heard(pulse, now_ms);
     return TESS_PULSE_LIVES;
   }
@@ -70,5 +74,6 @@ void tess_proxy_pulse_cancel(tess_proxy_pulse *pulse) {
 
 void tess_proxy_pulse_cleanup(tess_proxy_pulse *pulse) {
   tess_arena_cleanup(&pulse->arena);
+  tess_metadata_cleanup(&pulse->headers);
   tess_status_cleanup(&pulse->end.status);
 }

@@ -28,6 +28,7 @@ typedef struct tess_proxy_pulse {
   double asked_ms; /* when */
   double heard_ms; /* the last sign of life, or when the work began */
   tess_arena arena;
+  tess_metadata headers; /* of the answer: there was one, whatever it says */
   tess_call_options options;
   tess_client_call *call;
   tessera_matmul_v1_DescribeRequest request;

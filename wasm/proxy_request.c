@@ -11,6 +11,9 @@
 /* Times that a worker may lack blocks it was given for one tile; then it gets
  * elements. */
 #define MAX_MISSES 3u
+/* Of the time that a worker says a tile took. */
+#define LEAST_TOLD_MS 1e-4
+#define MOST_TOLD_MS 1e9
 
 void tess__proxy_request_link(tess__proxy *self, tess__proxy_request *r) {
   r->next = self->first;
@@ -137,7 +140,9 @@ void tess__proxy_call_ended(tess__proxy_request *r) {
     outcome.code = tess__proxy_check_result(r, &outcome.result, &outcome.reason);
     outcome.wrong_answer = outcome.code != TESS_OK;
     outcome.bytes_received = tess__proxy_matrix_bytes(&r->result.c);
-    outcome.compute_ms = r->result.compute_ms >= 0 ? r->result.compute_ms : 0;
+    /* What cannot be is not told. */
+    const double told_ms = r->result.compute_ms;
+    outcome.compute_ms = told_ms >= LEAST_TOLD_MS && told_ms <= MOST_TOLD_MS ? told_ms : 0;
     count_puts(r);
     count_hits(r, &outcome);
     tess_wire_set_text(outcome.kernel, sizeof outcome.kernel, r->result.kernel);

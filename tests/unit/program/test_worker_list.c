@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "program/worker_list.h"
@@ -105,6 +106,11 @@ START_TEST(files) {
   ck_assert(!program_file_changed(&mark, path));
   ck_assert(!program_worker_list_read(&list, path, why, sizeof why));
   ck_assert_ptr_nonnull(strstr(why, "No such file"));
+  /* Nothing is waited for. */
+  ck_assert_int_eq(mkfifo(path, 0600), 0);
+  ck_assert(!program_worker_list_read(&list, path, why, sizeof why));
+  ck_assert_ptr_nonnull(strstr(why, "not a regular file"));
+  unlink(path);
 }
 END_TEST
 
