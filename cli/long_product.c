@@ -171,7 +171,7 @@ static tess_code admit(long_run *r, cli_engine_maker make_engine, tess_status *s
   r->params.n = r->shape.n;
   cli_memory_limit_describe(&r->params, threads, own_bytes);
   /* Rather with fewer threads than not at all; what is refused is refused with one. */
-  while (options->threads == 0 && threads > 1 && tess_outofcore_least_limit(&r->params) > limit)
+  while (options->threads == 0 && threads > 1 && !tess_outofcore_fits(&r->params))
     cli_memory_limit_describe(&r->params, threads /= 2, own_bytes);
   cli_engine_set_threads(r->engine, threads);
   return make_plan(r, &r->plan, r->shape.m, r->shape.n, status);

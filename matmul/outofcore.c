@@ -170,6 +170,11 @@ static bool fits(const tess_outofcore_params *params, uint64_t limit) {
   return search(&p, &unused, true);
 }
 
+bool tess_outofcore_fits(const tess_outofcore_params *params) {
+  if (params->fixed_bytes > params->limit_bytes) return false;
+  return params->m == 0 || params->n == 0 || fits(params, params->limit_bytes);
+}
+
 uint64_t tess_outofcore_least_limit(const tess_outofcore_params *params) {
   if (params->m == 0 || params->n == 0) return params->fixed_bytes;
   uint64_t low = params->fixed_bytes, high = UINT64_MAX - 1;

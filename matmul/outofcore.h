@@ -75,6 +75,8 @@ typedef struct tess_outofcore_step {
  * TESS_INVALID_ARGUMENT: dtype without a kernel. */
 tess_code tess_outofcore_make(tess_outofcore *plan, const tess_outofcore_params *params,
                               tess_reason *reason);
+/* Does tess_outofcore_make succeed? Asks no more than that. */
+bool tess_outofcore_fits(const tess_outofcore_params *params);
 /* The smallest limit_bytes with which tess_outofcore_make succeeds; UINT64_MAX: none. */
 uint64_t tess_outofcore_least_limit(const tess_outofcore_params *params);
 

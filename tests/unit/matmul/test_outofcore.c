@@ -166,6 +166,7 @@ START_TEST(every_limit_and_shape) {
       p.limit_bytes = limit;
       tess_code code = tess_outofcore_make(&plan, &p, NULL);
       ck_assert_int_eq(code == TESS_OK, limit >= least);
+      ck_assert_int_eq(tess_outofcore_fits(&p), limit >= least);
       if (code == TESS_OK) check_plan(&plan, &p);
       *(code == TESS_OK ? &made : &refused) += 1;
     }
