@@ -65,9 +65,6 @@ cli_engine *cli_engine_local_new(const cli_multiply_options *options, tess_statu
 cli_engine *cli_engine_workers_new(const cli_multiply_options *options, bool thrifty,
                                    tess_status *status);
 
-/* Processors that this process may use. */
-unsigned cli_processors(void);
-
 static inline tess_code cli_engine_run(cli_engine *engine, const cli_part *part,
                                        tess_status *status) {
   return engine->ops->run(engine, part, status);

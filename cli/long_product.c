@@ -19,6 +19,7 @@
 #include "cli/report.h"
 #include "matmul/outofcore.h"
 #include "matmul/remaining.h"
+#include "program/processors.h"
 
 /* From so much work on a product has a journal without being asked. */
 #define LONG_FLOPS 2e12
@@ -166,7 +167,7 @@ static tess_code admit(long_run *r, cli_engine_maker make_engine, tess_status *s
                              (texts ? CLI_DENSE_COPY_LEAST_BYTES : 0);
   unsigned threads = options->threads != 0
                          ? options->threads
-                         : cli_memory_limit_threads(limit, r->dtype, cli_processors());
+                         : cli_memory_limit_threads(limit, r->dtype, program_processors());
   r->params.m = r->shape.m;
   r->params.n = r->shape.n;
   cli_memory_limit_describe(&r->params, threads, own_bytes);

@@ -4,14 +4,11 @@
  * it; a kernel without gets strips of rows, on one thread each. Where tiles are
  * waited for, the rows are finished in pieces.
  */
-#define _GNU_SOURCE 1 /* sched_getaffinity */
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "cli/engine.h"
 #include "cli/interrupt.h"
@@ -19,6 +16,7 @@
 #include "cli/progress.h"
 #include "matmul/kernel.h"
 #include "matmul/pace.h"
+#include "program/processors.h"
 
 /* Time between two looks at the clock and at Ctrl-C. */
 #define STEP_MS 100.0
@@ -47,14 +45,6 @@ typedef struct strip_work {
   atomic_uint threads; /* that still run */
   tess_status *status; /* written by whoever sets code */
 } strip_work;
-
-unsigned cli_processors(void) {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-    return (unsigned)CPU_COUNT(&set);
-  long online = sysconf(_SC_NPROCESSORS_ONLN);
-  return online > 0 ? (unsigned)online : 1;
-}
 
 static void strip_failed(strip_work *work, tess_code code, const char *text) {
   int none = TESS_OK;
@@ -231,7 +221,7 @@ cli_engine *cli_engine_local_new(const cli_multiply_options *options, tess_statu
                          .options = options,
                          .kernel = "nothing to do"};
   if (options->timeout_ms > 0) self->base.deadline_ms = cli_now_ms() + (double)options->timeout_ms;
-  local_set_threads(&self->base, options->threads != 0 ? options->threads : cli_processors());
+  local_set_threads(&self->base, options->threads != 0 ? options->threads : program_processors());
   return &self->base;
 }
 

@@ -4,8 +4,8 @@
  * tessera-server, here in this process: tiles go out from the mapped files and
  * come back to their place in C.
  *
- * The controller lives on the main thread; the transport's thread only queues
- * what came and wakes it.
+ * The controller lives on the main thread; the transports' threads only queue
+ * what came and wake it.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,8 +14,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
-
-#include <tessera/transport_curl.h>
 
 #include "cli/engine.h"
 #include "cli/interrupt.h"
@@ -26,6 +24,7 @@
 #include "cli/stats.h"
 #include "cli/worker_changes.h"
 #include "matmul/kernel.h"
+#include "program/lanes.h"
 #include "wasm/controller.h"
 
 /* Longest sleep: between two looks at Ctrl-C, and two drawings. */
@@ -44,7 +43,8 @@
 typedef struct spread {
   cli_engine base;
   const cli_multiply_options *options;
-  tess_transport *transport;
+  program_lanes lanes;
+  size_t next_lane;
   tess_controller *controller;
   cli_worker_changes changes;
   double checked_ms; /* when it was last looked who does not answer */
@@ -59,7 +59,7 @@ typedef struct spread {
   uint32_t tiles, proxied_tiles, local_tiles, workers;
   char last_note[240]; /* of the parts, many say the same */
   bool thrifty;
-  /* Between the transport's thread and this one. */
+  /* Between the transports' threads and this one. */
   pthread_mutex_t mutex;
   pthread_cond_t changed;
   bool woken;
@@ -142,12 +142,13 @@ static void workers_tell(const cli_engine *engine, char *text, size_t size) {
 /* ---- the parts ---- */
 
 static tess_tile_executor *new_worker(spread *s, const char *url, const cli_probe_result *probe) {
-  const tess_executor_proxy_options options = {.transport = s->transport,
-                                               .url = url,
-                                               .capacity = CLI_TILES_IN_FLIGHT,
-                                               .max_message_bytes = probe->max_message_bytes,
-                                               .gflops = probe->gflops,
-                                               .sync = {lock_hook, unlock_hook, wake_hook, s}};
+  const tess_executor_proxy_options options = {
+      .transport = s->lanes.transports[s->next_lane++ % s->lanes.count],
+      .url = url,
+      .capacity = CLI_TILES_IN_FLIGHT,
+      .max_message_bytes = probe->max_message_bytes,
+      .gflops = probe->gflops,
+      .sync = {lock_hook, unlock_hook, wake_hook, s}};
   return tess_executor_proxy_new(&options, s->status);
 }
 
@@ -160,7 +161,7 @@ static tess_code make_controller(spread *s) {
   /* Half of it is for the work, where a worker does not answer. */
   if (s->base.deadline_ms > 0.0 && (s->base.deadline_ms - cli_now_ms()) / 2 < ask_ms)
     ask_ms = (s->base.deadline_ms - cli_now_ms()) / 2;
-  tess_code code = cli_probe(s->transport, set->urls, set->count,
+  tess_code code = cli_probe(s->lanes.transports[0], set->urls, set->count,
                              ask_ms > 1.0 ? (int64_t)ask_ms : 1, probes, s->status);
   if (code != TESS_OK) return code;
   if (options->place == CLI_PLACE_SERVER && !probes[0].answered && !cli_interrupted())
@@ -339,7 +340,7 @@ static void workers_free(cli_engine *engine) {
   spread *s = (spread *)engine;
   cli_worker_changes_end(&s->changes);
   tess_controller_free(s->controller);
-  if (s->transport != NULL) s->transport->ops->free(s->transport);
+  program_lanes_close(&s->lanes);
   pthread_cond_destroy(&s->changed);
   pthread_mutex_destroy(&s->mutex);
   free(s);
@@ -364,10 +365,7 @@ cli_engine *cli_engine_workers_new(const cli_multiply_options *options, bool thr
   const tess_tls_options tls = program_tls_client(&options->tls);
   const tess_transport_curl_options transport_options = {
       .tls = &tls, .buffer_bytes = thrifty ? THRIFTY_BUFFER_BYTES : 0};
-  if (code == TESS_OK) {
-    s->transport = tess_transport_curl_new(&transport_options, status);
-    if (s->transport == NULL) code = status->code;
-  }
+  if (code == TESS_OK) code = program_lanes_open(&s->lanes, &transport_options, status);
   if (code == TESS_OK) code = make_controller(s);
   if (code == TESS_OK) {
     s->base.memory_bytes = (uint64_t)s->changes.set->count * CONNECTIONS_EACH *

@@ -60,19 +60,19 @@ tess_code tess_worker_url_check(const char *url, tess_status *status) {
   return TESS_OK;
 }
 
-bool tess_url_is_allowed(tess_slice url, const char *const *workers, size_t worker_count) {
+size_t tess_url_worker(tess_slice url, const char *const *workers, size_t worker_count) {
   const char *text = url.data;
   size_t scheme = 0;
-  if (url.size > TESS_MAX_URL_BYTES || !has_scheme(text, url.size, &scheme)) return false;
+  if (url.size > TESS_MAX_URL_BYTES || !has_scheme(text, url.size, &scheme)) return worker_count;
   for (size_t i = 0; i < url.size; i++) {
-    if (!is_plain(text[i], true)) return false;
+    if (!is_plain(text[i], true)) return worker_count;
   }
-  if (has_dot_segment(text + scheme, url.size - scheme)) return false;
+  if (has_dot_segment(text + scheme, url.size - scheme)) return worker_count;
   for (size_t i = 0; i < worker_count; i++) {
     size_t size = strlen(workers[i]);
     while (size > 0 && workers[i][size - 1] == '/')
       size--;
-    if (url.size > size && memcmp(text, workers[i], size) == 0 && text[size] == '/') return true;
+    if (url.size > size && memcmp(text, workers[i], size) == 0 && text[size] == '/') return i;
   }
-  return false;
+  return worker_count;
 }

@@ -22,7 +22,8 @@
  * fragment, dot segments, escapes)? TESS_INVALID_ARGUMENT says what is wrong. */
 tess_code tess_worker_url_check(const char *url, tess_status *status);
 
-/* Does `url` lie below one of the `workers` (each passed the check above)? */
-bool tess_url_is_allowed(tess_slice url, const char *const *workers, size_t worker_count);
+/* The first of the `workers` (each passed the check above) below which `url` lies;
+ * worker_count: there is none. */
+size_t tess_url_worker(tess_slice url, const char *const *workers, size_t worker_count);
 
 #endif

@@ -210,6 +210,7 @@ void tess__reply_part_free(tess__request *request, tess__reply_part *part);
 typedef struct tess__post {
   tess_http_outgoing outgoing; /* first */
   tess_module_host *host;
+  tess_transport *transport;
 
   char *url;
   tess_metadata headers;
@@ -324,8 +325,8 @@ struct tess_module_host {
   tess__watchdog watchdog;
 };
 
-/* May the module send something there? Any thread. */
-bool tess__host_reaches(tess_module_host *host, tess_slice url);
+/* By which the module may send something there; NULL: it may not. Any thread. */
+tess_transport *tess__host_transport(tess_module_host *host, tess_slice url);
 uint32_t tess__worker_count(tess_module_host *host);
 /* The configuration for a new instance (free() it); NULL: no memory. */
 char *tess__host_config(tess_module_host *host);

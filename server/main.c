@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include <tessera/http_server.h>
-#include <tessera/transport_curl.h>
 
 #include "program/descriptors.h"
+#include "program/lanes.h"
 #include "program/signals.h"
 #include "server/engines.h"
 #include "server/health.h"
@@ -36,7 +36,7 @@ typedef struct server {
   server_workers *workers;
   uint8_t *module;
   size_t module_size;
-  tess_transport *transport;
+  program_lanes lanes;
   tess_module_host *host;
   server_health *health;
   tess_http_server *http;
@@ -94,13 +94,13 @@ static tess_code start_host(server *s, tess_status *status) {
   const char *const *workers = server_workers_urls(s->workers, &worker_count);
   const tess_tls_options tls = program_tls_client(&options->worker_tls);
   const tess_transport_curl_options transport_options = {.tls = &tls};
-  s->transport = tess_transport_curl_new(&transport_options, status);
-  if (s->transport == NULL) return status->code;
+  if (program_lanes_open(&s->lanes, &transport_options, status) != TESS_OK) return status->code;
   const tess_module_host_options host_options = {.engine = s->engine->ops,
                                                  .module = {s->module, s->module_size},
                                                  .image = s->engine->image,
                                                  .config = server_workers_config(s->workers),
-                                                 .transport = s->transport,
+                                                 .transports = s->lanes.transports,
+                                                 .transport_count = s->lanes.count,
                                                  .workers = workers,
                                                  .worker_count = worker_count,
                                                  .max_message_bytes = options->max_message_bytes,
@@ -147,7 +147,7 @@ static void end_parts(server *s) {
   server_workers_stop(s->workers); /* it calls the host, which was made with its texts */
   tess_module_host_free(s->host);
   server_workers_free(s->workers);
-  if (s->transport != NULL) s->transport->ops->free(s->transport);
+  program_lanes_close(&s->lanes);
   free(s->module);
 }
 

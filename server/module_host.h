@@ -5,7 +5,7 @@
  *
  *   tess_module_host_options options = {
  *       .engine = &tess_engine_jsc, .module = file, .config = "mode=proxy\n...",
- *       .transport = transport, .workers = urls, .worker_count = n};
+ *       .transports = &transport, .transport_count = 1, .workers = urls, .worker_count = n};
  *   tess_module_host *host = tess_module_host_new(&options, &status);
  *   ... tess_http_server_start with .handler = tess_module_host_handler(host) ...
  *   tess_module_host_free(host);
@@ -43,10 +43,11 @@ typedef struct tess_module_host tess_module_host;
 /* Zero means the default. Everything pointed to lives as long as the host. */
 typedef struct tess_module_host_options {
   const tess_engine_ops *engine;
-  tess_slice module;  /* jsc: from tess_wasm_file_check */
-  const void *image;  /* wasm2c */
-  const char *config; /* the text of the ABI's configure() */
-  tess_transport *transport;
+  tess_slice module;                 /* jsc: from tess_wasm_file_check */
+  const void *image;                 /* wasm2c */
+  const char *config;                /* the text of the ABI's configure() */
+  tess_transport *const *transports; /* each worker goes by one of them; at least one */
+  size_t transport_count;
   const char *const *workers; /* each passed tess_worker_url_check */
   size_t worker_count;
   size_t max_message_bytes;         /* of a body, either way; default 1 GiB */

@@ -193,11 +193,13 @@ static bool take_pieces(tess__post *post, const tess_slice *pieces, size_t count
   return true;
 }
 
-static tess__post *post_new(tess_module_host *host, tess_slice url, tess_slice headers,
-                            const tess_slice *pieces, size_t count, double timeout_ms, bool keep) {
+static tess__post *post_new(tess_module_host *host, tess_transport *transport, tess_slice url,
+                            tess_slice headers, const tess_slice *pieces, size_t count,
+                            double timeout_ms, bool keep) {
   tess__post *post = calloc(1, sizeof *post);
   if (post == NULL) return NULL;
   post->host = host;
+  post->transport = transport;
   post->event.kind = TESS__EVENT_POST;
   post->response_length = -1;
   tess_metadata_init(&post->headers, NULL, TESS__MAX_HEADER_BYTES);
@@ -218,10 +220,8 @@ static tess__post *post_new(tess_module_host *host, tess_slice url, tess_slice h
   post->outgoing.body = post->pieces;
   post->outgoing.body_count = post->piece_count;
   post->outgoing.deadline_ms = TESS_NEVER_MS;
-  if (timeout_ms > 0 && timeout_ms < 1e15) {
-    tess_transport *transport = host->options.transport;
+  if (timeout_ms > 0 && timeout_ms < 1e15)
     post->outgoing.deadline_ms = transport->ops->now_ms(transport) + (int64_t)(timeout_ms + 0.999);
-  }
   return post;
 }
 
@@ -237,10 +237,9 @@ static int32_t refused(tess_module_host *host, const char *why, tess_slice url) 
 int32_t tess__post_start(tess_module_host *host, tess_slice url, tess_slice headers,
                          const tess_slice *pieces, size_t piece_count, double timeout_ms,
                          bool keep) {
-  if (!tess__host_reaches(host, url)) {
-    return refused(host, "no configured worker", url);
-  }
-  tess__post *post = post_new(host, url, headers, pieces, piece_count, timeout_ms, keep);
+  tess_transport *transport = tess__host_transport(host, url);
+  if (transport == NULL) return refused(host, "no configured worker", url);
+  tess__post *post = post_new(host, transport, url, headers, pieces, piece_count, timeout_ms, keep);
   if (post == NULL) return refused(host, "too large, or no memory", url);
   pthread_mutex_lock(&host->lock);
   int32_t handle = tess_slots_add(&host->posts, post);
@@ -254,7 +253,6 @@ int32_t tess__post_start(tess_module_host *host, tess_slice url, tess_slice head
     post_free(post);
     return refused(host, "too many requests in flight", url);
   }
-  tess_transport *transport = host->options.transport;
   tess_status status = TESS_STATUS_INIT;
   if (transport->ops->start(transport, &post->outgoing, &status) == TESS_OK) return handle;
   pthread_mutex_lock(&host->lock);
@@ -269,8 +267,7 @@ int32_t tess__post_start(tess_module_host *host, tess_slice url, tess_slice head
 
 /* Ends it without an answer. Kept pieces: until the transport has let go. */
 static void cancel(tess_module_host *host, tess__post *post, bool wait) {
-  tess_transport *transport = host->options.transport;
-  transport->ops->cancel(transport, &post->outgoing);
+  post->transport->ops->cancel(post->transport, &post->outgoing);
   if (!wait) return;
   /* The transport promises on_end; should it fail to, the watchdog ends this. */
   pthread_mutex_lock(&host->lock);
@@ -310,7 +307,7 @@ void tess__posts_cancel_all(tess_module_host *host) {
 /* ---- the module's side ---- */
 
 static tess_engine_outcome make_block(tess_module_host *host, tess__post *post) {
-  tess_transport *transport = host->options.transport;
+  tess_transport *transport = post->transport;
   tess_engine_outcome outcome = TESS_ENGINE_REFUSED;
   if (host->instance != NULL && post->handle != 0) {
     outcome = tess__body_to_guest(host, &post->body, (size_t)post->response_length);

@@ -39,14 +39,14 @@ tess_code tess_module_host_set_workers(tess_module_host *host, const char *const
   return TESS_OK;
 }
 
-bool tess__host_reaches(tess_module_host *host, tess_slice url) {
+tess_transport *tess__host_transport(tess_module_host *host, tess_slice url) {
+  const tess_module_host_options *o = &host->options;
   pthread_mutex_lock(&host->lock);
   const tess__reach *reach = host->reach;
-  bool allowed = reach != NULL
-                     ? tess_url_is_allowed(url, reach->workers, reach->worker_count)
-                     : tess_url_is_allowed(url, host->options.workers, host->options.worker_count);
+  const size_t count = reach != NULL ? reach->worker_count : o->worker_count;
+  const size_t worker = tess_url_worker(url, reach != NULL ? reach->workers : o->workers, count);
   pthread_mutex_unlock(&host->lock);
-  return allowed;
+  return worker < count ? o->transports[worker % o->transport_count] : NULL;
 }
 
 uint32_t tess__worker_count(tess_module_host *host) {

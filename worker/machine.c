@@ -1,22 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE 1 /* sched_getaffinity */
 #include "worker/machine.h"
 
 #include <inttypes.h>
-#include <sched.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LEAST_MEMORY_BYTES ((size_t)64 << 20)
-
-unsigned worker_machine_cores(void) {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-    return (unsigned)CPU_COUNT(&set);
-  long online = sysconf(_SC_NPROCESSORS_ONLN); /* more processors than cpu_set_t holds */
-  return online > 0 ? (unsigned)online : 1;
-}
 
 /* The number in a control file, or UINT64_MAX ("max", no such file). */
 static uint64_t control_group_limit(const char *path) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What this process may use of the machine: processors (its affinity) and
- * memory (physical, or the limit of its control group where that is lower).
+ * The memory that this process may use (physical, or the limit of its control group where
+ * that is lower), and its clock.
  */
 #ifndef TESSERA_WORKER_MACHINE_H
 #define TESSERA_WORKER_MACHINE_H
@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* At least 1. */
-unsigned worker_machine_cores(void);
 /* At least 64 MiB. */
 size_t worker_machine_memory_bytes(void);
 /* CLOCK_MONOTONIC, in milliseconds with a fraction. */

@@ -10,6 +10,7 @@
 
 #include "matmul/kernel.h"
 #include "program/number.h"
+#include "program/processors.h"
 #include "worker/machine.h"
 
 static const char help_text[] =
@@ -170,7 +171,7 @@ static bool take_option(worker_options *options, int option, FILE *err) {
 worker_options_result worker_options_parse(worker_options *options, int argc, char **argv,
                                            FILE *out, FILE *err) {
   *options = (worker_options){.listen = WORKER_DEFAULT_LISTEN,
-                              .threads = worker_machine_cores(),
+                              .threads = program_processors(),
                               .queue = 64,
                               .max_message_bytes = WORKER_DEFAULT_MAX_MESSAGE_BYTES,
                               .cache_bytes = worker_machine_memory_bytes() / 4,

@@ -24,11 +24,11 @@
 
 #include <cblas.h>
 #include <tessera/pool.h>
-#include <tessera/transport_curl.h>
 
 #include "matmul/gemm.h"
 #include "matmul/sha256.h"
 #include "tessera/matmul/v1/matmul.rpc.pb-c.h"
+#include "program/lanes.h"
 #include "wasm/controller.h"
 
 enum { MAX_WORKERS = 16, TILES_IN_FLIGHT = 3 };
@@ -44,7 +44,7 @@ typedef struct bench {
   uint32_t random;
   tess_check check;
   uint64_t sent, received;
-  tess_transport *transport;
+  program_lanes lanes;
   tess_pool *pool;
   /* workers */
   tess_controller *controller;
@@ -120,11 +120,12 @@ static tess_code start_workers(bench *x, int count, char **urls, tess_status *st
   tess_tile_executor *workers[MAX_WORKERS];
   const tess_executor_local_options local = {.now_ms = now_ms};
   for (int i = 0; i < count; i++) {
-    const tess_executor_proxy_options proxy = {.allocator = tess_pool_allocator(x->pool),
-                                               .transport = x->transport,
-                                               .url = urls[i],
-                                               .capacity = TILES_IN_FLIGHT,
-                                               .sync = {lock_hook, unlock_hook, wake_hook, x}};
+    const tess_executor_proxy_options proxy = {
+        .allocator = tess_pool_allocator(x->pool),
+        .transport = x->lanes.transports[(size_t)i % x->lanes.count],
+        .url = urls[i],
+        .capacity = TILES_IN_FLIGHT,
+        .sync = {lock_hook, unlock_hook, wake_hook, x}};
     workers[i] = tess_executor_proxy_new(&proxy, status);
     if (workers[i] == NULL) {
       return status->code;
@@ -344,16 +345,17 @@ int main(int argc, char **argv) {
     openblas_set_num_threads(atoi(argv[3]));
     run = run_blas;
   } else {
-    x.transport = tess_transport_curl_new(NULL, &status);
+    const tess_code opened = program_lanes_open(&x.lanes, NULL, &status);
     x.pool = tess_pool_new(SIZE_MAX, WARM_BYTES);
     if (x.pool == NULL) {
       return fail("out of memory");
     }
-    if (x.transport != NULL && strcmp(argv[2], "workers") == 0) {
+    if (opened == TESS_OK && strcmp(argv[2], "workers") == 0) {
       run = start_workers(&x, argc - 4, argv + 4, &status) == TESS_OK ? run_workers : NULL;
-    } else if (x.transport != NULL && strcmp(argv[2], "server") == 0) {
-      const tess_client_options options = {
-          .transport = x.transport, .base_url = argv[4], .max_response_bytes = (size_t)1 << 31};
+    } else if (opened == TESS_OK && strcmp(argv[2], "server") == 0) {
+      const tess_client_options options = {.transport = x.lanes.transports[0],
+                                           .base_url = argv[4],
+                                           .max_response_bytes = (size_t)1 << 31};
       x.client = tess_client_new(&options, &status);
       run = x.client != NULL ? run_server : NULL;
     }
@@ -362,9 +364,7 @@ int main(int argc, char **argv) {
       run != NULL ? serve(&x, run) : fail(status.message != NULL ? status.message : "cannot start");
   tess_controller_free(x.controller);
   tess_client_free(x.client);
-  if (x.transport != NULL) {
-    x.transport->ops->free(x.transport);
-  }
+  program_lanes_close(&x.lanes);
   tess_pool_free(x.pool);
   tess_status_cleanup(&status);
   free(x.a);

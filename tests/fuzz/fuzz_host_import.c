@@ -78,7 +78,7 @@ static int32_t http_post(void *ctx, tess_slice url, tess_slice headers, const te
   (void)timeout_ms;
   (void)keep;
   read_all(ctx, url);
-  if (tess_url_is_allowed(url, workers, 1)) {
+  if (tess_url_worker(url, workers, 1) == 0) {
     if (url.size <= 10 || memcmp(url.data, "http://w:1/", 11) != 0) __builtin_trap();
   }
   read_headers(ctx, headers);

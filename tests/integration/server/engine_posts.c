@@ -110,11 +110,26 @@ START_TEST(only_workers_are_reached) {
     driver_result_cleanup(&result);
   }
   unsigned started, ended, cancelled;
-  fake_transport_counts(options.transport, &started, &ended, &cancelled);
-  ck_assert_uint_eq(started, 0);
+  for (int i = 0; i < 2; i++) {
+    fake_transport_counts(worker_transports[i], &started, &ended, &cancelled);
+    ck_assert_uint_eq(started, 0);
+  }
   ck_assert_uint_eq(counts().posts_refused, sizeof refused / sizeof refused[0]);
   ck_assert(logged("no configured worker"));
   expect_relay("http://other.test/prefix/echo", 10);
+}
+END_TEST
+
+START_TEST(each_worker_has_a_transport) {
+  unsigned started[2], ended, cancelled;
+  start();
+  for (int i = 0; i < 3; i++)
+    expect_relay("http://other.test/prefix/echo", i * (size_t)300000);
+  expect_relay(WORKER "/echo", 10);
+  for (int i = 0; i < 2; i++)
+    fake_transport_counts(worker_transports[i], &started[i], &ended, &cancelled);
+  ck_assert_uint_eq(started[0], 1);
+  ck_assert_uint_eq(started[1], 3);
 }
 END_TEST
 
@@ -177,6 +192,7 @@ TCase *engine_posts(void) {
   tcase_add_test(tests, failures_of_workers_reach_the_module);
   if (under_test.sandbox) tcase_add_test(tests, response_larger_than_the_modules_memory);
   tcase_add_test(tests, only_workers_are_reached);
+  tcase_add_test(tests, each_worker_has_a_transport);
   tcase_add_test(tests, requests_of_the_module_are_bounded);
   tcase_add_test(tests, client_that_goes_away_cancels_what_was_sent_for_it);
   if (under_test.traps) tcase_add_test(tests, trap_cancels_what_was_sent);

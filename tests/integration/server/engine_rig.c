@@ -11,6 +11,7 @@
 #include "server/wasm_file.h"
 
 tess_module_host_options options;
+tess_transport *worker_transports[2];
 tess_module_host *host;
 static const char *const workers[] = {WORKER, "http://other.test/prefix/"};
 static uint8_t *module_file;
@@ -49,13 +50,25 @@ void load_module(uint64_t memory_limit) {
   options.module = (tess_slice){module_file, size};
 }
 
+void make_transports(void) {
+  for (int i = 0; i < 2; i++)
+    worker_transports[i] = fake_transport_new();
+}
+
+void free_transports(void) {
+  for (int i = 0; i < 2; i++)
+    worker_transports[i]->ops->free(worker_transports[i]);
+}
+
 static void setup(void) {
   memset(&options, 0, sizeof options);
   log_text[0] = '\0';
   options.engine = under_test.ops;
   options.image = under_test.image;
   options.config = "mode=serial\n";
-  options.transport = fake_transport_new();
+  make_transports();
+  options.transports = worker_transports;
+  options.transport_count = 2;
   options.workers = workers;
   options.worker_count = 2;
   options.memory_limit = 512 * MIB;
@@ -87,7 +100,7 @@ static void teardown(void) {
   }
   tess_module_host_free(host);
   host = NULL;
-  options.transport->ops->free(options.transport);
+  free_transports();
   free(module_file);
   module_file = NULL;
 }
@@ -163,7 +176,7 @@ void expect_recovery(const char *path) {
 void expect_cancelled_posts(unsigned count) {
   unsigned started, ended, cancelled = 0;
   for (int i = 0; i < 200 && cancelled < count; i++) {
-    fake_transport_counts(options.transport, &started, &ended, &cancelled);
+    fake_transport_counts(worker_transports[0], &started, &ended, &cancelled);
     pause_5_ms();
   }
   ck_assert_uint_eq(cancelled, count);

@@ -32,6 +32,10 @@ TCase *engine_life(void);
 
 /* As every test begins; to be changed before start(). */
 extern tess_module_host_options options;
+/* Its transports, one for each of the two workers: fakes. */
+extern tess_transport *worker_transports[2];
+void make_transports(void);
+void free_transports(void);
 /* NULL before start(); a test that ends it puts NULL there. */
 extern tess_module_host *host;
 
