@@ -33,7 +33,7 @@
 #define STEP_MS 100.0
 
 /* Buffers of a connection, where memory is limited; and what one takes beside them. */
-#define THRIFTY_BUFFER_BYTES ((size_t)256 << 10)
+#define THRIFTY_BUFFER_BYTES ((size_t)128 << 10)
 #define CONNECTION_BYTES ((uint64_t)128 << 10)
 /* Connections to one worker: tiles, and blocks that are put. */
 #define CONNECTIONS_EACH (CLI_TILES_IN_FLIGHT + 2)

@@ -16,8 +16,10 @@ typedef tess__curl_request request;
 enum {
   SMALL_BODY_BYTES = 64 << 10, /* gathered and sent with the head */
   MAX_HEAD_BYTES = 256 << 10,  /* of a response */
-  LARGE_IN_BYTES = 512 << 10,  /* CURLOPT_BUFFERSIZE */
-  SMALL_IN_BYTES = 64 << 10
+  /* What goes through them is copied twice, by curl and the kernel. They have to fit into a
+   * core's second cache for that: 2 MiB and 512 KiB cost a quarter of the speed. */
+  IN_BYTES = 64 << 10,  /* CURLOPT_BUFFERSIZE */
+  OUT_BYTES = 128 << 10 /* CURLOPT_UPLOAD_BUFFERSIZE */
 };
 
 void tess__curl_request_free(request *r) {
@@ -380,8 +382,7 @@ CURLcode tess__curl_request_prepare(request *r, const tess_transport_curl_option
     if (!o->ops->rewind_body(o)) return CURLE_SEND_FAIL_REWIND;
     small = false;
   }
-  long in = small || bodyless ? SMALL_IN_BYTES : LARGE_IN_BYTES;
-  if (options->buffer_bytes > 0) in = (long)options->buffer_bytes;
+  const long own = (long)options->buffer_bytes, in = own > 0 ? own : IN_BYTES;
   CURLcode rc = CURLE_OK;
 #define SET(option, value) rc = rc != CURLE_OK ? rc : curl_easy_setopt(e, option, value)
   if (o->connect_to != NULL && !put_connect_to(r)) return CURLE_OUT_OF_MEMORY;
@@ -400,11 +401,7 @@ CURLcode tess__curl_request_prepare(request *r, const tess_transport_curl_option
     SET(CURLOPT_POSTFIELDS, small ? (char *)(uintptr_t)body : (char *)NULL);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->content_length);
     if (strcmp(o->method, "POST") != 0) SET(CURLOPT_CUSTOMREQUEST, o->method);
-    if (!small) {
-      long out = TESS__CURL_MAX_BUFFER_BYTES;
-      if (options->buffer_bytes > 0) out = (long)options->buffer_bytes;
-      SET(CURLOPT_UPLOAD_BUFFERSIZE, out);
-    }
+    if (!small) SET(CURLOPT_UPLOAD_BUFFERSIZE, own > 0 ? own : OUT_BYTES);
   }
 #undef SET
   /* Refused while a buffer is left from a request that failed early: no harm. */

@@ -23,7 +23,7 @@ typedef struct tess_transport_curl_options {
   /* Default 5000. Nine tenths of it are for looking the host's name up; of 200 and less all,
    * and 20 more until there is a connection. */
   int64_t connect_timeout_ms;
-  size_t buffer_bytes;         /* per transfer; default 512 KiB in, 2 MiB out for large bodies */
+  size_t buffer_bytes;         /* per transfer; default 64 KiB in, 128 KiB out; 2 MiB at most */
   const tess_tls_options *tls; /* for https URLs; copied; NULL: the system's signers */
   /* For how long a peer may be silent to TCP: it acknowledges nothing, takes nothing
    * of what is sent (its window stays closed), or, where nothing is sent, answers no
