@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FetchCaller, MatmulClient, TesseraError } from '../../wasm/js/tessera.mjs';
 import { fakeWorker } from './fake-worker.mjs';
-import { bytesOf, serve } from './helpers.mjs';
+import { bytesOf, probe, serve } from './helpers.mjs';
 
 const f64 = (/** @type {number} */ rows, /** @type {number} */ cols, /** @type {number[]} */ values) =>
   ({ rows, cols, dtype: /** @type {const} */ ('float64'), data: Float64Array.from(values) });
@@ -82,6 +82,81 @@ test('matrices that cannot be sent', async (t) => {
   const client = await clientOf(t, () => assert.fail('nothing must be sent'));
   await fails(client.multiply({ a: { ...A, rows: 3 }, b: B }), 'invalid_argument', /A has 6 elements instead of 3 × 3/);
   await fails(client.multiply({ a: A, b: { ...B, dtype: 'float32' } }), 'invalid_argument', /B is float32, but its data are not a Float32Array/);
+});
+
+test('wrong arguments are invalid_argument, for every call, before anything is sent', async (t) => {
+  const client = /** @type {any} */ (await clientOf(t, () => assert.fail('nothing must be sent')));
+  const bad = f64(2, 2, [1, 2, 3, 4]);
+  const matrices = [undefined, null, 5, 'A', [], {}, { ...bad, dtype: undefined }, { ...bad, dtype: 'int8' }, { ...bad, rows: NaN }, { ...bad, rows: -2, cols: -2 },
+    { ...bad, rows: '2' }, { ...bad, rows: 1.5 }, { ...bad, data: [1, 2, 3, 4] }, { ...bad, data: undefined }];
+  const named = { rows: 2, cols: 2, dtype: 'float64', block: new Uint8Array(32) };
+  const operands = [...matrices, { ...named, block: 'x' }, { ...named, block: new Uint8Array(31) }, { ...named, block: null }, { ...named, rows: 2.5 }];
+  const products = [undefined, null, 5, {}, ...operands.flatMap((one) => [{ a: one, b: B }, { a: A, b: one }]),
+    ...['x', null, {}].flatMap((one) => [{ a: A, b: B, alpha: one }, { a: A, b: B, beta: one, c: bad }, { a: A, b: B, transposeA: one }]),
+    { a: A, b: B, productId: 5 }, ...matrices.slice(1).map((one) => ({ a: A, b: B, beta: 1, c: one }))];
+  const drain = async (/** @type {AsyncIterable<any>} */ tiles) => { for await (const _ of tiles) assert.fail('a tile'); };
+  for (const product of products) {
+    await fails(client.multiply(product), 'invalid_argument', /./);
+    await fails(drain(client.multiplyTiles(product)), 'invalid_argument', /./);
+  }
+  for (const matrix of matrices) await fails(client.putBlock(matrix), 'invalid_argument', /./);
+  for (const name of [undefined, 'x', new Uint8Array(5)]) await fails(client.dropBlock(name), 'invalid_argument', /the name of the block/);
+  for (const mode of [undefined, 'fast', 5]) await fails(client.setMode(mode), 'invalid_argument', /serial, proxy or adaptive/);
+  for (const options of [null, 5, 'x', { timeoutMs: NaN }, { timeoutMs: -1 }, { timeoutMs: '5' }, { signal: {} }, { headers: { 'a b': 'x' } }, { headers: { a: 'x\ny' } }, { headers: { a: '€' } }]) {
+    for (const call of ['describe', 'listBlocks', 'getMode']) await fails(client[call](options), 'invalid_argument', /./);
+    await fails(client.setMode('proxy', options), 'invalid_argument', /./);
+    await fails(drain(client.multiplyTiles({ a: A, b: B }, options)), 'invalid_argument', /./);
+  }
+  for (const caller of [undefined, 'http://127.0.0.1:8080', {}]) assert.throws(() => new MatmulClient(/** @type {any} */ (caller)), TypeError);
+  for (const base of ['', 'nonsense', '/relative', 'ftp://x', 'http://u:p@x', 'http://x/?a=1', undefined]) {
+    assert.throws(() => new FetchCaller(/** @type {any} */ (base)), (error) => error instanceof TesseraError && error.code === 'invalid_argument');
+  }
+});
+
+test('an abort at any moment is canceled, and no other error; a host that is closed is unavailable', async (t) => {
+  const { listener } = fakeWorker({ streamTile: 1, delayMs: 2 });
+  const { url } = await serve(t, listener);
+  const tessera = await probe(t);
+  const client = new MatmulClient(new FetchCaller(url));
+  const all = async (/** @type {AbortSignal} */ signal) => { for await (const _ of client.multiplyTiles({ a: A, b: B }, { signal })); };
+  for (const call of [(/** @type {AbortSignal} */ signal) => client.multiply({ a: A, b: B }, { signal }), all]) {
+    for (let ms = -2; ms < 14; ms++) {
+      const abort = new AbortController();
+      if (ms === -2) abort.abort(new Error('enough'));
+      const called = call(abort.signal).then(() => 'done', (error) => error instanceof TesseraError ? error.code : `${error}`);
+      if (ms === -1) abort.abort();
+      else if (ms >= 0) setTimeout(() => abort.abort(), ms);
+      const end = await called;
+      assert.ok(end === 'canceled' || (end === 'done' && ms >= 0), `${ms} ms: ${end}`);
+    }
+  }
+  // Between two tiles, and then the iteration is left.
+  const abort = new AbortController();
+  for await (const _ of client.multiplyTiles({ a: A, b: B }, { signal: abort.signal })) {
+    abort.abort();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    break;
+  }
+  tessera.close();
+  const closed = new MatmulClient(tessera);
+  await fails(closed.describe(), 'unavailable', /closed/);
+  await fails((async () => { for await (const _ of closed.multiplyTiles({ a: A, b: B })) assert.fail('a tile'); })(), 'unavailable', /closed/);
+});
+
+test('timeouts of less than one millisecond and of more than a timer takes; headers in every form', async (t) => {
+  /** @type {(string | undefined)[]} */
+  const told = [];
+  const { listener } = fakeWorker({});
+  const client = await clientOf(t, (incoming, outgoing) => {
+    told.push(`${incoming.headers['connect-timeout-ms']} ${incoming.headers['x-own']} ${incoming.headers['content-type']}`);
+    listener(incoming, outgoing);
+  });
+  await fails((await clientOf(t, () => {})).describe({ timeoutMs: 0.5 }), 'deadline_exceeded');
+  for (const [timeoutMs, headers] of /** @type {[number | undefined, any][]} */ ([[2 ** 31, new Headers({ 'x-own': 'b' })], [2 ** 40, [['x-own', 'c']]],
+    [Infinity, { 'x-own': 'd', 'Content-Type': 'text/plain' }], [0, { 'x-own': ['e', 'f'] }], [undefined, { 'connect-timeout-ms': '5', 'x-own': 'g' }]])) {
+    await client.describe({ timeoutMs, headers });
+  }
+  assert.deepEqual(told, ['2147483648 b', 'undefined c', 'undefined d', 'undefined e, f', 'undefined g'].map((one) => `${one} application/proto`));
 });
 
 test('replies of a broken peer', async (t) => {

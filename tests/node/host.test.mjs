@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { test } from 'node:test';
+import { nodeHandler } from '../../wasm/js/node-handler.mjs';
 import { Tessera, TesseraError } from '../../wasm/js/tessera.mjs';
+import { nodeTransport } from '../../wasm/js/transport-node.mjs';
 import { bodyText, bytesOf, figure, given, probe, readAll, serve, sleep } from './helpers.mjs';
 
 test('a body of several pieces goes in and comes back whole', async (t) => {
@@ -49,7 +51,9 @@ test('a module can be bytes, a path, a URL, a Response or compiled', async (t) =
   const file = given('TESSERA_PROBE');
   const bytes = await readFile(file);
   const response = () => new Response(bytes, { headers: { 'content-type': 'application/wasm' } });
-  for (const module of [bytes, bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length), file, pathToFileURL(file), response(), await WebAssembly.compile(bytes)]) {
+  const url = pathToFileURL(file);
+  for (const module of [bytes, bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length), file, url, url.href, url.href.replace('file', 'FILE'),
+    `data:application/wasm;base64,${bytes.toString('base64')}`, response(), Promise.resolve(response()), readFile(file), await WebAssembly.compile(bytes)]) {
     const tessera = await Tessera.create({ module });
     t.after(() => tessera.close());
     assert.equal(await bodyText(await tessera.request({ path: '/echo', body: bytesOf('hello') })), 'hello');
@@ -59,14 +63,23 @@ test('a module can be bytes, a path, a URL, a Response or compiled', async (t) =
 test('what is no module, and what the module refuses, is said in words', async () => {
   const module = await readFile(given('TESSERA_PROBE'));
   const empty = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+  const rejected = Promise.reject(new Error('no such thing'));
+  rejected.catch(() => {});
   const cases = /** @type {[any, string, RegExp][]} */ ([
     [{ module: bytesOf('not wasm') }, 'failed_precondition', /cannot be loaded/],
     [{ module: '/nowhere.wasm' }, 'failed_precondition', /cannot be loaded.*ENOENT/],
+    [{ module: 'file:///nowhere.wasm' }, 'failed_precondition', /cannot be loaded.*ENOENT.*'\/nowhere.wasm'/],
+    [{ module: 'http://127.0.0.1:1/x.wasm' }, 'failed_precondition', /cannot be loaded/],
+    [{ module: Promise.resolve(undefined) }, 'failed_precondition', /cannot be loaded: neither bytes/],
+    [{ module: rejected }, 'failed_precondition', /cannot be loaded: no such thing/],
     [{ module: empty }, 'failed_precondition', /lacks the export abi_version/],
     [{ module, thresholdMs: 666 }, 'invalid_argument', /refuses its configuration: threshold_ms=666 is not to my taste/],
     [{ module, thresholdMs: 667 }, 'internal', /trapped in configure/],
     [{ module, workers: ['nonsense'] }, 'invalid_argument', /not the URL of a worker/],
     [{ module, workers: ['ftp://x/'] }, 'invalid_argument', /starts with http/],
+    [{ module, workers: ['http://u:secret@x/'] }, 'invalid_argument', /no user name and no password: "http:\/\/…@x"$/],
+    [{ module, workers: [new URL('http://u@x/')] }, 'invalid_argument', /no user name/],
+    [{ module, workers: ['http://x/?a=1'] }, 'invalid_argument', /no "\?"/], [{ module, workers: ['http://x/#a'] }, 'invalid_argument', /no "\?" and no "#"/],
     [{ module, engine: 'a\nmode=proxy' }, 'invalid_argument', /line end/],
   ]);
   for (const [options, code, message] of cases) {
@@ -77,6 +90,37 @@ test('what is no module, and what the module refuses, is said in words', async (
       return true;
     });
   }
+});
+
+test('an option that is not of its kind is refused by its name', async () => {
+  const module = await readFile(given('TESSERA_PROBE'));
+  const numbers = ['maxMessageBytes', 'maxInflightBytes', 'cacheBytes', 'thresholdMs', 'tileTimeoutMs', 'maxRequests', 'maxPosts', 'highWaterBytes'];
+  const cases = /** @type {[string, any, Function][]} */ ([
+    ...numbers.flatMap((name) => [NaN, Infinity, -1, 1.5].map((value) => [name, value, RangeError])),
+    ...numbers.flatMap((name) => ['5', null, 5n, {}, true].map((value) => [name, value, TypeError])),
+    ['maxRequests', 0, RangeError], ['maxPosts', 0, RangeError], ['maxMessageBytes', 0, RangeError],
+    ['workers', 'http://127.0.0.1:9', TypeError], ['workers', [5], TypeError], ['workers', {}, TypeError], ['workers', null, TypeError],
+    ['mode', 5, TypeError], ['engine', {}, TypeError], ['log', 'console', TypeError], ['log', null, TypeError],
+    ['transport', {}, TypeError], ['transport', null, TypeError], ['transport', () => {}, TypeError],
+    ['module', 5, TypeError], ['module', null, TypeError], ['module', undefined, TypeError], ['module', {}, TypeError],
+  ]);
+  for (const [name, value, kind] of cases) {
+    await assert.rejects(Tessera.create(/** @type {any} */ ({ module, [name]: value })), (error) => {
+      assert.ok(error instanceof kind, `${name}: ${String(value)}: ${error}`);
+      assert.match(/** @type {Error} */ (error).message, new RegExp(`\\b${name}\\b`));
+      return true;
+    });
+  }
+  for (const options of [undefined, null, 'module.wasm']) await assert.rejects(Tessera.create(/** @type {any} */ (options)), TypeError);
+  assert.throws(() => nodeTransport({ maxSocketsPerHost: NaN }), /maxSocketsPerHost/);
+  assert.throws(() => nodeTransport(/** @type {any} */ ({ tls: 'pem' })), /tls/);
+  assert.throws(() => nodeTransport({ tls: { ca: 'x', cert: 'no certificate' } }), (error) => error instanceof TypeError && /the option tls/.test(error.message));
+  const tessera = await Tessera.create({ module });
+  for (const [name, value] of Object.entries({ maxBodyBytes: NaN, corsOrigin: '*\n', ready: true })) {
+    assert.throws(() => nodeHandler(tessera, /** @type {any} */ ({ [name]: value })), new RegExp(name));
+  }
+  assert.throws(() => nodeHandler(/** @type {any} */ ({})), /takes a Tessera/);
+  tessera.close();
 });
 
 test('loop() is called when due, and not in between', async (t) => {
@@ -221,9 +265,12 @@ test('wrong arguments are a TypeError for their caller alone', async (t) => {
   const tessera = await probe(t);
   const innocent = tessera.request({ path: '/sleep' });
   for (const wrong of [{ body: [new BigUint64Array(2)] }, { body: [Float32Array.of(1, 2)] }, { body: ['ab'] }, { body: 'ab' },
-    { path: Symbol('x') }, { path: undefined }, { method: 5 }]) {
+    { path: Symbol('x') }, { path: undefined }, { method: 5 }, { timeoutMs: '5' }, { timeoutMs: null }, { signal: {} }, { signal: null },
+    { headers: 'x: y' }, { headers: { x: 5 } }, { headers: [['x', 5]] }, { headers: { x: ['a', null] } }]) {
     await assert.rejects(tessera.request(/** @type {any} */ ({ path: '/echo', ...wrong })), TypeError);
   }
+  for (const timeoutMs of [NaN, -1]) await assert.rejects(tessera.request({ path: '/echo', timeoutMs }), RangeError);
+  await assert.rejects(tessera.request(/** @type {any} */ (undefined)), TypeError);
   assert.equal((await innocent).status, 200);
   assert.equal(tessera.restarts, 0);
 });

@@ -7,6 +7,7 @@
  *   const { c } = await client.multiply({ a: { rows: 2, cols: 2, dtype: 'float64', data: new Float64Array([1, 2, 3, 4]) }, b: ... });
  */
 import { serverStream, unary } from './connect.mjs';
+import { peerUrl, shown } from './options.mjs';
 import { join } from './protobuf.mjs';
 import * as messages from './messages.mjs';
 import { TesseraError } from './status.mjs';
@@ -67,22 +68,43 @@ const SET_MODE = { path: `${CONTROLLER}/SetMode`, input: messages.SetModeRequest
 /** Whether this machine stores numbers as the wire does. */
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
+/** @param {string} why */
+const wrong = (why) => new TesseraError('invalid_argument', why);
+
+/** What dense and named matrices have in common. Throws TesseraError.
+ * @param {DenseMatrix | NamedMatrix} matrix
+ * @param {string} name
+ * @returns {{rows: number, cols: number, dtype: string}} */
+function headToWire(matrix, name) {
+  if (typeof matrix !== 'object' || matrix === null) throw wrong(`${name} is ${matrix === undefined ? 'missing' : `no matrix, but ${shown(matrix)}`}`);
+  const { rows, cols, dtype } = matrix;
+  for (const [what, count] of Object.entries({ rows, cols })) {
+    if (!Number.isInteger(count) || count < 0 || count > 0xffffffff) throw wrong(`the ${what} of ${name} are a whole number, not ${shown(count)}`);
+  }
+  if (dtype !== 'float32' && dtype !== 'float64') throw wrong(`the dtype of ${name} is float32 or float64, not ${shown(dtype)}`);
+  return { rows, cols, dtype: dtype === 'float64' ? 'DTYPE_FLOAT64' : 'DTYPE_FLOAT32' };
+}
+
 /** @param {DenseMatrix} matrix
  * @param {string} name */
 function toWire(matrix, name) {
+  const head = headToWire(matrix, name);
   const { rows, cols, dtype, data } = matrix;
   const wanted = dtype === 'float64' ? Float64Array : Float32Array;
-  if (!(data instanceof wanted)) throw new TesseraError('invalid_argument', `${name} is ${dtype}, but its data are not a ${wanted.name}`);
-  if (data.length !== rows * cols) {
-    throw new TesseraError('invalid_argument', `${name} has ${data.length} elements instead of ${rows} × ${cols}`);
-  }
+  if (!(data instanceof wanted)) throw wrong(`${name} is ${dtype}, but its data are not a ${wanted.name}`);
+  if (data.length !== rows * cols) throw wrong(`${name} has ${data.length} elements instead of ${rows} × ${cols}`);
   if (!LITTLE_ENDIAN) throw new TesseraError('unimplemented', 'this machine is big-endian');
-  return {
-    rows,
-    cols,
-    dtype: dtype === 'float64' ? 'DTYPE_FLOAT64' : 'DTYPE_FLOAT32',
-    data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-  };
+  return { ...head, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
+}
+
+/** The name of a block. Throws TesseraError.
+ * @param {unknown} sha256
+ * @param {string} whose
+ * @returns {Uint8Array} */
+function blockName(sha256, whose) {
+  if (!(sha256 instanceof Uint8Array)) throw wrong(`the name of ${whose} is a Uint8Array, not ${shown(sha256)}`);
+  if (sha256.length !== 32) throw wrong(`the name of ${whose} has ${sha256.length} bytes instead of 32`);
+  return sha256;
 }
 
 /** @param {any} wire a decoded Matrix
@@ -103,14 +125,20 @@ function fromWire({ rows, cols, dtype, data, values }) {
 /** @param {DenseMatrix | NamedMatrix} matrix
  * @param {string} name */
 function operandToWire(matrix, name) {
-  if (!('block' in matrix)) return toWire(matrix, name);
-  const { rows, cols, dtype, block } = matrix;
-  if (block.length !== 32) throw new TesseraError('invalid_argument', `the name of ${name} has ${block.length} bytes instead of 32`);
-  return { rows, cols, dtype: dtype === 'float64' ? 'DTYPE_FLOAT64' : 'DTYPE_FLOAT32', block: { sha256: block } };
+  const block = /** @type {Partial<NamedMatrix>} */ (matrix ?? {}).block;
+  if (block === undefined) return toWire(/** @type {DenseMatrix} */ (matrix), name);
+  return { ...headToWire(matrix, name), block: { sha256: blockName(block, name) } };
 }
 
-/** @param {Product} product */
-function requestOf({ a, b, c, alpha = 1, beta = 0, transposeA = false, transposeB = false, productId = '' }) {
+/** Throws TesseraError.
+ * @param {Product} product */
+function requestOf(product) {
+  if (typeof product !== 'object' || product === null) throw wrong(`a product is an object with a and b, not ${shown(product)}`);
+  const { a, b, c, alpha = 1, beta = 0, transposeA = false, transposeB = false, productId = '' } = product;
+  if (typeof productId !== 'string') throw wrong(`productId is text, not ${shown(productId)}`);
+  for (const [name, flag] of Object.entries({ transposeA, transposeB })) {
+    if (typeof flag !== 'boolean') throw wrong(`${name} is true or false, not ${shown(flag)}`);
+  }
   return {
     a: operandToWire(a, 'A'),
     b: operandToWire(b, 'B'),
@@ -133,12 +161,15 @@ function resultOf(wire) {
   return { ...wire, tile, c };
 }
 
-/** Every call throws TesseraError. */
+/** A call that fails rejects with TesseraError, whatever the reason: wrong arguments are
+ * invalid_argument, an abort is canceled, a host that was closed and a peer that is away are unavailable. */
 export class MatmulClient {
   #caller;
 
-  /** @param {import('./connect.mjs').Caller} caller borrowed */
+  /** Throws TypeError on what carries no calls.
+   * @param {import('./connect.mjs').Caller} caller borrowed */
   constructor(caller) {
+    if (typeof caller?.request !== 'function') throw new TypeError(`a MatmulClient takes a Tessera or a FetchCaller, not ${shown(caller)}`);
     this.#caller = caller;
   }
 
@@ -189,7 +220,7 @@ export class MatmulClient {
    * @param {CallOptions} [options]
    * @returns {Promise<boolean>} whether it was held */
   async dropBlock(sha256, options) {
-    return (await unary(this.#caller, DROP_BLOCK, { sha256 }, options)).dropped;
+    return (await unary(this.#caller, DROP_BLOCK, { sha256: blockName(sha256, 'the block') }, options)).dropped;
   }
 
   /** @param {CallOptions} [options]
@@ -204,30 +235,37 @@ export class MatmulClient {
    * @param {CallOptions} [options]
    * @returns {Promise<Mode>} the mode before */
   async setMode(mode, options) {
-    const { previous } = await unary(this.#caller, SET_MODE, { mode: `MODE_${mode.toUpperCase()}` }, options);
+    const wire = `MODE_${String(mode).toUpperCase()}`;
+    if (!messages.MODES.includes(/** @type {any} */ (wire))) throw wrong(`the mode is serial, proxy or adaptive, not ${shown(mode)}`);
+    const { previous } = await unary(this.#caller, SET_MODE, { mode: wire }, options);
     return modeName(previous);
   }
 }
 
 /** @typedef {'serial' | 'proxy' | 'adaptive' | 'unspecified'} Mode */
 
-/** @param {string} wire
+/** @param {string | number} wire a number: one that this client does not know
  * @returns {Mode} */
-const modeName = (wire) => /** @type {Mode} */ (wire.replace('MODE_', '').toLowerCase());
+const modeName = (wire) => /** @type {Mode} */ (String(wire).replace('MODE_', '').toLowerCase());
+
+/** Most that a timer takes; more would fire at once. */
+const MAX_TIMER_MS = 0x7fffffff;
 
 /** Carries exchanges to a server or worker with fetch. */
 export class FetchCaller {
   #base;
 
-  /** @param {string | URL} base "http://127.0.0.1:8080" */
+  /** Throws TesseraError(invalid_argument) on what is no URL of a server.
+   * @param {string | URL} base "http://127.0.0.1:8080"; in a browser also relative to the page */
   constructor(base) {
-    this.#base = String(base).replace(/\/+$/, '');
+    const { origin, pathname } = peerUrl(base, 'a server', globalThis.location?.href);
+    this.#base = origin + pathname.replace(/\/+$/, '');
   }
 
   /** @param {import('./tessera.mjs').TesseraRequest} request
    * @returns {Promise<{status: number, headers: Headers, body: AsyncIterable<Uint8Array>}>} */
   async request({ method = 'POST', path, headers, body, signal, timeoutMs = 0 }) {
-    const late = timeoutMs > 0 ? AbortSignal.timeout(timeoutMs) : undefined;
+    const late = timeoutMs > 0 ? AbortSignal.timeout(Math.min(Math.ceil(timeoutMs), MAX_TIMER_MS)) : undefined;
     const signals = [signal, late].filter((one) => one !== undefined);
     const pieces = body === undefined || body instanceof Uint8Array ? body : join(body);
     try {
@@ -266,7 +304,7 @@ async function* chunksOf(response, late, timeoutMs) {
     done = true;
     throw lateError(error, late, timeoutMs);
   } finally {
-    if (!done) await reader.cancel();
+    if (!done) await reader.cancel().catch(() => {}); // broken already: nothing is left to cancel
   }
 }
 

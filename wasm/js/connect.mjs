@@ -3,6 +3,8 @@
  * A small Connect client: unary calls and server streams with binary protobuf,
  * over anything that can carry an HTTP exchange (a Tessera, or fetch).
  */
+import { pairs } from './headers.mjs';
+import { checkSignal, checkTimeout, shown } from './options.mjs';
 import { decode, encode, join } from './protobuf.mjs';
 import { codeOfHttp, errorOfJson, TesseraError } from './status.mjs';
 
@@ -12,8 +14,8 @@ import { codeOfHttp, errorOfJson, TesseraError } from './status.mjs';
  *
  * @typedef {object} CallOptions
  * @property {AbortSignal} [signal]
- * @property {number} [timeoutMs] also told to the other side
- * @property {Record<string, string>} [headers]
+ * @property {number} [timeoutMs] also told to the other side; 0: none
+ * @property {import('./headers.mjs').HeadersLike} [headers] beside those of the protocol
  *
  * @typedef {object} Method
  * @property {string} path "/package.Service/Method"
@@ -26,29 +28,43 @@ const FLAG_END = 0x02;
 const ENVELOPE_BYTES = 5;
 /** An envelope that claims more is refused before anything is allocated. */
 const MAX_ENVELOPE_BYTES = 0x7fffffff;
+/** Of connect-timeout-ms, which has ten digits at most. */
+const MAX_TIMEOUT_MS = 9_999_999_999;
 
 const fromUtf8 = new TextDecoder();
 
-/** @param {Caller} caller
+/** A call before anything is sent: wrong arguments end here, as invalid_argument.
  * @param {Method} method
  * @param {string} contentType
+ * @param {Record<string, any>} input
+ * @param {CallOptions} options
+ * @returns {{headers: Headers, message: Uint8Array[]}} */
+function prepare(method, contentType, input, options) {
+  try {
+    if (typeof options !== 'object' || options === null) throw new TypeError(`the options of a call are an object, not ${shown(options)}`);
+    checkSignal(options.signal);
+    checkTimeout(options.timeoutMs);
+    const headers = new Headers();
+    for (const [name, value] of pairs(options.headers)) headers.append(name, value);
+    headers.set('content-type', contentType);
+    headers.set('connect-protocol-version', '1');
+    const ms = options.timeoutMs ?? 0;
+    if (ms > 0 && ms <= MAX_TIMEOUT_MS) headers.set('connect-timeout-ms', String(Math.ceil(ms)));
+    else headers.delete('connect-timeout-ms');
+    return { headers, message: encode(method.input, input) };
+  } catch (error) {
+    throw new TesseraError('invalid_argument', /** @type {Error} */ (error).message, { cause: error });
+  }
+}
+
+/** @param {Caller} caller
+ * @param {Method} method
+ * @param {Headers} headers
  * @param {readonly Uint8Array[]} body
  * @param {CallOptions} options */
-async function send(caller, method, contentType, body, { signal, timeoutMs, headers }) {
+async function send(caller, method, headers, body, { signal, timeoutMs }) {
   try {
-    return await caller.request({
-      method: 'POST',
-      path: method.path,
-      headers: {
-        ...headers,
-        'content-type': contentType,
-        'connect-protocol-version': '1',
-        ...(timeoutMs ? { 'connect-timeout-ms': String(Math.ceil(timeoutMs)) } : {}),
-      },
-      body,
-      signal,
-      timeoutMs,
-    });
+    return await caller.request({ method: 'POST', path: method.path, headers, body, signal, timeoutMs });
   } catch (error) {
     throw asTesseraError(error, signal);
   }
@@ -60,16 +76,25 @@ async function send(caller, method, contentType, body, { signal, timeoutMs, head
 function asTesseraError(error, signal) {
   if (error instanceof TesseraError) return error;
   if (signal?.aborted) return new TesseraError('canceled', 'the call was cancelled', { cause: error });
-  return new TesseraError('unavailable', error instanceof Error ? error.message : String(error), { cause: error });
+  const message = error instanceof Error ? error.message : String(error);
+  // No array of that size can be had.
+  if (error instanceof RangeError) return new TesseraError('resource_exhausted', message, { cause: error });
+  return new TesseraError('unavailable', message, { cause: error });
 }
 
-/** @param {Uint8Array | AsyncIterable<Uint8Array>} body
+/** Throws TesseraError.
+ * @param {Uint8Array | AsyncIterable<Uint8Array>} body
+ * @param {AbortSignal | undefined} signal
  * @returns {Promise<Uint8Array>} */
-async function whole(body) {
+async function whole(body, signal) {
   if (body instanceof Uint8Array) return body;
-  const pieces = [];
-  for await (const piece of body) pieces.push(piece);
-  return pieces.length === 0 ? new Uint8Array(0) : join(pieces);
+  try {
+    const pieces = [];
+    for await (const piece of body) pieces.push(piece);
+    return join(pieces);
+  } catch (error) {
+    throw asTesseraError(error, signal);
+  }
 }
 
 /** The error that an unsuccessful HTTP reply tells of.
@@ -109,13 +134,9 @@ function decodeReply(method, bytes) {
  * @param {CallOptions} [options]
  * @returns {Promise<any>} */
 export async function unary(caller, method, input, options = {}) {
-  const reply = await send(caller, method, 'application/proto', encode(method.input, input), options);
-  let body;
-  try {
-    body = await whole(reply.body);
-  } catch (error) {
-    throw asTesseraError(error, options.signal);
-  }
+  const { headers, message } = prepare(method, 'application/proto', input, options);
+  const reply = await send(caller, method, headers, message, options);
+  const body = await whole(reply.body, options.signal);
   if (reply.status !== 200) throw errorOfReply(reply.status, reply.headers, body);
   if (mediaType(reply.headers) !== 'application/proto') {
     throw new TesseraError('unknown', `${method.path} replied with ${mediaType(reply.headers) || 'no content type'}`);
@@ -187,8 +208,8 @@ async function* asChunks(body) {
 }
 
 /**
- * Sends one message and iterates over those that come back. Throws TesseraError
- * when the stream ends with one, or without an end. Leaving early cancels the call.
+ * Sends one message and iterates over those that come back. Throws TesseraError,
+ * also when the stream ends with one, or without an end. Leaving early cancels the call.
  * @param {Caller} caller
  * @param {Method} method
  * @param {Record<string, any>} input
@@ -196,13 +217,14 @@ async function* asChunks(body) {
  * @returns {AsyncGenerator<any>}
  */
 export async function* serverStream(caller, method, input, options = {}) {
-  const message = encode(method.input, input);
+  const contentType = 'application/connect+proto';
+  const { headers, message } = prepare(method, contentType, input, options);
   const size = message.reduce((sum, piece) => sum + piece.length, 0);
+  if (size > MAX_ENVELOPE_BYTES) throw new TesseraError('resource_exhausted', `a message of ${size} bytes`);
   const head = new Uint8Array(ENVELOPE_BYTES);
   new DataView(head.buffer).setUint32(1, size);
-  const contentType = 'application/connect+proto';
-  const reply = await send(caller, method, contentType, [head, ...message], options);
-  if (reply.status !== 200) throw errorOfReply(reply.status, reply.headers, await whole(reply.body));
+  const reply = await send(caller, method, headers, [head, ...message], options);
+  if (reply.status !== 200) throw errorOfReply(reply.status, reply.headers, await whole(reply.body, options.signal));
   if (mediaType(reply.headers) !== contentType) {
     throw new TesseraError('unknown', `${method.path} replied with ${mediaType(reply.headers) || 'no content type'}`);
   }

@@ -10,7 +10,7 @@ const BAD_VALUE = /[\0\r\n]/;
 /** Every header as a pair.
  * @param {HeadersLike | undefined} headers
  * @returns {Iterable<readonly [string, string]>} */
-function* pairs(headers) {
+export function* pairs(headers) {
   if (headers === undefined) return;
   if (typeof (/** @type {any} */ (headers)[Symbol.iterator]) === 'function') {
     yield* /** @type {Iterable<readonly [string, string]>} */ (headers);
@@ -18,8 +18,8 @@ function* pairs(headers) {
   }
   for (const [name, value] of Object.entries(headers)) {
     if (value === undefined) continue;
-    if (typeof value === 'string') yield [name, value];
-    else for (const one of value) yield [name, one];
+    if (Array.isArray(value)) for (const one of value) yield [name, one];
+    else yield [name, /** @type {string} */ (value)];
   }
 }
 
@@ -30,7 +30,7 @@ export function headersToText(headers) {
   let text = '';
   for (const [name, value] of pairs(headers)) {
     if (!NAME.test(name)) throw new TypeError(`not a header name: ${JSON.stringify(name)}`);
-    if (BAD_VALUE.test(value)) throw new TypeError(`not a value of the header ${name}: ${JSON.stringify(value)}`);
+    if (typeof value !== 'string' || BAD_VALUE.test(value)) throw new TypeError(`not a value of the header ${name}: ${JSON.stringify(value)}`);
     text += `${name.toLowerCase()}: ${value}\r\n`;
   }
   return text;

@@ -4,6 +4,8 @@
  * metrics, CORS, a bound on bodies, back-pressure on streamed replies, and
  * cancellation when the client goes away.
  */
+import { validateHeaderValue } from 'node:http';
+import { checkWhole, shown } from './options.mjs';
 import { errorReply, TesseraError } from './status.mjs';
 
 /** Headers of one connection, not of the message. */
@@ -15,6 +17,17 @@ const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'te'
  * @property {string} [corsOrigin] "*" or one origin; default: no CORS headers
  * @property {() => boolean} [ready] for /readyz; default: ready
  */
+
+/** Throws TypeError on what cannot stand in a header.
+ * @param {unknown} origin */
+function checkCorsOrigin(origin) {
+  if (typeof origin !== 'string' || origin === '') throw new TypeError(`the option corsOrigin is "*" or one origin, not ${shown(origin)}`);
+  try {
+    validateHeaderValue('access-control-allow-origin', origin);
+  } catch (error) {
+    throw new TypeError(`the option corsOrigin is "*" or one origin, not ${shown(origin)}`, { cause: error });
+  }
+}
 
 /** Reads a request's body, or gives undefined when it is over the limit.
  * @param {import('node:http').IncomingMessage} incoming
@@ -108,11 +121,16 @@ function hostMetrics(tessera) {
 }
 
 /**
+ * Throws TypeError and RangeError on an option that is not of its kind.
  * @param {import('./tessera.mjs').Tessera} tessera
  * @param {HandlerOptions} [options]
  * @returns {(incoming: import('node:http').IncomingMessage, outgoing: import('node:http').ServerResponse) => Promise<void>}
  */
 export function nodeHandler(tessera, options = {}) {
+  if (typeof tessera?.request !== 'function') throw new TypeError(`nodeHandler() takes a Tessera, not ${shown(tessera)}`);
+  checkWhole('maxBodyBytes', options.maxBodyBytes, 0);
+  if (options.ready !== undefined && typeof options.ready !== 'function') throw new TypeError(`the option ready is a function, not ${shown(options.ready)}`);
+  if (options.corsOrigin !== undefined) checkCorsOrigin(options.corsOrigin);
   const maxBytes = options.maxBodyBytes ?? 256 * 1024 * 1024;
   return async (incoming, outgoing) => {
     const left = new AbortController();

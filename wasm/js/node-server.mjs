@@ -58,7 +58,7 @@ function settings() {
   const maxBytes = Number(values['max-message-bytes']);
   if (!Number.isSafeInteger(maxBytes) || maxBytes <= 0) return leave(2, '--max-message-bytes wants a positive number');
   const cacheBytes = values['cache-bytes'] === undefined ? undefined : Number(values['cache-bytes']);
-  if (cacheBytes !== undefined && (!Number.isSafeInteger(cacheBytes) || cacheBytes < 0)) return leave(2, '--cache-bytes wants a number of bytes');
+  if (cacheBytes !== undefined && (values['cache-bytes'] === '' || !Number.isSafeInteger(cacheBytes) || cacheBytes < 0)) return leave(2, '--cache-bytes wants a number of bytes');
   return {
     host: listen[1] ?? listen[2],
     port: Number(listen[3]),
@@ -84,13 +84,23 @@ const tessera = await Tessera.create({
 }).catch((error) => leave(error.code === 'invalid_argument' ? 2 : 1, error.message));
 
 let draining = false;
+
+/** The listener; what no header can hold is wrong usage. */
+function handler() {
+  try {
+    return nodeHandler(tessera, { maxBodyBytes: wanted.maxBytes, corsOrigin: wanted.cors, ready: () => !draining });
+  } catch {
+    return leave(2, '--cors wants "*" or one origin');
+  }
+}
+
 const server = http.createServer({
   headersTimeout: 3000,
   requestTimeout: 0, // large bodies take their time; a silent one is ended by the socket's timeout
   keepAliveTimeout: 5000,
   connectionsCheckingInterval: 1000,
   noDelay: true,
-}, nodeHandler(tessera, { maxBodyBytes: wanted.maxBytes, corsOrigin: wanted.cors, ready: () => !draining }));
+}, handler());
 server.maxConnections = 256;
 
 /** Silence while a body arrives ends the connection; while the module works, silence is right.

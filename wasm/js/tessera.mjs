@@ -18,7 +18,7 @@ import { ABI_LOG_LEVELS, ABI_REPLY_MORE, ABI_WAIT_FOR_EVENT } from './abi.mjs';
 import { Guest, NoMemory, NotAModule } from './guest.mjs';
 import { contentTypeOf, headersFromText, headersToText } from './headers.mjs';
 import { inNode, loadModule } from './load.mjs';
-import { configuration, workerUrl } from './options.mjs';
+import { checkOptions, checkSignal, checkTimeout, configuration, workerUrl } from './options.mjs';
 import { deliver, NOT_A_WORKER, Posts } from './posts.mjs';
 import { ReplyStream } from './reply-stream.mjs';
 import { errorReply, TesseraError } from './status.mjs';
@@ -98,20 +98,24 @@ export class Tessera {
   #posts;
 
   /**
-   * Compiles, instantiates and configures the module. Rejects with
+   * Compiles, instantiates and configures the module. Rejects with TypeError or
+   * RangeError on an option that is not of its kind, with
    * TesseraError(failed_precondition) when the file is no Tessera module, and
-   * with invalid_argument when it refuses its configuration.
+   * with invalid_argument on what is no worker's URL and when the module
+   * refuses its configuration.
    * @param {TesseraOptions} options
    * @returns {Promise<Tessera>}
    */
   static async create(options) {
+    checkOptions(options);
+    const workers = (options.workers ?? []).map(workerUrl);
     const compiled = await loadModule(options.module).catch((error) => {
-      throw new TesseraError('failed_precondition', `the module cannot be loaded: ${error.message}`, { cause: error });
+      throw new TesseraError('failed_precondition', `the module cannot be loaded: ${message(error)}`, { cause: error });
     });
-    const transport = options.transport
-      ?? (inNode ? (await import('./transport-node.mjs')).nodeTransport() : fetchTransport());
-    const crypto = globalThis.crypto ?? /** @type {any} */ ((await import('node:crypto')).webcrypto);
-    const tessera = new Tessera(options, compiled, transport, crypto);
+    const node = inNode ? await import('./node-only.mjs') : undefined;
+    const transport = options.transport ?? node?.nodeTransport() ?? fetchTransport();
+    const crypto = globalThis.crypto ?? node?.webcrypto;
+    const tessera = new Tessera(options, workers, compiled, transport, crypto);
     try {
       await tessera.#start();
     } catch (error) {
@@ -124,16 +128,16 @@ export class Tessera {
   /**
    * Use Tessera.create().
    * @param {TesseraOptions} options
+   * @param {readonly URL[]} workers
    * @param {WebAssembly.Module} module
    * @param {import('./transport-fetch.mjs').Transport} transport
    * @param {Crypto} crypto
    */
-  constructor(options, module, transport, crypto) {
+  constructor(options, workers, module, transport, crypto) {
     this.#options = options;
     this.#module = module;
     this.#transport = transport;
     this.#crypto = crypto;
-    const workers = (options.workers ?? []).map(workerUrl);
     this.#limits = {
       messageBytes: options.maxMessageBytes ?? 256 * 1024 * 1024,
       requests: options.maxRequests ?? 64,
@@ -162,11 +166,14 @@ export class Tessera {
   /**
    * One HTTP exchange with the module. Errors of the module and of this host
    * (too many requests, a trap, the timeout) are replies; it rejects only when
-   * `signal` fires, when the request is malformed (TypeError), or after close().
+   * `signal` fires, when the request is malformed (TypeError, RangeError), or after close().
    * @param {TesseraRequest} request
    * @returns {Promise<TesseraReply>}
    */
   async request(request) {
+    if (typeof request !== 'object' || request === null) throw new TypeError('a request is an object');
+    checkSignal(request.signal);
+    checkTimeout(request.timeoutMs);
     const head = headersToText(request.headers);
     const contentType = contentTypeOf(head);
     if (this.#closed) throw new TesseraError('unavailable', 'this host is closed');

@@ -5,8 +5,10 @@
  */
 import http from 'node:http';
 import https from 'node:https';
+import { createSecureContext } from 'node:tls';
 import { ABI_STATUS_TIMEOUT, ABI_STATUS_UNREACHABLE } from './abi.mjs';
 import { headersToText } from './headers.mjs';
+import { checkWhole, shown } from './options.mjs';
 import { noReply } from './transport-fetch.mjs';
 
 /** Every value of a name, as Node takes headers that come more than once.
@@ -25,6 +27,16 @@ function* pairs(raw) {
   for (let i = 0; i + 1 < raw.length; i += 2) yield [raw[i], raw[i + 1]];
 }
 
+/** What is no certificate or no key is an error at once, not one of each post. Throws TypeError.
+ * @param {import('node:tls').SecureContextOptions} credentials */
+function checkCredentials(credentials) {
+  try {
+    createSecureContext(credentials);
+  } catch (error) {
+    throw new TypeError(`the option tls: ${error instanceof Error ? error.message : error}`, { cause: error });
+  }
+}
+
 /**
  * tls: for https URLs, in PEM. ca: who signs the peers' certificates (default: Node's list);
  * cert and key: what to show where a peer asks for it.
@@ -32,6 +44,9 @@ function* pairs(raw) {
  * @returns {import('./transport-fetch.mjs').Transport}
  */
 export function nodeTransport({ maxSocketsPerHost = 64, tls: credentials = {} } = {}) {
+  checkWhole('maxSocketsPerHost', maxSocketsPerHost, 1);
+  if (typeof credentials !== 'object' || credentials === null) throw new TypeError(`the option tls is an object, not ${shown(credentials)}`);
+  if (Object.keys(credentials).length > 0) checkCredentials(credentials);
   const settings = { keepAlive: true, noDelay: true, maxSockets: maxSocketsPerHost, maxFreeSockets: 16, scheduling: /** @type {const} */ ('lifo') };
   const plain = new http.Agent(settings);
   const tls = new https.Agent(settings);
