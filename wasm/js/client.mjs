@@ -49,12 +49,25 @@ const SET_MODE = { path: `${CONTROLLER}/SetMode`, input: messages.SetModeRequest
  * @property {boolean} [transposeB]
  * @property {string} [productId]
  *
- * @typedef {{worker: string, tiles: number, failures: number, computeMs: number, bytesSent: number, bytesReceived: number}} WorkerStats
- * @typedef {{mode: string, tiles: number, localTiles: number, proxiedTiles: number, retries: number,
- *   elapsedMs: number, workers: WorkerStats[], notes: string[]}} ProductStats
+ * @typedef {{worker: string, tiles: number, failures: number, computeMs: number, bytesSent: number, bytesReceived: number, backups: number,
+ *   cacheHits: number, cacheBytes: number, checked: number, rejected: number, waitMs: number, gflops: number}} WorkerStats
+ * @typedef {{mode: string, tiles: number, localTiles: number, proxiedTiles: number, retries: number, elapsedMs: number, workers: WorkerStats[],
+ *   notes: string[], backups: number, checked: number, rejected: number, bytesSent: number, bytesReceived: number, cacheBytes: number,
+ *   peakBytes: number, gflops: number}} ProductStats
+ *
+ * @typedef {{url: string, available: boolean, tiles: number, failures: number, inFlight: number, quarantined: boolean, gflops: number,
+ *   megabytesPerSecond: number, bytesSent: number, bytesReceived: number, backups: number, rejected: number, cacheBytes: number,
+ *   computeMs: number, waitMs: number}} WorkerInfo
+ * @typedef {{productId: string, m: number, n: number, k: number, tilesDone: number, tiles: number, elapsedMs: number}} ProductInfo
+ * @typedef {{name: string, version: string, kernels: {name: string, dtypes: string[]}[], cores: number, maxConcurrentProducts: number,
+ *   maxMessageBytes: number, memoryLimitBytes: number, mode: string, workers: WorkerInfo[], engine: string, gflops: number,
+ *   blockBytes: number, blockCapacityBytes: number, products: ProductInfo[], notes: string[]}} Description
+ *
+ * @typedef {{sha256: Uint8Array, rows: number, cols: number, dtype: string, bytes: number}} BlockInfo
+ * @typedef {{blocks: BlockInfo[], usedBytes: number, capacityBytes: number, awaitsPuts: boolean}} BlockList
  *
  * @typedef {object} TileResult
- * @property {{row: number, col: number, rows: number, cols: number}} tile where it lies in C
+ * @property {{row: number, col: number, rows: number, cols: number, k: number, depth: number}} tile where it lies in C
  * @property {DenseMatrix | undefined} c absent in a last message that carries only stats
  * @property {string} worker
  * @property {string} kernel
@@ -154,7 +167,7 @@ function requestOf(product) {
  * @returns {TileResult} */
 function resultOf(wire) {
   const c = wire.c === undefined ? undefined : fromWire(wire.c);
-  const tile = wire.tile ?? { row: 0, col: 0, rows: c?.rows ?? 0, cols: c?.cols ?? 0 };
+  const tile = wire.tile ?? { row: 0, col: 0, rows: c?.rows ?? 0, cols: c?.cols ?? 0, k: 0, depth: 0 };
   if (c !== undefined && (tile.rows !== c.rows || tile.cols !== c.cols)) {
     throw new TesseraError('internal', `the reply calls a ${c.rows} × ${c.cols} matrix a tile of ${tile.rows} × ${tile.cols}`);
   }
@@ -191,9 +204,7 @@ export class MatmulClient {
 
   /** What computes there: see DescribeResponse in matmul.proto.
    * @param {CallOptions} [options]
-   * @returns {Promise<{name: string, version: string, kernels: {name: string, dtypes: string[]}[], cores: number,
-   *   maxConcurrentProducts: number, maxMessageBytes: number, memoryLimitBytes: number, mode: string,
-   *   workers: {url: string, available: boolean, tiles: number, failures: number}[], engine: string}>} */
+   * @returns {Promise<Description>} */
   describe(options) {
     return unary(this.#caller, DESCRIBE, {}, options);
   }
@@ -210,8 +221,7 @@ export class MatmulClient {
 
   /** What is held, last used first.
    * @param {CallOptions} [options]
-   * @returns {Promise<{blocks: {sha256: Uint8Array, rows: number, cols: number, dtype: string, bytes: number}[],
-   *   usedBytes: number, capacityBytes: number, awaitsPuts: boolean}>} */
+   * @returns {Promise<BlockList>} */
   listBlocks(options) {
     return unary(this.#caller, LIST_BLOCKS, {}, options);
   }

@@ -42,6 +42,21 @@ const MAX_INT32 = 0x7fffffff;
 /**
  * @typedef {import('./options.mjs').LogLevel} LogLevel
  * @typedef {import('./options.mjs').TesseraOptions} TesseraOptions
+ * @typedef {import('./load.mjs').ModuleSource} ModuleSource
+ * @typedef {import('./headers.mjs').HeadersLike} HeadersLike
+ * @typedef {import('./status.mjs').Code} Code
+ * @typedef {import('./transport-fetch.mjs').Transport} Transport
+ * @typedef {import('./connect.mjs').Caller} Caller
+ * @typedef {import('./connect.mjs').CallOptions} CallOptions
+ * @typedef {import('./client.mjs').DenseMatrix} DenseMatrix
+ * @typedef {import('./client.mjs').NamedMatrix} NamedMatrix
+ * @typedef {import('./client.mjs').Product} Product
+ * @typedef {import('./client.mjs').TileResult} TileResult
+ * @typedef {import('./client.mjs').ProductStats} ProductStats
+ * @typedef {import('./client.mjs').WorkerStats} WorkerStats
+ * @typedef {import('./client.mjs').Description} Description
+ * @typedef {import('./client.mjs').BlockList} BlockList
+ * @typedef {import('./client.mjs').Mode} Mode
  *
  * @typedef {object} TesseraRequest
  * @property {string} [method] default POST
