@@ -8,7 +8,8 @@
 import { FetchCaller, MatmulClient, Tessera, TesseraError } from '../wasm/js/tessera.mjs';
 import { checkProduct } from './check.mjs';
 import { makeMatrix, MatrixError, parseMatrix, randomFrom } from './matrix.mjs';
-import { NpyError, readNpy, writeNpy } from './npy.mjs';
+import { checkNpyFile, NpyError, readNpy, writeNpy } from './npy.mjs';
+import { size } from './words.mjs';
 
 /**
  * @typedef {import('../wasm/js/client.mjs').DenseMatrix} DenseMatrix
@@ -45,6 +46,8 @@ const PICTURE_POINTS = 720;
 /** Numbers shown from each side of C. */
 const CORNER = 8;
 const DESCRIBE_TIMEOUT_MS = 5000;
+/** Of a product's message to the module in this tab. */
+const TAB_MESSAGE_BYTES = 256 * 1024 * 1024;
 
 const BASE = new URL('..', import.meta.url);
 const page = /** @type {{postMessage: (news: News, transfer?: Transferable[]) => void, onmessage: ((event: MessageEvent<Order>) => void) | null}} */ (
@@ -56,6 +59,8 @@ let local;
 let compiled;
 /** What ends the product in progress. @type {AbortController | undefined} */
 let running;
+/** What the server takes in one message, when it has told that. */
+let serverMessageBytes = Infinity;
 /** The last product. @type {DenseMatrix | undefined} */
 let product;
 
@@ -69,19 +74,50 @@ class OperandError extends Error {
   }
 }
 
-/** @param {OperandSpec} spec
+/** What goes wrong with an operand, as an OperandError.
+ * @template T
  * @param {'A' | 'B'} name
- * @returns {Promise<DenseMatrix>} */
-async function operand(spec, name) {
+ * @param {() => Promise<T>} action
+ * @returns {Promise<T>} */
+async function about(name, action) {
   try {
-    if (spec.from === 'text') return parseMatrix(spec.text, spec.dtype);
-    if (spec.from === 'file') return readNpy(await spec.file.arrayBuffer());
-    return makeMatrix({ ...spec, left: name === 'A' });
+    return await action();
   } catch (error) {
     if (error instanceof MatrixError || error instanceof NpyError) throw new OperandError(name, error.message);
     if (error instanceof RangeError) throw new OperandError(name, 'this browser has no memory for a matrix of that size');
     if (error instanceof DOMException) throw new OperandError(name, `the file cannot be read: ${error.message}`);
     throw error;
+  }
+}
+
+/** @param {OperandSpec} spec
+ * @param {'A' | 'B'} name
+ * @returns {Promise<DenseMatrix>} */
+const operand = (spec, name) => about(name, async () => {
+  if (spec.from === 'text') return parseMatrix(spec.text, spec.dtype);
+  if (spec.from === 'file') return readNpy(await spec.file.arrayBuffer());
+  return makeMatrix({ ...spec, left: name === 'A' });
+});
+
+/** What an operand will take, where that is known before it is there.
+ * @param {OperandSpec} spec
+ * @param {'A' | 'B'} name
+ * @returns {Promise<number>} */
+async function bytesOf(spec, name) {
+  if (spec.from === 'file') {
+    await about(name, () => checkNpyFile(spec.file));
+    return spec.file.size;
+  }
+  return spec.from === 'made' ? spec.rows * spec.cols * (spec.dtype === 'float64' ? 8 : 4) : 0;
+}
+
+/** Minutes may go by until matrices are made that are too large to be sent.
+ * @param {Extract<Order, {do: 'multiply'}>} order */
+async function checkRoom({ place, a, b }) {
+  const bytes = await bytesOf(a, 'A') + await bytesOf(b, 'B');
+  const most = place === 'server' ? serverMessageBytes : TAB_MESSAGE_BYTES;
+  if (bytes > most) {
+    throw new TesseraError('resource_exhausted', `A and B have ${size(bytes)} together; ${place === 'server' ? 'the server' : 'this tab'} takes ${size(most)}`);
   }
 }
 
@@ -105,7 +141,7 @@ async function clientHere(mode, workers) {
     local = undefined;
     compiled ??= compile();
     compiled.catch(() => { compiled = undefined; }); // the next product tries again
-    local = { tessera: await Tessera.create({ module: await compiled, workers, mode, engine: 'browser' }), workers: wanted };
+    local = { tessera: await Tessera.create({ module: await compiled, workers, mode, engine: 'browser', maxMessageBytes: TAB_MESSAGE_BYTES }), workers: wanted };
   }
   const client = new MatmulClient(local.tessera);
   await client.setMode(mode); // also after a trap, which forgets it
@@ -202,6 +238,7 @@ function shapeOf(a, b, transposeA, transposeB) {
  * @param {AbortSignal} signal */
 async function multiply(order, signal) {
   const { transposeA, transposeB } = order;
+  await checkRoom(order);
   const [a, b] = await Promise.all([operand(order.a, 'A'), operand(order.b, 'B')]);
   const { rows, cols, depth } = shapeOf(a, b, transposeA, transposeB);
   /** @type {DenseMatrix} */
@@ -251,6 +288,7 @@ async function describe() {
   let server;
   try {
     const told = await new MatmulClient(new FetchCaller(BASE)).describe({ timeoutMs: DESCRIBE_TIMEOUT_MS });
+    serverMessageBytes = told.maxMessageBytes || Infinity;
     server = { name: told.name, version: told.version, engine: told.engine, mode: told.mode, workers: told.workers.map((worker) => worker.url) };
   } catch (error) {
     // A page without a server behind it still multiplies in this tab.

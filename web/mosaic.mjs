@@ -47,7 +47,8 @@ export class Mosaic {
     if (context === null) throw new Error('this browser gives no canvas');
     this.#context = context;
     const box = /** @type {HTMLElement} */ (canvas.parentElement);
-    new ResizeObserver(() => this.#fit()).observe(box);
+    // In the frame after: the canvas changes its box, which an observer may not do.
+    new ResizeObserver(() => requestAnimationFrame(() => this.#fit())).observe(box);
   }
 
   /** A new, empty picture.
@@ -122,8 +123,8 @@ export class Mosaic {
     const scale = window.devicePixelRatio || 1;
     this.#canvas.style.width = `${cssWidth}px`;
     this.#canvas.style.height = `${cssHeight}px`;
-    this.#canvas.width = Math.round(cssWidth * scale);
-    this.#canvas.height = Math.round(cssHeight * scale);
+    const [points, lines] = [Math.round(cssWidth * scale), Math.round(cssHeight * scale)];
+    if (this.#canvas.width !== points || this.#canvas.height !== lines) Object.assign(this.#canvas, { width: points, height: lines });
     this.#schedule();
   }
 

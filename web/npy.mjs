@@ -6,11 +6,15 @@
  * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 
+import { size } from './words.mjs';
+
 /** @typedef {import('../wasm/js/client.mjs').DenseMatrix} DenseMatrix */
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 /** Far more than any real header. */
 const MAX_HEADER_BYTES = 65536;
+/** What browsers read of a file in one piece. */
+const MAX_FILE_BYTES = 2 ** 31 - 1;
 
 /** A file that is not what it should be; the message is for people. */
 export class NpyError extends Error {}
@@ -32,15 +36,15 @@ function parseHeader(header) {
   return { descr, fortran: order === 'True', rows, cols };
 }
 
-/** Throws NpyError.
- * @param {ArrayBuffer} buffer
- * @returns {DenseMatrix} its data are a view of the buffer where they can be */
-export function readNpy(buffer) {
-  const bytes = new Uint8Array(buffer);
+/** What a file's head says, held against the size of the file. Throws NpyError.
+ * @param {ArrayBuffer} head the whole file, or as much of it as any header takes
+ * @param {number} total bytes of the file */
+function layoutOf(head, total) {
+  const bytes = new Uint8Array(head);
   if (bytes.length < 12 || MAGIC.some((byte, i) => bytes[i] !== byte)) throw new NpyError('this is not a .npy file');
   const version = bytes[6];
   if (version < 1 || version > 3) throw new NpyError(`.npy version ${version} is not known here`);
-  const view = new DataView(buffer);
+  const view = new DataView(head);
   const start = version === 1 ? 10 : 12;
   const headerBytes = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
   if (headerBytes > MAX_HEADER_BYTES || start + headerBytes > bytes.length) throw new NpyError('the .npy file ends inside its header');
@@ -49,16 +53,28 @@ export function readNpy(buffer) {
   const type = /^([<>=|])(f4|f8)$/.exec(descr);
   if (type === null) throw new NpyError(`the .npy file holds ${descr}; save it with a.astype("float64") or "float32"`);
   const Elements = type[2] === 'f4' ? Float32Array : Float64Array;
-  const size = Elements.BYTES_PER_ELEMENT;
-  const wanted = rows * cols * size;
+  const wanted = rows * cols * Elements.BYTES_PER_ELEMENT;
   const at = start + headerBytes;
-  if (bytes.length - at !== wanted) {
-    throw new NpyError(`${rows} × ${cols} elements need ${wanted} bytes, but the .npy file has ${bytes.length - at}`);
-  }
-  const aligned = at % size === 0 ? buffer : buffer.slice(at);
-  const data = new Elements(aligned, at % size === 0 ? at : 0, rows * cols);
-  if (type[1] === '>') swapBytes(data);
-  return { rows, cols, dtype: size === 4 ? 'float32' : 'float64', data: fortran ? transposed(data, cols, rows) : data };
+  if (total - at !== wanted) throw new NpyError(`${rows} × ${cols} elements need ${wanted} bytes, but the .npy file has ${total - at}`);
+  return { rows, cols, at, Elements, fortran, swapped: type[1] === '>' };
+}
+
+/** Whether a file can be read, by its head and its size alone. Throws NpyError, or a DOMException when nothing can be read.
+ * @param {Blob} file */
+export async function checkNpyFile(file) {
+  layoutOf(await file.slice(0, MAX_HEADER_BYTES + 12).arrayBuffer(), file.size);
+  if (file.size > MAX_FILE_BYTES) throw new NpyError(`the .npy file has ${size(file.size)}; this page takes files of up to ${size(MAX_FILE_BYTES)}`);
+}
+
+/** Throws NpyError.
+ * @param {ArrayBuffer} buffer
+ * @returns {DenseMatrix} its data are a view of the buffer where they can be */
+export function readNpy(buffer) {
+  const { rows, cols, at, Elements, fortran, swapped } = layoutOf(buffer, buffer.byteLength);
+  const aligned = at % Elements.BYTES_PER_ELEMENT === 0;
+  const data = new Elements(aligned ? buffer : buffer.slice(at), aligned ? at : 0, rows * cols);
+  if (swapped) swapBytes(data);
+  return { rows, cols, dtype: Elements === Float32Array ? 'float32' : 'float64', data: fortran ? transposed(data, cols, rows) : data };
 }
 
 /** @param {Float32Array | Float64Array} data changed in place */

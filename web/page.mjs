@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The page: reads the form, gives orders to engine.mjs (a Web Worker), shows what it tells. */
+import { workerUrl } from '../wasm/js/options.mjs';
 import { Mosaic } from './mosaic.mjs';
 import { find, Operand } from './operand.mjs';
 import { duration, headline, number, size, speed } from './words.mjs';
@@ -65,15 +66,25 @@ function showPlan() {
     : fits ? `gives ${a[0]} × ${b[1]}` : `the columns of A (${a[1]}) are not the rows of B (${b[0]})`;
 }
 
+/** What is wrong with a worker, or ''.
+ * @param {string} url
+ * @param {number} at in the list
+ * @param {string[]} list */
+function workerProblem(url, at, list) {
+  try {
+    const { href } = workerUrl(url);
+    return list.slice(0, at).some((other) => workerUrl(other).href === href) ? `“${url}” is there twice.` : '';
+  } catch (error) {
+    if (!URL.canParse(url)) return `“${url}” is not a URL such as http://127.0.0.1:8081.`;
+    return `${/** @type {Error} */ (error).message.replace(/^./, (letter) => letter.toUpperCase())}.`;
+  }
+}
+
 /** The workers that are typed, or undefined and a word about it. */
 function workerList() {
   const error = byId('workers-error');
   const list = workersText.value.split(/\s+/).filter((word) => word !== '');
-  let why = '';
-  if (list.length === 0) why = 'Give at least one worker.';
-  for (const url of list) {
-    if (!/^https?:\/\/[^/\s]+/.test(url) || !URL.canParse(url)) why = `“${url}” is not a URL such as http://127.0.0.1:8081.`;
-  }
+  const why = list.length === 0 ? 'Give at least one worker.' : list.map(workerProblem).find((one) => one !== '') ?? '';
   error.textContent = why;
   error.hidden = why === '';
   workersText.setAttribute('aria-invalid', String(why !== ''));
@@ -86,6 +97,7 @@ function placeChanged() {
 }
 
 form.addEventListener('input', placeChanged);
+workersText.addEventListener('input', () => { if (!byId('workers-error').hidden) workerList(); });
 form.addEventListener('submit', (event) => {
   event.preventDefault();
   if (shown.busy) return;
@@ -227,7 +239,12 @@ function described(server) {
   const line = byId('server');
   if (server === undefined) {
     line.textContent = 'no server behind this page; this tab still computes';
-    find(form, '[value="server"]', HTMLInputElement).disabled = true;
+    const choice = find(form, '[value="server"]', HTMLInputElement);
+    if (choice.checked && !shown.busy) {
+      find(form, '[value="serial"]', HTMLInputElement).checked = true;
+      say('There is no server behind this page: “In this tab” is chosen instead.');
+    }
+    choice.disabled = true;
     return;
   }
   line.classList.add('found');

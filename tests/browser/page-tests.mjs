@@ -5,6 +5,9 @@ import { readNpy } from '../web/npy.mjs';
 
 /** @typedef {Window & typeof globalThis & {document: Document}} Frame */
 
+/** Exceptions that the page did not catch. @type {string[]} */
+let problems = [];
+
 /** Opens the page anew.
  * @param {string} query
  * @returns {Promise<Frame>} */
@@ -15,8 +18,11 @@ async function open(query) {
   frame.height = '1000';
   frame.src = `/${query}`;
   document.body.append(frame);
+  problems = [];
   await new Promise((resolve) => frame.addEventListener('load', resolve, { once: true }));
   const page = /** @type {Frame} */ (frame.contentWindow);
+  page.addEventListener('error', (event) => problems.push(event.message));
+  page.addEventListener('unhandledrejection', (event) => problems.push(String(event.reason)));
   await until(() => page.document.querySelector('#server')?.textContent !== 'looking for the server…', 'the page starts');
   return page;
 }
@@ -53,6 +59,27 @@ function enter(page, field, value) {
 /** @param {Frame} page
  * @param {string} id */
 const text = (page, id) => get(page, `#${id}`).textContent;
+
+/** Chooses a file for an operand.
+ * @param {Frame} page
+ * @param {0 | 1} which
+ * @param {BlobPart[]} parts
+ * @param {string} name */
+function give(page, which, parts, name) {
+  const transfer = new page.DataTransfer();
+  transfer.items.add(new page.File(parts, name));
+  const pick = /** @type {any} */ (choose(page, which, 'file').querySelector('.pick'));
+  pick.files = transfer.files;
+  pick.dispatchEvent(new page.Event('change'));
+}
+
+/** The head of a .npy file.
+ * @param {string} dictionary
+ * @returns {BlobPart[]} */
+function npyHead(dictionary) {
+  const header = `${dictionary.padEnd(117)}\n`;
+  return [Uint8Array.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length, 0]), header];
+}
 
 /** @param {Frame} page
  * @param {0 | 1} which
@@ -152,15 +179,7 @@ export async function checkPage(workers) {
 
   await test('page: a .npy file in, a .npy file out', async () => {
     const page = await open('');
-    const header = "{'descr': '<f8', 'fortran_order': True, 'shape': (2, 3), }".padEnd(117) + '\n';
-    const head = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length, 0];
-    const file = new page.File([Uint8Array.from(head), header, new Float64Array([1, 4, 2, 5, 3, 6])], 'a.npy');
-    const card = choose(page, 0, 'file');
-    const transfer = new page.DataTransfer();
-    transfer.items.add(file);
-    const pick = /** @type {any} */ (card.querySelector('.pick'));
-    pick.files = transfer.files;
-    pick.dispatchEvent(new page.Event('change'));
+    give(page, 0, [...npyHead("{'descr': '<f8', 'fortran_order': True, 'shape': (2, 3), }"), new Float64Array([1, 4, 2, 5, 3, 6])], 'a.npy');
     const other = choose(page, 1, 'text');
     enter(page, other.querySelector('.dtype'), 'float64');
     await run(page);
@@ -198,6 +217,71 @@ export async function checkPage(workers) {
     enter(page, get(page, '#workers'), 'no url');
     get(page, '#run').click();
     ok(/is not a URL/.test(text(page, 'workers-error')), text(page, 'workers-error'));
+  });
+
+  await test('page: files that are no matrix, or too large, are told at once', async () => {
+    const page = await open('');
+    const head = npyHead("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }");
+    const block = new Blob([new Uint8Array(64 << 20)]);
+    const large = npyHead("{'descr': '<f8', 'fortran_order': False, 'shape': (16384, 18432), }");
+    const cases = /** @type {[string, BlobPart[], RegExp][]} */ ([
+      ['picture.png', ['PNG and some more text, far from NumPy'], /This is not a .npy file/], ['empty.npy', [], /This is not a .npy file/],
+      ['cut.npy', [...head, new Float64Array(5)], /2 × 3 elements need 48 bytes, but the .npy file has 40/], ['head.npy', head.slice(0, 1), /This is not a .npy file|ends inside its header/],
+      ['large.npy', [...large, ...Array(36).fill(block)], /2.3 GiB.*takes files of up to 2.0 GiB/], ['large.bin', Array(37).fill(block), /This is not a .npy file/],
+    ]);
+    for (const [name, parts, words] of cases) {
+      give(page, 0, parts, name);
+      await run(page);
+      const told = page.document.querySelector('.operand .error')?.textContent ?? '';
+      ok(words.test(told), `${name}: ${told || text(page, 'error')}`);
+    }
+    equal(problems.join(), '', 'exceptions');
+    choose(page, 0, 'text');
+    choose(page, 1, 'text');
+    await run(page);
+    equal(text(page, 'check'), 'exact', 'the next product');
+  });
+
+  await test('page: matrices over the limit are told before they are made', async () => {
+    for (const where of ['serial', 'server']) {
+      const page = await open(`?n=16384&where=${where}`);
+      const start = performance.now();
+      await run(page);
+      ok(/A and B have 2.0 GiB.* (this tab|the server) takes [\d.]+ [MG]iB/.test(text(page, 'error')), `${where}: ${text(page, 'error')}`);
+      ok(performance.now() - start < 3000, `${performance.now() - start} ms`);
+    }
+  });
+
+  await test('page: workers that cannot be, at their field', async () => {
+    const page = await open('?n=64&where=proxy');
+    for (const [list, words] of /** @type {[string, RegExp][]} */ ([
+      ['', /at least one worker/], ['http://', /is not a URL/], ['ftp://127.0.0.1:8081', /http:\/\/ or https:\/\//], ['http://u:p@127.0.0.1:8081', /no user name/],
+      ['http://127.0.0.1:8081 http://127.0.0.1:8082\nhttp://127.0.0.1:8081/', /“http:\/\/127.0.0.1:8081\/” is there twice/]])) {
+      enter(page, get(page, '#workers'), list);
+      get(page, '#run').click();
+      ok(words.test(text(page, 'workers-error')) && !get(page, '#workers-error').hidden, `${list}: ${text(page, 'workers-error')}`);
+      equal(get(page, '#run').disabled, false, 'nothing runs');
+    }
+    enter(page, get(page, '#workers'), workers[0]);
+    equal(get(page, '#workers-error').hidden, true, 'the error goes when it is mended');
+    await run(page);
+    equal(text(page, 'state'), 'done', text(page, 'error'));
+  });
+
+  await test('page: on the server, where there is none: told, and this tab is chosen', async () => {
+    await fetch('/test/server', { method: 'POST', body: 'gone' });
+    try {
+      const page = await open('?n=64&where=server');
+      integers(page);
+      ok(/no server/.test(text(page, 'state')), `state: ${text(page, 'state')}`);
+      equal(get(page, '[name="place"][value="server"]').disabled, true, 'it cannot be chosen');
+      equal(get(page, '[name="place"]:checked').value, 'serial', 'what is chosen');
+      await run(page);
+      equal(text(page, 'check'), 'exact', `check (${text(page, 'error')})`);
+      equal(problems.join(), '', 'exceptions');
+    } finally {
+      await fetch('/test/server', { method: 'POST', body: 'there' });
+    }
   });
 
   await test('page: stop, and go on', async () => {

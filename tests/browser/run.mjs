@@ -105,6 +105,18 @@ function hear(news) {
   console.log(`${news.error === undefined ? 'ok  ' : 'FAIL'} ${news.name} (${news.ms} ms)${news.error === undefined ? '' : `\n     ${news.error.replaceAll('\n', '\n     ')}`}`);
 }
 
+/** Whether a server is behind the page: tests take it away by POST /test/server. */
+let serverThere = true;
+
+/** @param {http.IncomingMessage} incoming
+ * @param {http.ServerResponse} outgoing */
+async function switchServer(incoming, outgoing) {
+  let text = '';
+  for await (const piece of incoming) text += piece;
+  serverThere = text === 'there';
+  outgoing.end();
+}
+
 const workers = await startWorkers();
 const moduleFile = process.env.TESSERA_MODULE ?? '';
 const haveModule = existsSync(moduleFile);
@@ -122,7 +134,8 @@ const site = await startSite({
   page: !flags.server,
   extra: { '/test/probe.wasm': process.env.TESSERA_PROBE ?? '' },
   other: (incoming, outgoing) => {
-    if (incoming.url !== '/result') return rpc(incoming, outgoing);
+    if (incoming.url === '/test/server') return switchServer(incoming, outgoing);
+    if (incoming.url !== '/result') return serverThere || incoming.method === 'GET' ? rpc(incoming, outgoing) : outgoing.writeHead(404).end();
     let body = '';
     incoming.on('data', (chunk) => { body += chunk; });
     incoming.on('end', () => {
