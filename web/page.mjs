@@ -240,9 +240,9 @@ function described(server) {
   if (server === undefined) {
     line.textContent = 'no server behind this page; this tab still computes';
     const choice = find(form, '[value="server"]', HTMLInputElement);
-    if (choice.checked && !shown.busy) {
+    if (choice.checked) { // a choice that is disabled would be none
       find(form, '[value="serial"]', HTMLInputElement).checked = true;
-      say('There is no server behind this page: “In this tab” is chosen instead.');
+      if (!shown.busy) say('There is no server behind this page: “In this tab” is chosen instead.');
     }
     choice.disabled = true;
     return;

@@ -10,11 +10,12 @@ let problems = [];
 
 /** Opens the page anew.
  * @param {string} query
+ * @param {number} [width]
  * @returns {Promise<Frame>} */
-async function open(query) {
+async function open(query, width = 1200) {
   document.querySelector('iframe')?.remove();
   const frame = document.createElement('iframe');
-  frame.width = '1200';
+  frame.width = String(width);
   frame.height = '1000';
   frame.src = `/${query}`;
   document.body.append(frame);
@@ -282,6 +283,27 @@ export async function checkPage(workers) {
     } finally {
       await fetch('/test/server', { method: 'POST', body: 'there' });
     }
+  });
+
+  await test('page: on a phone nothing is wider than the screen, whatever is shown', async () => {
+    const page = await open('?n=300&where=server', 360);
+    integers(page);
+    const fits = (/** @type {string} */ when) => {
+      const { scrollWidth, clientWidth } = page.document.documentElement;
+      ok(scrollWidth <= clientWidth, `${when}: ${scrollWidth} of ${clientWidth} points`);
+    };
+    fits('empty');
+    get(page, '#numbers').open = true;
+    await run(page);
+    equal(text(page, 'check'), 'exact', `check (${text(page, 'error')})`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    fits('numbers');
+    ok(get(page, '#mosaic').getBoundingClientRect().right < get(page, '#stage').getBoundingClientRect().right, 'the picture is in its box');
+    give(page, 0, ['no matrix'], `${'long-'.repeat(20)}name.npy`);
+    await run(page);
+    const summary = get(page, '.operand .summary').getBoundingClientRect();
+    ok(summary.width > 20 && summary.right <= get(page, '.operand .tabs').getBoundingClientRect().left, 'a long name stays beside the tabs');
+    fits('a long name');
   });
 
   await test('page: stop, and go on', async () => {
