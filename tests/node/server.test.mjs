@@ -16,11 +16,13 @@ const PROGRAM = fileURLToPath(new URL('../../wasm/js/node-server.mjs', import.me
 async function start(t, args) {
   const child = spawn(process.execPath, [PROGRAM, '--listen', '127.0.0.1:0', '--module', given('TESSERA_PROBE'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   t.after(() => child.kill('SIGKILL'));
+  const said = { text: '' };
+  child.stderr.on('data', (text) => { said.text += text; });
   const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)));
   const first = await new Promise((resolve) => child.stdout.once('data', (line) => resolve(String(line))));
   const url = /^listening on (http:\/\/127\.0\.0\.1:\d+)\n/.exec(first)?.[1];
   assert.ok(url, first);
-  return { child, url, ended };
+  return { child, url, ended, said };
 }
 
 /** Runs the program to its end.
@@ -104,9 +106,10 @@ test('a trap is 500 and the next request is well', async (t) => {
 });
 
 test('a streamed reply arrives whole; a client that stops reading holds the module back; one that leaves is noticed', async (t) => {
-  const { url } = await start(t, []);
+  const { url, said } = await start(t, []);
   const whole = await (await fetch(`${url}/stream`, { method: 'POST' })).arrayBuffer();
   assert.equal(whole.byteLength, 5 + 200 * 65536);
+  assert.equal(said.text, '', 'listeners do not pile up');
 
   const { port } = new URL(url);
   const socket = net.connect(Number(port), '127.0.0.1');

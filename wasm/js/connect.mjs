@@ -70,13 +70,23 @@ async function send(caller, method, headers, body, { signal, timeoutMs }) {
   }
 }
 
+/** Node's fetch says "fetch failed", and why in the cause alone.
+ * @param {unknown} error
+ * @returns {string} */
+function reasonOf(error) {
+  if (!(error instanceof Error)) return String(error);
+  const cause = /** @type {any} */ (error.cause);
+  const why = cause instanceof Error ? cause.message || /** @type {any} */ (cause).code : undefined;
+  return why ? `${error.message}: ${why}` : error.message;
+}
+
 /** @param {unknown} error
  * @param {AbortSignal | undefined} signal
  * @returns {TesseraError} */
 function asTesseraError(error, signal) {
   if (error instanceof TesseraError) return error;
   if (signal?.aborted) return new TesseraError('canceled', 'the call was cancelled', { cause: error });
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   // No array of that size can be had.
   if (error instanceof RangeError) return new TesseraError('resource_exhausted', message, { cause: error });
   return new TesseraError('unavailable', message, { cause: error });

@@ -72,8 +72,12 @@ async function sendReply(outgoing, { status, headers, body }, gone) {
   for await (const chunk of body) {
     if (outgoing.write(chunk)) continue;
     await new Promise((resolve, reject) => {
-      outgoing.once('drain', resolve);
-      gone.addEventListener('abort', () => reject(gone.reason), { once: true });
+      const leave = () => reject(gone.reason);
+      outgoing.once('drain', () => {
+        gone.removeEventListener('abort', leave); // one reply may wait thousands of times
+        resolve(undefined);
+      });
+      gone.addEventListener('abort', leave, { once: true });
     });
   }
   outgoing.end();
