@@ -59,8 +59,10 @@ let local;
 let compiled;
 /** What ends the product in progress. @type {AbortController | undefined} */
 let running;
-/** What the server takes in one message, when it has told that. */
-let serverMessageBytes = Infinity;
+/** Of any message of a product. */
+const MOST_MESSAGE_BYTES = 2 ** 31 - 1;
+/** What the server takes in one message, as it told. */
+let serverMessageBytes = MOST_MESSAGE_BYTES;
 /** The last product. @type {DenseMatrix | undefined} */
 let product;
 
@@ -288,7 +290,7 @@ async function describe() {
   let server;
   try {
     const told = await new MatmulClient(new FetchCaller(BASE)).describe({ timeoutMs: DESCRIBE_TIMEOUT_MS });
-    serverMessageBytes = told.maxMessageBytes || Infinity;
+    serverMessageBytes = Math.min(told.maxMessageBytes || MOST_MESSAGE_BYTES, MOST_MESSAGE_BYTES);
     server = { name: told.name, version: told.version, engine: told.engine, mode: told.mode, workers: told.workers.map((worker) => worker.url) };
   } catch (error) {
     // A page without a server behind it still multiplies in this tab.
