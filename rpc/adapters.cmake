@@ -5,7 +5,8 @@
 
 find_package(Civetweb REQUIRED)
 add_library(tessera-civetweb-unity OBJECT civetweb_unity.c)
-target_include_directories(tessera-civetweb-unity PRIVATE "${PROJECT_SOURCE_DIR}")
+target_include_directories(tessera-civetweb-unity PRIVATE "${PROJECT_SOURCE_DIR}"
+  "${CMAKE_CURRENT_SOURCE_DIR}/civetweb")
 target_link_libraries(tessera-civetweb-unity PRIVATE $<BUILD_INTERFACE:civetweb>)
 # Somebody else's code: without our warnings, and without the thread sanitizer,
 # which its stop flag (a plain volatile) would trip.
@@ -18,7 +19,7 @@ else()
   set(tls http_server_tls_none.c)
 endif()
 add_library(tessera-civetweb STATIC ${tls}
-  server_civetweb.c http_server_guard.c http_server_head.c http_server_pages.c http_server_serve.c
+  server_civetweb.c http_request_head.c http_server_guard.c http_server_head.c http_server_pages.c http_server_serve.c
   http_server_watch.c $<TARGET_OBJECTS:tessera-civetweb-unity>)
 target_include_directories(tessera-civetweb PRIVATE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(tessera-civetweb PUBLIC tessera-rpc Threads::Threads

@@ -10,6 +10,9 @@
  * call that waits for it, in place of poll and then recv, and characters and time
  * limits are read without a call into the C library for each.
  *
+ * And so that a request is read in one way only: a head is checked before civetweb's
+ * parser cuts it up (http_request_head.h), and the sizes of chunks are.
+ *
  * And so that a server that stops closes what it accepted: civetweb forgets the
  * connections that none of its threads has begun with.
  *
@@ -32,6 +35,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "rpc/http_request_head.h"
+
 #ifndef NO_SSL
 #include <openssl/ssl.h>
 
@@ -45,6 +50,8 @@ static int accept_watched(SSL *ssl) {
 static int poll_or_read(struct pollfd *fds, nfds_t count, int limit_ms);
 static ssize_t recv_or_take(int socket, void *data, size_t size, int flags);
 static double whole_number(const char *text);
+static unsigned long chunk_or_number(const char *text, char **end, int base);
+static int read_request_head(struct mg_connection *connection);
 static int accept_noted(int listener, struct sockaddr *peer, socklen_t *size);
 static int signal_queued(pthread_cond_t *condition);
 
@@ -53,20 +60,24 @@ static int signal_queued(pthread_cond_t *condition);
 #define send(socket, data, size, flags) send(socket, data, size, (flags) | MSG_DONTWAIT)
 /* civetweb reads its time limits with it, two for each request: ours are whole. */
 #define strtod(text, end) whole_number(text)
+#define strtoul(text, end, base) chunk_or_number(text, end, base)
 #define accept(listener, peer, size) accept_noted(listener, peer, size)
 #define pthread_cond_signal(condition) signal_queued(condition)
-/* As in the C locale. */
+/* As in the C locale; and the tab, which the values of headers may have. */
 #undef isprint
 #undef tolower
-#define isprint(c) ((c) >= 32 && (c) < 127)
+#define isprint(c) (((c) >= 32 && (c) < 127) || (c) == '\t')
 #define tolower(c) ((c) >= 'A' && (c) <= 'Z' ? (c) + ('a' - 'A') : (c))
 
+#define MG_EXTERNAL_FUNCTION_log_access /* external_log_access.inl */
 #include <civetweb.c>
 
+#undef read_message
 #undef poll
 #undef recv
 #undef send
 #undef strtod
+#undef strtoul
 #undef accept
 #undef pthread_cond_signal
 
@@ -127,6 +138,64 @@ static ssize_t recv_or_take(int socket, void *data, size_t size, int flags) {
   head.done = false;
   if (head.size < 0) errno = head.error;
   return head.size;
+}
+
+/* In place of civetweb's read_message, which counts a head's bytes up to the first empty
+ * line, while its parser skips blanks first and takes the head that comes after them:
+ * what followed would be read as body and again as a request. So blank lines are taken
+ * away here. The bytes of a head; 0: the buffer is full of one; negative: there is none,
+ * or none that is acceptable. */
+enum { MAX_BLANK_BYTES = 16 };
+
+static _Thread_local struct {
+  int status; /* 0: civetweb's own */
+  const char *why;
+  bool asterisk;
+} verdict;
+
+static int read_request_head(struct mg_connection *c) {
+  size_t blank = 0;
+  memset(&verdict, 0, sizeof verdict);
+  for (;;) {
+    int result = read_message(NULL, c, c->buf, c->buf_size, &c->data_len);
+    if (result == -2) { /* too long; civetweb forgets why */
+      verdict.status = 431;
+      verdict.why = "the request head is too large";
+      return 0;
+    }
+    if (result <= 0) return result;
+    size_t size = (size_t)c->data_len, head_size = (size_t)result;
+    size_t skip = tess__request_head_blank(c->buf, size);
+    blank += skip;
+    if (blank > MAX_BLANK_BYTES) return -1;
+    if (skip == 0) {
+      verdict.status = tess__request_head_prepare(c->buf, &head_size, &size, MG_MAX_HEADERS,
+                                                  &verdict.asterisk, &verdict.why);
+      c->data_len = (int)size;
+      return verdict.status == 0 ? (int)head_size : -1;
+    }
+    memmove(c->buf, c->buf + skip, size - skip);
+    c->data_len = (int)(size - skip);
+  }
+}
+
+int tess__civetweb_refused(const char **why) {
+  *why = verdict.why;
+  return verdict.status;
+}
+
+bool tess__civetweb_asterisk(void) {
+  return verdict.asterisk;
+}
+
+/* The size of a chunk is digits and CRLF, and no more than can be added up; civetweb
+ * takes any end behind it that is not this text's for an error. */
+static unsigned long chunk_or_number(const char *text, char **end, int base) {
+  if (base != 16) return strtoul(text, end, base);
+  size_t digits = strspn(text, "0123456789abcdefABCDEF"), zeros = strspn(text, "0");
+  *end = (char *)text;
+  if (digits == 0 || strcmp(text + digits, "\r\n") != 0 || digits > zeros + 15) return 1;
+  return strtoul(text, end, 16);
 }
 
 /* ---- connections that nobody has begun with ----

@@ -5,6 +5,8 @@
 #ifndef TESSERA_RPC_CIVETWEB_UNITY_H
 #define TESSERA_RPC_CIVETWEB_UNITY_H
 
+#include <stdbool.h>
+
 struct mg_connection;
 struct mg_context;
 
@@ -20,6 +22,12 @@ void *tess__civetweb_ssl(const struct mg_connection *connection);
  * heads_end before civetweb closes it. */
 void tess__civetweb_read_heads(const struct mg_connection *connection);
 void tess__civetweb_heads_end(void);
+
+/* On the connection's own thread, of the head that was read last: the status that it is
+ * refused with and *why (static); 0: if it is, then by civetweb. */
+int tess__civetweb_refused(const char **why);
+/* Its target was "*", and not the "/" that civetweb was shown. */
+bool tess__civetweb_asterisk(void);
 
 /* Closes the connections that were accepted and that no thread has begun with. On the
  * master thread as it exits: all others have ended. */

@@ -131,7 +131,9 @@ int tess__http_guard(const char *method, const char *target, const char *version
   } while (0)
 
   if (!is_token(method)) REFUSE(400, "bad method");
-  if (!is_target(target)) REFUSE(400, "bad request target");
+  /* "*" is the server as a whole (RFC 9112 3.2.4). */
+  bool asterisk = strcmp(target, "*") == 0 && strcmp(method, "OPTIONS") == 0;
+  if (!asterisk && !is_target(target)) REFUSE(400, "bad request target");
 
   for (size_t i = 0; i < count; i++) {
     tess_metadata_entry *entry = &entries[i];

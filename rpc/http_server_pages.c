@@ -189,6 +189,11 @@ bool tess__pages_find(const tess__pages *pages, tess__watch *watch, bool drainin
     preflight(pages, head, page);
     return true;
   }
+  if (strcmp(path, "*") == 0) { /* OPTIONS, says the guard */
+    page->status = 204;
+    page->headers = "Allow: GET, HEAD, POST, OPTIONS\r\n";
+    return true;
+  }
   if (which == NONE) return get && pages->files != NULL && find_file(pages, path, head, page);
   if (!get) {
     set_text(page, 405, "only GET and HEAD here\n");

@@ -8,6 +8,7 @@
  */
 #include "rpc/http_server_serve.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -436,10 +437,8 @@ bool tess__site_serve(tess__site *site, tess__connection *connection, const tess
   const char *why = NULL;
   tick(&t);
   add(&connection->traffic.requests, 1);
-  int status = request->refuse_status;
-  if (status == 0)
-    status = tess__http_guard(request->method, request->path, request->version, connection->entries,
-                              request->header_count, &t.head, &why);
+  int status = tess__http_guard(request->method, request->path, request->version,
+                                connection->entries, request->header_count, &t.head, &why);
   t.body_left = t.head.content_length;
   t.body_ended = t.head.content_length == 0;
   t.keep = in_time && t.head.keep_alive && status == 0;
@@ -447,7 +446,7 @@ bool tess__site_serve(tess__site *site, tess__connection *connection, const tess
   tess__page page;
   if (status != 0) {
     t.body_ended = true; /* where it ends is not known: take in nothing */
-    send_error(&t, status, why != NULL ? why : "bad request head\n");
+    send_error(&t, status, why);
   } else if (site->max_body_bytes > 0 && t.head.content_length > 0 &&
              (uint64_t)t.head.content_length > site->max_body_bytes) {
     t.keep = false;
@@ -466,4 +465,33 @@ bool tess__site_serve(tess__site *site, tess__connection *connection, const tess
   if (!tess__connection_enter(connection, TESS__PHASE_IDLE, t.now_ms + site->idle_timeout_ms))
     t.keep = false;
   return t.keep;
+}
+
+/* Takes in what still comes, where nobody knows how much there is. */
+static void linger(turn *t) {
+  uint8_t sink[16384];
+  struct pollfd socket = {.fd = t->connection->socket, .events = POLLIN};
+  size_t taken = 0;
+  if (!t->io->tls) shutdown(socket.fd, SHUT_WR);
+  tess__connection_enter(t->connection, TESS__PHASE_LINGER, tick(t) + LINGER_MS);
+  while (taken < LINGER_BYTES && poll(&socket, 1, LINGER_MS) > 0) {
+    ssize_t n = recv(socket.fd, sink, sizeof sink, MSG_DONTWAIT);
+    if (n <= 0) break;
+    taken += (size_t)n;
+  }
+}
+
+void tess__site_refuse(tess__site *site, tess__connection *connection, const tess__site_io *io,
+                       int status, const char *why) {
+  static const tess__site_request unknown = {.method = ""};
+  turn t = {
+      .site = site, .connection = connection, .io = io, .request = &unknown, .body_ended = true};
+  if (!tess__connection_enter(connection, TESS__PHASE_BUSY, TESS_NEVER_MS)) {
+    status = 408;
+    why = "the request head took too long";
+  }
+  tick(&t);
+  add(&connection->traffic.requests, 1);
+  send_error(&t, status, why != NULL ? why : "bad request head");
+  if (status == 431) linger(&t); /* much of it is on its way */
 }

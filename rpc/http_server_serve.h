@@ -41,11 +41,15 @@ typedef struct tess__site_request {
   const char *query;   /* or NULL */
   const char *version; /* "1.1" */
   size_t header_count; /* in connection->entries */
-  int refuse_status;   /* != 0: the head is not acceptable at all */
 } tess__site_request;
 
 /* Returns whether the connection can serve another request. */
 bool tess__site_serve(tess__site *site, tess__connection *connection, const tess__site_io *io,
                       const tess__site_request *request);
+
+/* Answers a head that is not acceptable at all. why: a text, or NULL. The
+ * connection must be closed then. */
+void tess__site_refuse(tess__site *site, tess__connection *connection, const tess__site_io *io,
+                       int status, const char *why);
 
 #endif

@@ -26,7 +26,7 @@
 
 #include "rpc/http_server_head.h"
 
-/* The kernel's own limit on header lines in civetweb's request_info. */
+/* civetweb's own limit on header lines; a head with more is refused. */
 #define TESS__MAX_HEADERS 64
 
 typedef enum tess__phase {

@@ -130,16 +130,17 @@ static int on_tls_context(void **context, void *user) {
   return 1;
 }
 
-/* A head that civetweb itself refuses. */
+/* A head that civetweb, or what reads it, refuses. */
 static int on_http_error(struct mg_connection *connection, int status, const char *message) {
-  char text[512];
+  tess_http_server *server = server_of(connection);
+  tess__connection *c = mg_get_user_connection_data(connection);
+  const char *why = NULL;
   (void)message;
-  const char *reason = tess__http_reason(status);
-  int n = snprintf(text, sizeof text,
-                   "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
-                   "Content-Length: %zu\r\nConnection: close\r\n\r\n%s\n",
-                   status, reason, strlen(reason) + 1, reason);
-  if (n > 0 && (size_t)n < sizeof text) mg_write(connection, text, (size_t)n);
+  int refused = tess__civetweb_refused(&why);
+  tess__site_io io = {mg_read_body, mg_write_all, connection,
+                      tess__civetweb_ssl(connection) != NULL};
+  if (c != NULL && !c->refused)
+    tess__site_refuse(&server->site, c, &io, refused != 0 ? refused : status, why);
   mg_disable_connection_keep_alive(connection);
   return 0;
 }
@@ -151,31 +152,19 @@ static void set_peer(tess__connection *c, const struct mg_request_info *info) {
 }
 
 /* The headers as metadata: names in lower case, blanks after values cut off, both
- * in civetweb's buffer, which is ours to change until the request ends.
- *
- * False: civetweb's parser skipped what it does not understand. A folded line ends
- * its list of headers, a line may end in LF alone, blanks may stand before the
- * colon: each could hide a header from us that a proxy had seen. It cuts names and
- * values out of the request in place, so the cuts tell how the lines ended:
- * "name\0 value\0\0name\0 value\0\0\r\0". */
-static bool take_headers(const struct mg_request_info *info, tess_metadata_entry *entries) {
+ * in civetweb's buffer, which is ours to change until the request ends. */
+static size_t take_headers(const struct mg_request_info *info, tess_metadata_entry *entries) {
   for (int i = 0; i < info->num_headers; i++) {
     char *name = (char *)(uintptr_t)info->http_headers[i].name;
     char *value = (char *)(uintptr_t)info->http_headers[i].value;
-    char *p = name;
-    for (; *p != 0; p++)
+    for (char *p = name; *p != 0; p++)
       if (*p >= 'A' && *p <= 'Z') *p = (char)(*p + ('a' - 'A'));
-    if (value != p + 1 && p[1] == 0) return false; /* "Name :" */
     size_t size = strlen(value);
-    const char *end = value + size;
-    if (end[1] != 0) return false; /* LF alone */
-    const char *next = i + 1 < info->num_headers ? info->http_headers[i + 1].name : NULL;
-    if (next != NULL ? end + 2 != next : end[2] != '\r' || end[3] != 0) return false;
     while (size > 0 && (value[size - 1] == ' ' || value[size - 1] == '\t'))
       value[--size] = 0;
     entries[i] = (tess_metadata_entry){name, value, size};
   }
-  return true;
+  return (size_t)info->num_headers;
 }
 
 static int on_request(struct mg_connection *connection) {
@@ -189,16 +178,10 @@ static int on_request(struct mg_connection *connection) {
   if (!c->peer_known) set_peer(c, info);
   tess__site_io io = {mg_read_body, mg_write_all, connection, info->is_ssl != 0};
   tess__site_request request = {.method = info->request_method,
-                                .path = info->local_uri_raw,
+                                .path = tess__civetweb_asterisk() ? "*" : info->local_uri_raw,
                                 .query = info->query_string,
-                                .version = info->http_version};
-  if (info->num_headers >= TESS__MAX_HEADERS) {
-    request.refuse_status = 431; /* there may be more, which civetweb drops */
-  } else if (take_headers(info, c->entries)) {
-    request.header_count = (size_t)info->num_headers;
-  } else {
-    request.refuse_status = 400;
-  }
+                                .version = info->http_version,
+                                .header_count = take_headers(info, c->entries)};
   if (!tess__site_serve(&server->site, c, &io, &request))
     mg_disable_connection_keep_alive(connection);
   return 200;
@@ -206,7 +189,7 @@ static int on_request(struct mg_connection *connection) {
 
 /* ---- start ---- */
 
-static_assert(MG_MAX_HEADERS >= TESS__MAX_HEADERS, "update TESS__MAX_HEADERS");
+static_assert(MG_MAX_HEADERS == TESS__MAX_HEADERS, "update TESS__MAX_HEADERS");
 
 /* "HOST:PORT" to what civetweb binds: a numeric address. */
 static tess_code resolve(const char *listen, bool tls, char *address, size_t address_size,

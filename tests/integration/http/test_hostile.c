@@ -16,6 +16,7 @@
 #include "tests/unit/run_case.h"
 
 #define HOST "Host: localhost\r\n"
+#define CHUNKED "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
 
 static int64_t now_ms(void) {
   return tess_http_server_now_ms();
@@ -96,6 +97,41 @@ START_TEST(smuggling) {
       {400, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloXX0\r\n"},
       {400, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n"},
       {400, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\nhello\n0\n\n"},
+      /* Sizes of chunks: nothing but digits, and no more than can be added up. */
+      {400, CHUNKED "5\r9\r\nhello\r\n0\r\n\r\n"},
+      {400, CHUNKED "5\r\r\nhello\r\n0\r\n\r\n"},
+      {400, CHUNKED "+5\r\nhello\r\n0\r\n\r\n"},
+      {400, CHUNKED "0x5\r\nhello\r\n0\r\n\r\n"},
+      {400, CHUNKED "5 \r\nhello\r\n0\r\n\r\n"},
+      {400, CHUNKED "\r\nhello\r\n0\r\n\r\n"},
+      {400, CHUNKED "7fffffffffffffff\r\nhello\r\n0\r\n\r\n"},
+      {400, CHUNKED "8000000000000000\r\nhello\r\n0\r\n\r\n"},
+      {400, CHUNKED "ffffffffffffff00\r\nhello\r\n0\r\n\r\n"},
+      {400, CHUNKED "ffffffffffffffff\r\nhello\r\n0\r\n\r\n"},
+      {400, CHUNKED "10000000000000005\r\nhello\r\n0\r\n\r\n"},
+      {400, CHUNKED "5\r\nhello\r\n0\r5\r\n\r\n"},
+      /* What stands between and before the words of a head. */
+      {400, " POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, " \r\n\r\nPOST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "\nPOST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "\n\nPOST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "\r\n\n\nPOST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "\rPOST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST  /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST \r\n/echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n " HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "\x80: 1\r\nContent-Length: 5\r\n\r\nhello"},
+      {400, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"},
+      /* Targets of other forms, of which something is wrong. */
+      {400, "POST http:///echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST http://me@h/echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST http://h/../echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST ftp://h/echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "POST http://h/echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello"},
+      {400, "POST * HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"},
+      {400, "CONNECT h:80 HTTP/1.1\r\n" HOST "\r\n"},
   };
   site s;
   site_start(&s, (tess_http_server_options){.cors_origin = NULL});
@@ -115,36 +151,203 @@ START_TEST(smuggling) {
 }
 END_TEST
 
+START_TEST(nul_in_a_head) {
+  static const char request[] =
+      "POST /echo HTTP/1.1\r\n" HOST "X: \0\r\nContent-Length: 5\r\n\r\nhello";
+  site s;
+  site_start(&s, (tess_http_server_options){.cors_origin = NULL});
+  int fd = raw_connect(s.port);
+  raw_send(fd, request, sizeof request - 1);
+  raw_response r = raw_read(fd, 3000, false);
+  ck_assert_int_eq(r.status, 400);
+  raw_free(&r);
+  ck_assert(raw_closed(fd, 7000));
+  close(fd);
+  site_stop(&s);
+}
+END_TEST
+
+/* ---- blank lines before a request, targets of other forms ---- */
+
+/* Sends it whole, or byte by byte. */
+static void send_as(int fd, const char *text, bool bytewise) {
+  if (!bytewise) raw_text(fd, text);
+  for (; bytewise && *text != 0; text++) {
+    if (!raw_send(fd, text, 1)) return;
+    site_sleep_ms(1);
+  }
+}
+
+static void expect_reply(int fd, int status, const char *body) {
+  raw_response r = raw_read(fd, 5000, false);
+  ck_assert_int_eq(r.status, status);
+  if (body != NULL) ck_assert_str_eq((char *)r.body, body);
+  raw_free(&r);
+}
+
+/* The body of each POST is a request that must come back as what it is. */
+#define INNER "GET /livez HTTP/1.1\r\n" HOST "\r\n"
+#define OUTER "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 40\r\n\r\n" INNER
+
+START_TEST(blank_lines) {
+  static const char *const before[] = {"", "\r\n", "\r\n\r\n", "\r\n\r\n\r\n",
+                                       "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n"};
+  static const char too_many[] =
+      "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n" OUTER "GET /livez HTTP/1.1\r\n" HOST "\r\n";
+  ck_assert_uint_eq(strlen(INNER), 40);
+  site s;
+  char text[1024];
+  site_start(&s, (tess_http_server_options){.cors_origin = NULL});
+  for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
+    for (int bytewise = 0; bytewise < 2; bytewise++) {
+      /* The first on its connection, one that follows, one behind a GET in the same bytes. */
+      int fd = raw_connect(s.port);
+      snprintf(text, sizeof text, "%s" OUTER, before[i]);
+      for (int k = 0; k < 2; k++) {
+        send_as(fd, text, bytewise != 0);
+        expect_reply(fd, 200, INNER);
+      }
+      snprintf(text, sizeof text,
+               "GET /livez HTTP/1.1\r\n" HOST "\r\n%s" OUTER "%s" CHUNKED "28\r\n" INNER
+               "\r\n0\r\n\r\n%sGET /livez HTTP/1.1\r\n" HOST "\r\n",
+               before[i], before[i], before[i]);
+      send_as(fd, text, bytewise != 0);
+      expect_reply(fd, 200, "ok\n");
+      expect_reply(fd, 200, INNER);
+      expect_reply(fd, 200, INNER);
+      expect_reply(fd, 200, "ok\n");
+      raw_text(fd, "\r\n\r\n"); /* and then nothing */
+      shutdown(fd, SHUT_WR);
+      ck_assert(raw_closed(fd, 3000));
+      close(fd);
+    }
+  }
+  for (int kept = 0; kept < 2; kept++) {
+    int fd = raw_connect(s.port);
+    if (kept) raw_text(fd, INNER);
+    if (kept) expect_reply(fd, 200, "ok\n");
+    raw_text(fd, too_many);
+    expect_reply(fd, 400, NULL);
+    ck_assert(raw_closed(fd, 3000));
+    close(fd);
+  }
+  site_stop(&s);
+}
+END_TEST
+
+/* A thread's buffer holds what its last connection sent: nobody else gets an answer to it. */
+START_TEST(what_others_sent_stays_theirs) {
+  site s;
+  site_start(&s, (tess_http_server_options){.cors_origin = NULL});
+  char sent[256], blank[165] = "";
+  int n = snprintf(sent, sizeof sent,
+                   "POST /echo HTTP/1.1\r\n" HOST
+                   "Content-Length: 124\r\nConnection: close\r\n\r\n%084d" INNER,
+                   0);
+  ck_assert_int_eq(n, 164 + 40);
+  for (int i = 0; i < 82; i++)
+    memcpy(blank + (size_t)2 * (size_t)i, "\r\n", 2);
+  for (int i = 0; i < 300; i++) {
+    int fd = raw_connect(s.port);
+    raw_text(fd, sent);
+    expect_reply(fd, 200, NULL);
+    close(fd);
+  }
+  for (int i = 0; i < 300; i++) {
+    int fd = raw_connect(s.port);
+    raw_text(fd, blank);
+    expect_reply(fd, 400, NULL);
+    close(fd);
+  }
+  site_stop(&s);
+}
+END_TEST
+
+/* And a value with tabs, which is allowed. */
+START_TEST(targets_of_other_forms) {
+  site s;
+  site_start(&s, (tess_http_server_options){.cors_origin = NULL});
+  int fd = raw_connect(s.port);
+  for (int bytewise = 0; bytewise < 2; bytewise++) {
+    send_as(fd,
+            "POST http://example.com:81/echo HTTP/1.1\r\n" HOST "Content-Length: 40\r\n\r\n" INNER
+            "POST HTTPS://[::1]/echo HTTP/1.1\r\n" HOST
+            "Transfer-Encoding: chunked\r\n\r\n28\r\n" INNER
+            "\r\n0\r\n\r\n"
+            "GET http://localhost/livez HTTP/1.1\r\n" HOST
+            "\r\n"
+            "GET http://localhost/headers?a=b HTTP/1.1\r\n" HOST "X:\tc\td\r\n\r\n",
+            bytewise != 0);
+    expect_reply(fd, 200, INNER);
+    expect_reply(fd, 200, INNER);
+    expect_reply(fd, 200, "ok\n");
+    raw_response r = raw_read(fd, 5000, false);
+    ck_assert_int_eq(r.status, 200);
+    ck_assert_ptr_nonnull(strstr((char *)r.body, "a=b"));
+    ck_assert_ptr_nonnull(strstr((char *)r.body, "x=c\td;"));
+    ck_assert_ptr_null(strstr((char *)r.body, "http://"));
+    raw_free(&r);
+    static const char *const server_wide[] = {"OPTIONS * HTTP/1.1\r\n" HOST "\r\n",
+                                              "OPTIONS http://h:81 HTTP/1.1\r\n" HOST "\r\n"};
+    for (int i = 0; i < 2; i++) {
+      send_as(fd, server_wide[i], bytewise != 0);
+      r = raw_read(fd, 5000, false);
+      ck_assert_int_eq(r.status, 204);
+      ck_assert_str_eq(raw_header(&r, "allow"), "GET, HEAD, POST, OPTIONS");
+      raw_free(&r);
+    }
+    send_as(fd, "OPTIONS / HTTP/1.1\r\n" HOST "\r\n" INNER, bytewise != 0);
+    expect_reply(fd, 404, NULL);
+    expect_reply(fd, 200, "ok\n");
+  }
+  close(fd);
+  site_stop(&s);
+}
+END_TEST
+
 START_TEST(large_heads) {
   site s;
   site_start(&s, (tess_http_server_options){.cors_origin = NULL});
   /* Many headers: refused, because civetweb would drop those past its table. */
   char *text = malloc(200000);
   size_t n = (size_t)sprintf(text, "GET /echo HTTP/1.1\r\n" HOST);
-  for (int i = 0; i < 63; i++)
+  for (int i = 0; i < 64; i++)
     n += (size_t)sprintf(text + n, "X-%d: 1\r\n", i);
   sprintf(text + n, "\r\n");
   ck_assert_int_eq(raw_status(s.port, text), 431);
   /* One fewer is fine. */
   n = (size_t)sprintf(text, "GET /livez HTTP/1.1\r\n" HOST);
-  for (int i = 0; i < 62; i++)
+  for (int i = 0; i < 63; i++)
     n += (size_t)sprintf(text + n, "X-%d: 1\r\n", i);
   sprintf(text + n, "\r\n");
   ck_assert_int_eq(raw_status(s.port, text), 200);
-  /* A long GET passes (queries of Connect GET), an endless head does not. */
-  n = (size_t)sprintf(text, "GET /livez?");
-  memset(text + n, 'a', 40000);
-  sprintf(text + n + 40000, " HTTP/1.1\r\n" HOST "\r\n");
-  ck_assert_int_eq(raw_status(s.port, text), 200);
+  /* A long GET passes (queries of Connect GET), up to 64 KiB of head. */
+  static const char begin[] = "GET /livez?", end[] = " HTTP/1.1\r\n" HOST "\r\n";
+  size_t around = strlen(begin) + strlen(end);
+  for (size_t over = 0; over < 2; over++) {
+    memset(text, 'a', 70000);
+    memcpy(text, begin, strlen(begin));
+    strcpy(text + 65536 + over - strlen(end), end);
+    ck_assert_uint_eq(strlen(text), 65536 + over);
+    ck_assert_uint_gt(strlen(text), around);
+    ck_assert_int_eq(raw_status(s.port, text), over ? 431 : 200);
+  }
+  /* An endless one does not. */
   n = (size_t)sprintf(text, "GET /livez HTTP/1.1\r\n" HOST "X: ");
-  memset(text + n, 'a', 150000);
-  text[n + 150000] = 0;
-  int fd = raw_connect(s.port);
-  raw_text(fd, text);
-  raw_response r = raw_read(fd, 6000, false);
-  ck_assert_msg(r.status == 0 || r.status == 400 || r.status == 413, "%d", r.status);
-  raw_free(&r);
-  close(fd);
+  memset(text + n, 'a', 199999 - n);
+  text[199999] = 0;
+  for (int kept = 0; kept < 2; kept++) {
+    int fd = raw_connect(s.port);
+    if (kept) raw_text(fd, INNER);
+    if (kept) expect_reply(fd, 200, "ok\n");
+    raw_text(fd, text);
+    raw_response r = raw_read(fd, 6000, false);
+    ck_assert_int_eq(r.status, 431);
+    ck_assert_str_eq(raw_header(&r, "connection"), "close");
+    raw_free(&r);
+    ck_assert(raw_closed(fd, 7000));
+    close(fd);
+  }
   free(text);
   ck_assert_int_lt(slowest_good(s.port, 3), 1000);
   site_stop(&s);
@@ -430,7 +633,8 @@ START_TEST(bodies_over_the_limit) {
 END_TEST
 
 int main(void) {
-  return RUN_TESTS("http server and hostile clients", 120, smuggling, large_heads, slow_heads,
+  return RUN_TESTS("http server and hostile clients", 120, smuggling, nul_in_a_head, blank_lines,
+                   what_others_sent_stays_theirs, targets_of_other_forms, large_heads, slow_heads,
                    half_sent_bodies, clients_that_never_read, trickled_body, head_and_idle_limits,
                    reading_stops_at_the_exchange_s_own_limit, idle_connections_make_room,
                    over_the_limit_is_refused_at_once, dawdlers_make_room, gone_while_waiting,
