@@ -58,8 +58,8 @@ static size_t scheme_size(const char *target, size_t size) {
   for (size_t s = 0; s < sizeof schemes / sizeof schemes[0]; s++) {
     size_t n = 0;
     while (n < size && schemes[s][n] != 0 &&
-           (target[n] == schemes[s][n] || (target[n] >= 'A' && target[n] <= 'Z' &&
-                                           target[n] + ('a' - 'A') == schemes[s][n])))
+           (target[n] == schemes[s][n] ||
+            (target[n] >= 'A' && target[n] <= 'Z' && target[n] + ('a' - 'A') == schemes[s][n])))
       n++;
     if (schemes[s][n] == 0) return n;
   }
@@ -76,8 +76,7 @@ static bool is_authority(const char *text, size_t size) {
 }
 
 /* RFC 9112 3.2.2. *drop bytes at `target` are too many then; false: no such target. */
-static bool origin_form(const char *line, char *target, size_t size, size_t *drop,
-                        bool *asterisk) {
+static bool origin_form(const char *line, char *target, size_t size, size_t *drop, bool *asterisk) {
   size_t scheme = scheme_size(target, size);
   if (scheme == 0) return false;
   size_t host = scheme;

@@ -19,9 +19,9 @@ typedef struct region {
 enum {
   ALIGNMENT = 16,
   /* Its handle, lexer and buffers (under 300 bytes), the stack of its states (grown
-   * by 128 bytes up to one state for each level), and the first 2 KiB of its two
-   * buffers. */
-  REGION_BYTES = 6 * 1024
+   * by 128 bytes up to one state for each level), the first 2 KiB of its two
+   * buffers, and what it says of an error (under 200 bytes). */
+  REGION_BYTES = 6 * 1024 + 256
 };
 _Static_assert(TESS__JSON_TREE_DEPTH <= 256, "REGION_BYTES has room for that many states");
 
@@ -188,29 +188,54 @@ static const yajl_callbacks callbacks = {
 
 /* ---- the whole text ---- */
 
-/* True: the text is one value. Else *at is near to what is wrong. */
-static bool parse(builder *to, region *memory, size_t *at) {
-  yajl_alloc_funcs functions = {region_alloc, region_realloc, region_free, memory};
-  yajl_handle parser = yajl_alloc(&callbacks, &functions, to);
-  if (parser == NULL) {
-    to->no_memory = true;
-    return false;
-  }
-  yajl_config(parser, yajl_dont_validate_strings, 1); /* the scan did, strictly */
-  bool good = yajl_parse(parser, to->text.data, to->text.size) == yajl_status_ok;
-  *at = yajl_get_bytes_consumed(parser);
-  good = good && yajl_complete_parse(parser) == yajl_status_ok;
-  yajl_free(parser);
-  return good;
+/* yajl's reason, which is a line "parse error: why.\n", without its frame. It is the
+ * region's. */
+static const char *reason(yajl_handle parser) {
+  char *text = (char *)yajl_get_error(parser, 0, NULL, 0);
+  if (text == NULL) return "unexpected text";
+  size_t size = strlen(text);
+  while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '.'))
+    text[--size] = 0;
+  const char *why = strstr(text, "error: ");
+  return why != NULL ? why + strlen("error: ") : text;
 }
 
+/* NULL: the text is one value. Else what is wrong, and *at is behind it. */
+static const char *parse(builder *to, region *memory, size_t *at) {
+  yajl_alloc_funcs functions = {region_alloc, region_realloc, region_free, memory};
+  yajl_handle parser = yajl_alloc(&callbacks, &functions, to);
+  const char *why = NULL;
+  if (parser == NULL) {
+    to->no_memory = true;
+    return "";
+  }
+  yajl_config(parser, yajl_dont_validate_strings, 1); /* the scan did, strictly */
+  if (yajl_parse(parser, to->text.data, to->text.size) != yajl_status_ok) {
+    *at = yajl_get_bytes_consumed(parser);
+    why = reason(parser);
+  } else if (yajl_complete_parse(parser) != yajl_status_ok) {
+    *at = to->text.size;
+    why = "it ends too early";
+  }
+  yajl_free(parser);
+  return why;
+}
+
+/* at: how many bytes are right, or end with what is wrong; 0: nobody knows. */
 static tess_code malformed(tess_slice text, size_t at, const char *why, tess_status *status) {
   const char *bytes = text.data;
-  size_t line = 1;
-  for (size_t i = 0; i < at && i < text.size; i++) {
-    line += bytes[i] == '\n';
+  size_t line = 1, begin = 0;
+  for (size_t i = 0; i + 1 < at && i < text.size; i++) {
+    if (bytes[i] == '\n') {
+      line++;
+      begin = i + 1;
+    }
   }
-  return tess_status_set(status, TESS_INVALID_ARGUMENT, "not valid JSON: line %zu: %s", line, why);
+  if (at == 0) {
+    return tess_status_set(status, TESS_INVALID_ARGUMENT, "not valid JSON: %s", why);
+  }
+  return tess_status_set(status, TESS_INVALID_ARGUMENT,
+                         "not valid JSON: line %zu, about byte %zu: %s", line, at - begin, why);
 }
 
 static tess_code out_of_memory(tess_status *status) {
@@ -245,7 +270,8 @@ tess_code tess__json_tree_parse(tess__json_tree *tree, tess_slice text, size_t m
   if (memory.at == NULL || tree->nodes == NULL) {
     return out_of_memory(status);
   }
-  if (parse(&to, &memory, &at)) {
+  wrong = parse(&to, &memory, &at);
+  if (wrong == NULL) {
     return TESS_OK;
   }
   if (to.no_memory) {
@@ -255,7 +281,7 @@ tess_code tess__json_tree_parse(tess__json_tree *tree, tess_slice text, size_t m
     return tess_status_set(status, TESS_INVALID_ARGUMENT, "JSON: the name %.*s comes twice",
                            (int)(to.twice->size < 64 ? to.twice->size : 64), to.twice->text);
   }
-  return malformed(text, at, at >= shape.size ? "it ends too early" : "unexpected text", status);
+  return malformed(text, at, wrong, status);
 }
 
 void tess__json_tree_cleanup(tess__json_tree *tree) {

@@ -170,16 +170,45 @@ START_TEST(what_rfc_8259_does_not_allow) {
 }
 END_TEST
 
-START_TEST(messages_say_where) {
-  tess__json_tree tree;
-  tess_status status = TESS_STATUS_INIT;
-  static const char text[] = "{\n \"a\": 1,\n \"b\": x\n}";
-  ck_assert_int_eq(tess__json_tree_parse(&tree, (tess_slice){text, sizeof text - 1}, 100,
-                                         tess_allocator_default(), &status),
-                   TESS_INVALID_ARGUMENT);
-  ck_assert_str_eq(status.message, "not valid JSON: line 3: unexpected text");
-  tess_status_cleanup(&status);
-  tess__json_tree_cleanup(&tree);
+/* The reasons are yajl's. */
+START_TEST(messages_say_what_and_where) {
+  static const struct {
+    const char *text, *message;
+  } cases[] = {
+      {"{\n \"a\": 1,\n \"b\": x\n}", "line 3, about byte 7: invalid char in json text"},
+      {"{\"a\": }", "line 1, about byte 7: unallowed token at this point in JSON text"},
+      {"{\"a\" \"b\"}",
+       "line 1, about byte 8: object key and value must be separated by a colon (':')"},
+      {"{\"a\": 1,}", "line 1, about byte 9: invalid object key (must be a string)"},
+      {"{\"a\": tru}", "line 1, about byte 9: invalid string in json text"},
+      {"{\"a\": 1 \"b\": 2}",
+       "line 1, about byte 10: after key and value, inside map, I expect ',' or '}'"},
+      {"[1 2]", "line 1, about byte 4: after array element, I expect ',' or ']'"},
+      {"{\"a\": 1}x", "line 1, about byte 9: trailing garbage"},
+      {"{\"a\": -}",
+       "line 1, about byte 7: malformed number, a digit is required after the minus sign"},
+      {"\"\\q\"",
+       "line 1, about byte 2: inside a string, '\\' occurs before a character which it "
+       "may not"},
+      {"\n{", "line 2, about byte 1: it ends too early"},
+      {"[1, 2", "line 1, about byte 5: it ends too early"},
+      {"[\"a]", "line 1, about byte 2: a string does not end"},
+      {"", "it ends too early"},
+      {"\xff", "not UTF-8"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    tess__json_tree tree;
+    tess_status status = TESS_STATUS_INIT;
+    char message[200];
+    snprintf(message, sizeof message, "not valid JSON: %s", cases[i].message);
+    ck_assert_int_eq(
+        tess__json_tree_parse(&tree, (tess_slice){cases[i].text, strlen(cases[i].text)}, 100,
+                              tess_allocator_default(), &status),
+        TESS_INVALID_ARGUMENT);
+    ck_assert_str_eq(status.message, message);
+    tess_status_cleanup(&status);
+    tess__json_tree_cleanup(&tree);
+  }
 }
 END_TEST
 
@@ -350,7 +379,7 @@ END_TEST
 int main(void) {
   return RUN_TESTS("json_tree", 120, nodes_stand_in_the_order_of_the_text,
                    one_value_may_be_the_whole_text, what_rfc_8259_does_not_allow,
-                   messages_say_where, depth_is_bounded, long_texts_find_their_room,
+                   messages_say_what_and_where, depth_is_bounded, long_texts_find_their_room,
                    numbers_cut_off_find_their_room, names_come_once, values_are_bounded,
                    memory_may_end);
 }
