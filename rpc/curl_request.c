@@ -419,6 +419,9 @@ tess_code tess__curl_code(CURLcode rc) {
     case CURLE_OK:
       return TESS_OK;
     case CURLE_OUT_OF_MEMORY:
+#if LIBCURL_VERSION_NUM >= 0x080600
+    case CURLE_TOO_LARGE:
+#endif
       return TESS_RESOURCE_EXHAUSTED;
     case CURLE_URL_MALFORMAT:
     case CURLE_BAD_FUNCTION_ARGUMENT:
@@ -436,4 +439,17 @@ tess_code tess__curl_code(CURLcode rc) {
     default: /* refused, reset, no such host, cut short, TLS, ... */
       return TESS_UNAVAILABLE;
   }
+}
+
+/* curl takes a line of a head up to 100 KiB, and calls what is longer "out of memory". */
+static bool stopped_in_head(const request *r) {
+  curl_off_t first_byte_us = 0;
+  return curl_easy_getinfo(r->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte_us) == CURLE_OK &&
+         first_byte_us > 0 && !r->head.complete;
+}
+
+const char *tess__curl_why(const request *r, CURLcode rc) {
+  if (tess__curl_code(rc) == TESS_RESOURCE_EXHAUSTED && stopped_in_head(r))
+    return "the response head is too large (a line over 100 KiB), or out of memory";
+  return r->error[0] != 0 ? r->error : curl_easy_strerror(rc);
 }

@@ -74,5 +74,7 @@ CURLcode tess__curl_request_prepare(tess__curl_request *request,
  * that has ended, without a connection. */
 void tess__curl_request_leave(tess__curl_request *request);
 tess_code tess__curl_code(CURLcode rc);
+/* Why a request ended so, for people. Static, or the request's. */
+const char *tess__curl_why(const tess__curl_request *request, CURLcode rc);
 
 #endif

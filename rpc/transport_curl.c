@@ -143,7 +143,7 @@ static void finish(curl_transport *t, request *r, CURLcode rc) {
   } else if (r->failure != TESS_OK) {
     end_request(t, r, r->failure, r->failure_text);
   } else {
-    end_request(t, r, tess__curl_code(rc), r->error[0] != 0 ? r->error : curl_easy_strerror(rc));
+    end_request(t, r, tess__curl_code(rc), tess__curl_why(r, rc));
   }
 }
 

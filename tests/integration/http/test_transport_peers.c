@@ -220,6 +220,39 @@ START_TEST(head_over_the_limit) {
 }
 END_TEST
 
+/* Begins a header and never ends it. requests: how many pieces of 64 KiB went out. */
+static void *endless_main(void *arg) {
+  fake *f = arg;
+  static char piece[64 << 10];
+  memset(piece, 'a', sizeof piece);
+  for (;;) {
+    int fd = accept(f->listener, NULL, NULL);
+    if (fd < 0) return NULL;
+    char data[4096];
+    if (recv(fd, data, sizeof data, 0) > 0 && raw_text(fd, f->reply))
+      while (atomic_load(&f->requests) < 1600 && raw_send(fd, piece, sizeof piece))
+        atomic_fetch_add(&f->requests, 1);
+    close(fd);
+  }
+}
+
+START_TEST(a_header_without_end) {
+  static const char *const begins[] = {"HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK"};
+  for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++) {
+    fake f = {.reply = begins[i]};
+    fake_listen(&f, endless_main);
+    call *c = call_new(t, f.port, "GET", "/x", NULL, 0);
+    tess_code code = call_run(c);
+    ck_assert_msg(code == TESS_RESOURCE_EXHAUSTED, "%d %s", code, c->detail);
+    ck_assert_msg(strstr(c->detail, "the response head is too large") != NULL, "%s", c->detail);
+    call_free(c);
+    fake_stop(&f);
+    /* Given up early: what went out lies in the buffers of sockets. */
+    ck_assert_int_lt(atomic_load(&f.requests), 400);
+  }
+}
+END_TEST
+
 START_TEST(interim_replies_and_reply_trailers) {
   fake f;
   fake_start(&f, 1,
@@ -262,6 +295,7 @@ int main(void) {
   tcase_add_test(tcase, a_dead_reused_connection_is_retried_with_the_body_again);
   tcase_add_test(tcase, bad_replies);
   tcase_add_test(tcase, head_over_the_limit);
+  tcase_add_test(tcase, a_header_without_end);
   tcase_add_test(tcase, interim_replies_and_reply_trailers);
   tcase_add_test(tcase, redirects_are_not_followed);
   return run_case("curl transport and its peers", tcase);
