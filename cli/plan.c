@@ -116,7 +116,7 @@ static int read_list(planning *p) {
   const program_worker_set_options options = {
       .urls = p->given, .url_count = p->given_count, .file = p->file, .tell = on_tell};
   p->set = program_worker_set_new(&options, why, sizeof why);
-  if (p->set == NULL) return cli_wrong_usage("--workers-file %s", why);
+  if (p->set == NULL) return cli_failed("--workers-file %s", why);
   program_worker_set_look(p->set, (int64_t)cli_now_ms(), 0);
   p->urls = p->set->urls;
   p->url_count = (uint32_t)p->set->count;

@@ -194,24 +194,18 @@ static_assert(MG_MAX_HEADERS == TESS__MAX_HEADERS, "update TESS__MAX_HEADERS");
 /* "HOST:PORT" to what civetweb binds: a numeric address. */
 static tess_code resolve(const char *listen, bool tls, char *address, size_t address_size,
                          char *host_out, size_t host_size, tess_status *status) {
-  char host[256];
-  const char *colon = listen != NULL ? strrchr(listen, ':') : NULL;
-  if (colon == NULL || colon[1] == 0 || (size_t)(colon - listen) >= sizeof host)
-    return tess_status_set(status, TESS_INVALID_ARGUMENT,
-                           "cannot listen on \"%s\": write HOST:PORT, like 127.0.0.1:8080",
-                           listen != NULL ? listen : "");
-  memcpy(host, listen, (size_t)(colon - listen));
-  host[colon - listen] = 0;
-  long port = 0;
-  for (const char *p = colon + 1; *p != 0; p++) {
-    if (*p < '0' || *p > '9' || (port = port * 10 + (*p - '0')) > 65535)
-      return tess_status_set(status, TESS_INVALID_ARGUMENT,
-                             "cannot listen on \"%s\": the port must be 0 to 65535", listen);
-  }
+  char host[260];
+  if (tess_http_server_listen_check(listen, status) != TESS_OK) return TESS_INVALID_ARGUMENT;
+  const char *colon = strrchr(listen, ':');
+  size_t length = (size_t)(colon - listen);
+  if (length >= sizeof host)
+    return tess_status_set(status, TESS_INVALID_ARGUMENT, "cannot listen on a name so long");
+  memcpy(host, listen, length);
+  host[length] = 0;
+  long port = strtol(colon + 1, NULL, 10);
   snprintf(host_out, host_size, "%s", host[0] != 0 ? host : "0.0.0.0");
   char *name = host;
-  size_t length = strlen(host);
-  if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
+  if (host[0] == '[') {
     host[length - 1] = 0;
     name = host + 1;
   }

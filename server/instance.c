@@ -115,6 +115,11 @@ tess_code tess__instance_start(tess_module_host *host, tess_status *status) {
   if (outcome == TESS_ENGINE_TRAPPED) {
     tess_status_set(status, TESS_INTERNAL, "the module trapped when it was configured: %s",
                     instance->engine->ops->error(instance->engine));
+  } else if (host->options.memory_limit != 0) {
+    tess_status_set(status, TESS_INVALID_ARGUMENT,
+                    "the module refuses its configuration, or %llu bytes of memory are too few "
+                    "for it",
+                    (unsigned long long)host->options.memory_limit);
   } else {
     tess_status_set(status, TESS_INVALID_ARGUMENT, "the module refuses its configuration");
   }

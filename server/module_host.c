@@ -378,7 +378,8 @@ static void tell_started(tess_module_host *host, tess_code code) {
 
 static void *run(void *argument) {
   tess_module_host *host = argument;
-  tell_started(host, tess__instance_start(host, &host->start_status));
+  tess_code code = tess__instance_start(host, &host->start_status);
+  tell_started(host, code);
   int64_t wake_at = 0;
   for (;;) {
     pthread_mutex_lock(&host->lock);
@@ -389,7 +390,7 @@ static void *run(void *argument) {
     }
     bool stop = host->stop;
     pthread_mutex_unlock(&host->lock);
-    if (stop) break;
+    if (stop || code != TESS_OK) break; /* one that did not start is not tried again */
     if (host->instance == NULL) tess__instance_restart(host);
     handle_events(host);
     tess__instance_bury(host);

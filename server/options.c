@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tessera/http_server.h>
 #include <tessera/status.h>
 #include <tessera/version.h>
 
@@ -197,6 +198,16 @@ static bool take_worker(server_options *options, FILE *err) {
   return good;
 }
 
+static bool take_listen(const char **listen, FILE *err) {
+  tess_status status = TESS_STATUS_INIT;
+  bool good = tess_http_server_listen_check(optarg, &status) == TESS_OK;
+  if (!good)
+    fprintf(err, "tessera-server: --listen: %s\n", status.message != NULL ? status.message : "?");
+  tess_status_cleanup(&status);
+  *listen = optarg;
+  return good;
+}
+
 static bool take_option(server_options *options, const char *const *engines, int option,
                         FILE *err) {
   static const char *const modes[] = {"serial", "proxy", "adaptive", NULL};
@@ -204,8 +215,7 @@ static bool take_option(server_options *options, const char *const *engines, int
   uint64_t number = 0;
   switch (option) {
     case OPTION_LISTEN:
-      options->listen = optarg;
-      return true;
+      return take_listen(&options->listen, err);
     case OPTION_WORKER:
       return take_worker(options, err);
     case OPTION_WORKERS_FILE:

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tessera/http_server.h>
 #include <tessera/version.h>
 
 #include "matmul/kernel.h"
@@ -134,11 +135,20 @@ static void print_version(FILE *out) {
   fprintf(out, ")\n");
 }
 
+static bool take_listen(const char **listen, FILE *err) {
+  tess_status status = TESS_STATUS_INIT;
+  bool good = tess_http_server_listen_check(optarg, &status) == TESS_OK;
+  if (!good)
+    fprintf(err, "tessera-worker: --listen: %s\n", status.message != NULL ? status.message : "?");
+  tess_status_cleanup(&status);
+  *listen = optarg;
+  return good;
+}
+
 static bool take_option(worker_options *options, int option, FILE *err) {
   switch (option) {
     case OPTION_LISTEN:
-      options->listen = optarg;
-      return true;
+      return take_listen(&options->listen, err);
     case OPTION_THREADS:
       return take_unsigned("threads", 1, 1024, &options->threads, err);
     case OPTION_CONCURRENCY:

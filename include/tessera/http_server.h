@@ -32,7 +32,7 @@ typedef void (*tess_metrics_writer)(void *ctx, void (*print)(void *out, const ch
 
 /* Zero means the default. */
 typedef struct tess_http_server_options {
-  const char *listen; /* "HOST:PORT"; port 0 picks a free one */
+  const char *listen; /* "HOST:PORT", "[v6]:PORT"; port 0 picks a free one */
   tess_http_handler handler;
   const tess_tls_options *tls; /* copied; NULL: plain HTTP */
   /* Threads, about 90 KiB each; default 256. One more takes the place of the
@@ -67,6 +67,8 @@ typedef struct tess_static_file {
   const char *headers;
 } tess_static_file;
 
+/* Is it written as options->listen must be? Looks no name up. Else invalid_argument. */
+tess_code tess_http_server_listen_check(const char *listen, tess_status *status);
 /* Starts to listen. NULL on error: unavailable (address in use, ...),
  * invalid_argument, memory. */
 tess_http_server *tess_http_server_start(const tess_http_server_options *options,

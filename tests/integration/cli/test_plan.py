@@ -100,9 +100,9 @@ class Plan(Workers):
                           ["1", "1", "1", "--worker", 'http://a/"'],
                           ["1", "1", "1", "--worker", "http://a/\x01"],
                           ["1", "1", "1", "--worker", "http://a/\u00e9"],
-                          ["1", "1", "1", "--workers-file", self.path("none")],
                           ["1", "1", "1", *worker, "--dtype", "int8"]):
             self.not_done(2, "", "plan", *arguments)
+        self.not_done(1, "none", "plan", "1", "1", "1", "--workers-file", self.path("none"))
 
 
 if __name__ == "__main__":

@@ -407,8 +407,21 @@ START_TEST(listen_addresses) {
     site_start(&one, (tess_http_server_options){.listen = good[i]});
     site_stop(&one);
   }
-  static const char *const bad[] = {
-      "", "8080", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:x", "no.such.host.invalid:0"};
+  static const char *const bad[] = {"",
+                                    "8080",
+                                    "127.0.0.1:",
+                                    "127.0.0.1:99999",
+                                    "127.0.0.1:x",
+                                    "no.such.host.invalid:0",
+                                    "::1:0",
+                                    "::1",
+                                    "[::1]",
+                                    "[::1",
+                                    "[::1:0",
+                                    "::1]:0",
+                                    "[]:0",
+                                    "[[::1]]:0",
+                                    "http://localhost:0"};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     tess_status status = TESS_STATUS_INIT;
     tess_http_server_options o = {

@@ -107,11 +107,14 @@ class Start(unittest.TestCase):
 
     def test_too_little_memory(self):
         self.wrong(1, "over the limit", "--listen", "127.0.0.1:0", "--module", ECHO, "--memory-limit", "64K")
+        self.wrong(1, "1048576 bytes of memory are too few", "--listen", "127.0.0.1:0", "--memory-limit", "1M")
 
     def test_address_in_use(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             self.wrong(1, "--listen chooses another", "--listen", "127.0.0.1:%d" % taken.getsockname()[1])
-        self.wrong(1, "", "--listen", "nonsense")
+        for listen in ("nonsense", "::1:0", "[::1:0", "127.0.0.1:x"):
+            self.wrong(2, "cannot listen on", "--listen", listen)
+        self.wrong(1, "cannot listen on", "--listen", "no.such.host.invalid:0")
 
 
 class Serve(unittest.TestCase):

@@ -98,6 +98,9 @@ START_TEST(wrong_usage) {
   expect_wrong("--check maybe", "no check 'maybe'; there is never, always, adaptive");
   expect_wrong("extra", "unexpected argument 'extra'");
   expect_wrong("--listen", "--listen needs a value");
+  expect_wrong("--listen x", "write HOST:PORT");
+  expect_wrong("--listen ::1:8080", "[::1]:8080");
+  expect_wrong("--listen 127.0.0.1:65536", "the port must be 0 to 65535");
   expect_wrong("--worker 10.0.0.1:8081", "write http://HOST:PORT");
   expect_wrong("--worker http://u@h/", "'@' does not belong there");
   expect_wrong("--worker http://a:1 --worker http://a:1/", "given twice");

@@ -78,6 +78,8 @@ static const struct {
   const char *word;
 } wrong[] = {
     {{"--threads", "0"}, "--threads"},
+    {{"--listen", "x"}, "--listen"},
+    {{"--listen", "::1:0"}, "--listen"},
     {{"--threads", "-1"}, "--threads"},
     {{"--threads", "two"}, "--threads"},
     {{"--threads", "99999999999999999999"}, "--threads"},
