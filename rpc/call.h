@@ -100,6 +100,7 @@ struct tess_call {
   bool ended;        /* interceptors are through: status and trailers are final */
   bool head_written; /* or is being written */
   bool last_written;
+  tess_code unsent; /* != OK: final, and the adapter could not send it */
   int http_status;
   bool compressed;        /* the unary reply */
   tess__text writing;     /* with the adapter: frames, the end */

@@ -50,8 +50,9 @@ static void destroy(tess_call *call) {
   if (call->events != NULL && call->events->on_end != NULL)
     call->events->on_end(call->events_state);
   tess__receiver_cleanup(call);
-  const tess__call_end end = {call->end_status != NULL ? call->end_status->code : TESS_CANCELED,
-                              call->bytes_received, call->bytes_sent};
+  tess_code code = call->end_status != NULL ? call->end_status->code : TESS_CANCELED;
+  const tess__call_end end = {call->unsent != TESS_OK ? call->unsent : code, call->bytes_received,
+                              call->bytes_sent};
   bool begun = call->begun;
   tess_metadata_cleanup(&call->over_headers);
   tess_metadata_cleanup(&call->over_trailers);
@@ -427,7 +428,12 @@ static void exchange_did_write(tess_http_exchange *exchange, int64_t now_ms) {
 static void exchange_abort(tess_http_exchange *exchange, tess_code why, int64_t now_ms) {
   tess_call *call = call_of(exchange);
   (void)now_ms;
-  if (call->ended) return;
+  if (call->ended) {
+    /* A client that has gone takes nothing back of what was done for it; a reply that
+     * cannot be sent is none. */
+    if (why != TESS_CANCELED) call->unsent = why;
+    return;
+  }
   mark_over(call, why, "the connection was closed", true);
   make_end(call);
 }

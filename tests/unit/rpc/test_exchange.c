@@ -282,6 +282,32 @@ START_TEST(reply_later) {
 }
 END_TEST
 
+START_TEST(a_reply_that_cannot_be_sent_counts_as_that) {
+  static const struct {
+    tess_code why, counted;
+  } cases[] = {{TESS_INTERNAL, TESS_INTERNAL}, {TESS_CANCELED, TESS_OK}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    echo_state state = {0};
+    static http_run run;
+    tess_server *server = tess_server_new(NULL);
+    echo_register(server, &state);
+    http_request_text request = {.path = LATER, .headers = PROTO, .body = hi, .body_size = 4};
+    ck_assert(!http_begin(&run, tess_server_http_handler(server), &request, 0));
+    echo_reply_later(&state);
+    tess_http_step step;
+    run.exchange->ops->step(run.exchange, 0, &step);
+    ck_assert_int_eq(step.want, TESS_HTTP_WRITE);
+    run.exchange->ops->abort(run.exchange, cases[i].why, 0);
+    http_end(&run);
+    tess_server_counts counts;
+    tess_server_get_counts(server, &counts);
+    ck_assert_uint_eq(counts.calls_finished[cases[i].counted], 1);
+    ck_assert_uint_eq(counts.calls_finished[TESS_OK] + counts.calls_finished[TESS_INTERNAL], 1);
+    tess_server_free(server);
+  }
+}
+END_TEST
+
 START_TEST(deadline_passes) {
   echo_state state = {0};
   static http_run late;
@@ -423,6 +449,6 @@ int main(void) {
   return RUN_TESTS("exchange", 60, unary_echo, empty_message, unknown_path, wrong_verb,
                    wrong_content_type, content_type_parameters, refused_heads, required_version,
                    handler_errors, bad_messages, metadata_both_ways, limits, admission, reply_later,
-                   deadline_passes, connection_breaks, interceptors, client_certificate_demanded,
-                   connect_get);
+                   a_reply_that_cannot_be_sent_counts_as_that, deadline_passes, connection_breaks,
+                   interceptors, client_certificate_demanded, connect_get);
 }
