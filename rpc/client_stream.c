@@ -21,6 +21,7 @@
 #include "rpc/lock.h"
 #include "rpc/memory.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 /* Who ends the call. It leaves COLLECTING, where close_send and cancel may meet, once
@@ -55,6 +56,8 @@ typedef struct stream_call {
   size_t messages;
   void *message;
   tess_arena message_arena;
+  bool delivering; /* a callback may be on the stack: the end is told behind it */
+  bool ended;      /* while delivering, by a transport that ends what is cancelled at once */
 
   tess__lock lock;
   /* ---- shared ---- */
@@ -67,8 +70,8 @@ typedef struct stream_call {
   bool send_refused;
   bool starved; /* the transport waits for more */
   stage stage;
-  bool cancelled; /* before the transport could be told */
   bool resume_asked;
+  atomic_bool cancelled; /* by the caller; set with the lock held */
 } stream_call;
 
 static stream_call *stream_of(tess_http_outgoing *outgoing) {
@@ -85,6 +88,14 @@ static tess_transport *transport_of(const stream_call *call) {
 
 static bool is_grpc_web(const stream_call *call) {
   return call->base.client->options.protocol == TESS_PROTOCOL_GRPC_WEB;
+}
+
+/* Is the call's outcome decided? Then what comes is dropped. A caller who gave up decides
+ * it, whatever has come and was not delivered yet. On the transport's thread. */
+static bool is_decided(stream_call *call) {
+  if (atomic_load_explicit(&call->cancelled, memory_order_acquire))
+    tess__client_fail(&call->base, TESS_CANCELED, "canceled");
+  return call->base.failed;
 }
 
 static void unref(stream_call *call) {
@@ -106,6 +117,11 @@ static void unref(stream_call *call) {
 
 /* ---- sending ---- */
 
+/* Is it of no use to send? Locked. */
+static bool is_over(const stream_call *call) {
+  return call->over || call->stage == ENDING || atomic_load(&call->cancelled);
+}
+
 static tess_http_body_state stream_next_body(tess_http_outgoing *outgoing, tess_slice *slice) {
   stream_call *call = stream_of(outgoing);
   tess__lock_acquire(&call->lock);
@@ -119,7 +135,7 @@ static tess_http_body_state stream_next_body(tess_http_outgoing *outgoing, tess_
                                : call->send_closed ? TESS_BODY_END
                                                    : TESS_BODY_WAIT;
   call->starved = state == TESS_BODY_WAIT;
-  bool writable = call->send_refused && !call->send_closed;
+  bool writable = call->send_refused && !call->send_closed && !atomic_load(&call->cancelled);
   call->send_refused = false;
   tess__lock_release(&call->lock);
   *slice = (tess_slice){call->sending.data, size};
@@ -155,9 +171,8 @@ tess_code tess_client_stream_send(tess_client_call *handle, const void *message)
   tess_code code = TESS_OK;
   tess__lock_acquire(&call->lock);
   /* A single message may be larger than the window: it goes when all else went. */
-  bool ended = call->over || call->stage == ENDING;
-  if (ended || call->send_closed) {
-    code = ended ? TESS_CANCELED : TESS_FAILED_PRECONDITION;
+  if (is_over(call) || call->send_closed) {
+    code = is_over(call) ? TESS_CANCELED : TESS_FAILED_PRECONDITION;
   } else if (call->queue.size >= window && !call->whole) {
     call->send_refused = true;
     code = TESS_WOULD_BLOCK;
@@ -196,6 +211,23 @@ tess_code tess_client_stream_send(tess_client_call *handle, const void *message)
 
 /* ---- receiving ---- */
 
+static void finish_stream(stream_call *call) {
+  tess__client_base *base = &call->base;
+  tess__client_end(base);
+  if (call->events.on_end != NULL)
+    call->events.on_end(call->ctx, &base->status, &base->response_trailers);
+  tess__lock_acquire(&call->lock);
+  call->over = true;
+  tess__lock_release(&call->lock);
+  unref(call);
+}
+
+/* The call may be gone afterwards. */
+static void end_delivery(stream_call *call) {
+  call->delivering = false;
+  if (call->ended) finish_stream(call);
+}
+
 static void fail_and_cancel(stream_call *call, tess_code code, const char *message) {
   tess__client_fail(&call->base, code, "%s", message);
   transport_of(call)->ops->cancel(transport_of(call), &call->base.outgoing);
@@ -205,10 +237,12 @@ static void stream_on_head(tess_http_outgoing *outgoing, int status, const tess_
                            int64_t content_length) {
   stream_call *call = stream_of(outgoing);
   (void)content_length;
-  if (call->base.failed) return;
+  if (is_decided(call)) return;
   tess__client_accept_head(&call->base, status, headers);
-  if (!call->base.failed && call->events.on_headers != NULL)
-    call->events.on_headers(call->ctx, &call->base.response_headers);
+  if (call->base.failed || call->events.on_headers == NULL) return;
+  call->delivering = true;
+  call->events.on_headers(call->ctx, &call->base.response_headers);
+  end_delivery(call);
 }
 
 /* The message that ends the stream from the server's side. */
@@ -295,7 +329,7 @@ static bool buffer_room(stream_call *call) {
  * when the receiver paused. */
 static size_t consume(stream_call *call, const uint8_t *data, size_t size) {
   size_t used = 0;
-  while (!call->paused && !call->base.failed) {
+  while (!call->paused && !is_decided(call)) {
     if (call->end_seen) {
       if (used != size) tess__client_fail(&call->base, TESS_INTERNAL, "bytes follow the end");
       break;
@@ -357,13 +391,16 @@ static bool stream_on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
     tess__lock_release(&call->lock);
   }
   size_t used = 0;
+  call->delivering = true;
   if (!call->paused && drain_backlog(call)) used = consume(call, chunk->data, chunk->size);
   if (used < chunk->size && !call->base.failed) {
     tess__text_add(&call->backlog, chunk->data + used, chunk->size - used);
     if (call->backlog.failed) fail_and_cancel(call, TESS_RESOURCE_EXHAUSTED, "out of memory");
   }
   tess_chunk_release(chunk);
-  return !call->paused || call->base.failed;
+  bool go_on = !call->paused || call->base.failed;
+  end_delivery(call);
+  return go_on;
 }
 
 void tess_client_stream_resume(tess_client_call *handle) {
@@ -392,17 +429,6 @@ static void check_end(stream_call *call) {
     tess__client_fail(base, TESS_UNIMPLEMENTED, "the response holds no message");
 }
 
-static void finish_stream(stream_call *call) {
-  tess__client_base *base = &call->base;
-  tess__client_end(base);
-  if (call->events.on_end != NULL)
-    call->events.on_end(call->ctx, &base->status, &base->response_trailers);
-  tess__lock_acquire(&call->lock);
-  call->over = true;
-  tess__lock_release(&call->lock);
-  unref(call);
-}
-
 static void stream_on_end(tess_http_outgoing *outgoing, tess_code code, const char *detail) {
   stream_call *call = stream_of(outgoing);
   tess__client_base *base = &call->base;
@@ -413,11 +439,14 @@ static void stream_on_end(tess_http_outgoing *outgoing, tess_code code, const ch
       call->paused = false;
       drain_backlog(call);
     }
-    if (!base->failed) check_end(call);
-  } else if (!call->end_seen) {
+    if (!is_decided(call)) check_end(call);
+  } else if (!is_decided(call) && !call->end_seen) {
     tess__client_fail(base, code, "%s", detail != NULL ? detail : tess_code_name(code));
   }
-  finish_stream(call);
+  if (call->delivering)
+    call->ended = true;
+  else
+    finish_stream(call);
 }
 
 /* ---- starting ---- */
@@ -507,7 +536,7 @@ static void start_whole(stream_call *call) {
   tess_code code = transport->ops->start(transport, &base->outgoing, &status);
   tess__lock_acquire(&call->lock);
   call->stage = code == TESS_OK ? STARTED : ENDING;
-  bool cancel = code == TESS_OK && call->cancelled && !call->over;
+  bool cancel = code == TESS_OK && atomic_load(&call->cancelled) && !call->over;
   tess__lock_release(&call->lock);
   if (cancel) transport->ops->cancel(transport, &base->outgoing);
   if (code != TESS_OK) {
@@ -521,9 +550,9 @@ tess_code tess_client_stream_close_send(tess_client_call *handle) {
   stream_call *call = stream_of_call(handle);
   tess_transport *transport = transport_of(call);
   tess__lock_acquire(&call->lock);
-  tess_code refused = call->over || call->stage == ENDING ? TESS_CANCELED
-                      : call->send_closed                 ? TESS_FAILED_PRECONDITION
-                                                          : TESS_OK;
+  tess_code refused = is_over(call)       ? TESS_CANCELED
+                      : call->send_closed ? TESS_FAILED_PRECONDITION
+                                          : TESS_OK;
   call->send_closed = true;
   call->starved = false;
   if (refused == TESS_OK && call->whole) {
@@ -541,29 +570,23 @@ tess_code tess_client_stream_close_send(tess_client_call *handle) {
   return TESS_OK; /* on_end tells */
 }
 
-/* Of a call whose request is sent when it is complete. */
-static void cancel_whole(stream_call *call) {
-  tess_transport *transport = transport_of(call);
-  tess__lock_acquire(&call->lock);
-  stage before = call->stage;
-  if (before == COLLECTING) call->stage = ENDING;
-  call->cancelled = true;
-  tess__lock_release(&call->lock);
-  if (before == COLLECTING) {
-    tess__client_fail(&call->base, TESS_CANCELED, "canceled");
-    finish_stream(call);
-  } else if (before == STARTED) {
-    transport->ops->cancel(transport, &call->base.outgoing);
-  }
-}
-
 void tess_client_call_cancel(tess_client_call *handle) {
   tess__client_base *base = (tess__client_base *)(void *)handle;
   tess_transport *transport = base->client->options.transport;
-  if (base->method->stream_kind == TESS_SERVER_STREAM)
-    cancel_whole(stream_of_call(handle));
-  else
-    transport->ops->cancel(transport, &base->outgoing);
+  stage before = STARTED;
+  if (base->method->stream_kind != TESS_UNARY) {
+    stream_call *call = stream_of_call(handle);
+    tess__lock_acquire(&call->lock);
+    before = call->stage;
+    if (before == COLLECTING) call->stage = ENDING;
+    atomic_store_explicit(&call->cancelled, true, memory_order_release);
+    tess__lock_release(&call->lock);
+    if (before == COLLECTING) {
+      tess__client_fail(base, TESS_CANCELED, "canceled");
+      finish_stream(call);
+    }
+  }
+  if (before == STARTED) transport->ops->cancel(transport, &base->outgoing);
 }
 
 void tess__client_stream_unref(tess_client_call *call) {

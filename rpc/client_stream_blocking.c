@@ -32,17 +32,24 @@ struct tess_client_stream {
   bool paused;
   bool writable;
   bool ended;
+  bool end_read;      /* the reader knows how it ended */
   bool orphaned;      /* closed by a thread that could not wait: on_end frees it */
-  tess_status status; /* final once `ended` */
+  tess_status status; /* decided by who ends it, or by on_end */
 };
 
-static void free_stream(tess_client_stream *stream) {
-  const tess_allocator *allocator = stream->client->allocator;
+/* Locked, or alone. */
+static void drop_messages(tess_client_stream *stream) {
   while (stream->first != NULL) {
     raw_message *message = stream->first;
     stream->first = message->next;
-    tess__free(allocator, message);
+    tess__free(stream->client->allocator, message);
   }
+  stream->last = NULL;
+}
+
+static void free_stream(tess_client_stream *stream) {
+  const tess_allocator *allocator = stream->client->allocator;
+  drop_messages(stream);
   tess_status_cleanup(&stream->status);
   tess__lock_cleanup(&stream->lock);
   tess__free(allocator, stream);
@@ -67,7 +74,6 @@ static void give_up(tess_client_stream *stream) {
 
 static bool on_raw(void *ctx, tess_slice data, const tess_compressor *compressor) {
   tess_client_stream *stream = ctx;
-  if (stream->status.code != TESS_OK) return true; /* before the end it is set here alone */
   raw_message *message = NULL;
   if (data.size <= SIZE_MAX - sizeof *message)
     message = tess__alloc(stream->client->allocator, sizeof *message + data.size);
@@ -80,6 +86,11 @@ static bool on_raw(void *ctx, tess_slice data, const tess_compressor *compressor
   message->compressor = compressor;
   if (data.size != 0) memcpy(message->data, data.data, data.size);
   tess__lock_acquire(&stream->lock);
+  if (stream->status.code != TESS_OK) { /* given up meanwhile */
+    tess__lock_release(&stream->lock);
+    tess__free(stream->client->allocator, message);
+    return true;
+  }
   if (stream->last != NULL)
     stream->last->next = message;
   else
@@ -172,11 +183,19 @@ tess_client_stream *tess_client_stream_open(tess_client *client, const tess_meth
 }
 
 /* How the stream ended, as the caller's status. A stream that ended well while
- * the caller wants to write: TESS_END. */
-static tess_code report_end(tess_client_stream *stream, tess_status *status) {
+ * the caller wants to write: TESS_END. Locked. */
+static tess_code report_end(const tess_client_stream *stream, tess_status *status) {
   tess_code code = stream->status.code;
   if (code == TESS_OK) return TESS_END;
   if (status != NULL && tess_status_copy(status, &stream->status) != TESS_OK) status->code = code;
+  return code;
+}
+
+/* The same to who writes. */
+static tess_code refuse_write(tess_client_stream *stream, tess_status *status) {
+  tess__lock_acquire(&stream->lock);
+  tess_code code = report_end(stream, status);
+  tess__lock_release(&stream->lock);
   return code;
 }
 
@@ -186,10 +205,10 @@ tess_code tess_client_stream_write(tess_client_stream *stream, const void *messa
     tess__lock_acquire(&stream->lock);
     stream->writable = false;
     tess__lock_release(&stream->lock);
-    if (is_ended(stream)) return report_end(stream, status);
+    if (is_ended(stream)) return refuse_write(stream, status);
     tess_code code = tess_client_stream_send(stream->call, message);
     if (code == TESS_OK) return TESS_OK;
-    if (is_ended(stream)) return report_end(stream, status);
+    if (is_ended(stream)) return refuse_write(stream, status);
     if (code != TESS_WOULD_BLOCK) return tess_status_set(status, code, "the message was not sent");
     if (!wait_for(stream, is_writable)) return tess__client_cannot_go_on(stream->client, status);
   }
@@ -218,21 +237,33 @@ tess_code tess_client_stream_read(tess_client_stream *stream, void *message, tes
     resume = stream->paused && stream->queued_bytes <= client->options.stream_window_bytes / 2;
     if (resume) stream->paused = false;
   }
+  tess_code code = TESS_OK;
+  if (raw == NULL) {
+    code = report_end(stream, status);
+    stream->end_read = true;
+  }
   tess__lock_release(&stream->lock);
-  if (raw == NULL) return report_end(stream, status);
+  if (raw == NULL) return code;
   if (resume) tess_client_stream_resume(stream->call);
   tess_status own;
   tess_status_init(&own, client->allocator);
   tess__client_codec codec = {client, stream->method, true, NULL, status != NULL ? status : &own};
-  tess_code code = tess__client_decode_message(&codec, raw->compressor,
-                                               (tess_slice){raw->data, raw->size}, message);
+  code = tess__client_decode_message(&codec, raw->compressor, (tess_slice){raw->data, raw->size},
+                                     message);
   tess_status_cleanup(&own);
   tess__free(client->allocator, raw);
   return code;
 }
 
 void tess_client_stream_cancel(tess_client_stream *stream) {
-  if (!is_ended(stream)) tess_client_call_cancel(stream->call);
+  tess__lock_acquire(&stream->lock);
+  bool ended = stream->ended;
+  if (!stream->end_read) {
+    drop_messages(stream); /* what was received and not read */
+    tess_status_set(&stream->status, TESS_CANCELED, "canceled");
+  }
+  tess__lock_release(&stream->lock);
+  if (!ended) tess_client_call_cancel(stream->call);
 }
 
 void tess_client_stream_close(tess_client_stream *stream) {

@@ -94,7 +94,10 @@ tess_code tess_client_unary_start(tess_client *client, const tess_method *method
                                   void (*done)(void *ctx, const tess_status *status), void *ctx,
                                   tess_client_call **call, tess_status *status);
 
-/* Gives up: done or on_end comes with TESS_CANCELED. Any thread. */
+/* Gives up, on any thread. The end, done or on_end, comes exactly once: where it is not on
+ * its way already, with TESS_CANCELED, unless the call had failed before; possibly before
+ * this returns. Of a stream nothing else is delivered any more, not even what had been
+ * received; only an event that another thread is just about to deliver still comes. */
 void tess_client_call_cancel(tess_client_call *call);
 
 /* Frees what a response that was decoded without an arena points to. */
@@ -135,7 +138,8 @@ tess_code tess_client_stream_write(tess_client_stream *stream, const void *messa
 tess_code tess_client_stream_done_writing(tess_client_stream *stream, tess_status *status);
 /* TESS_OK: *message is filled, clear it. TESS_END: the stream ended well. */
 tess_code tess_client_stream_read(tess_client_stream *stream, void *message, tess_status *status);
-/* Gives up: what reads or writes ends with TESS_CANCELED. Any thread. */
+/* Gives up, on any thread: what reads or writes ends with TESS_CANCELED, also where
+ * messages that came are not read yet, unless a read has told the end. */
 void tess_client_stream_cancel(tess_client_stream *stream);
 /* Gives up, if the stream has not ended, and frees it. */
 void tess_client_stream_close(tess_client_stream *stream);

@@ -184,9 +184,9 @@ typedef struct tess_transport_ops {
   tess_code (*start)(tess_transport *transport, tess_http_outgoing *outgoing, tess_status *status);
   /* The body has more, or the receiver has room again. Any thread. */
   void (*resume)(tess_transport *transport, tess_http_outgoing *outgoing);
-  /* Ends the request and closes its connection; on_end(TESS_CANCELED) comes
-   * unless it had come already. Any thread. This and resume() do nothing after
-   * on_end, as long as *outgoing is there. */
+  /* Ends the request and closes its connection; on_end(TESS_CANCELED) comes, perhaps
+   * before this returns, unless it had come already. Any thread, in callbacks, too. This and
+   * resume() do nothing after on_end, as long as *outgoing is there. */
   void (*cancel)(tess_transport *transport, tess_http_outgoing *outgoing);
   /* The transport's clock. */
   int64_t (*now_ms)(tess_transport *transport);

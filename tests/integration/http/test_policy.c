@@ -465,6 +465,56 @@ START_TEST(callbacks_cannot_wait) {
 }
 END_TEST
 
+typedef struct given_up {
+  tess_client_call *call;
+  int messages;
+  _Atomic int ends, code;
+} given_up;
+
+static bool give_up_on_message(void *ctx, const void *message) {
+  given_up *g = ctx;
+  (void)message;
+  g->messages++;
+  tess_client_call_cancel(g->call);
+  return true;
+}
+
+static void note_end(void *ctx, const tess_status *status, const tess_metadata *trailers) {
+  given_up *g = ctx;
+  (void)trailers;
+  atomic_store(&g->code, status->code);
+  atomic_fetch_add(&g->ends, 1);
+}
+
+/* However much more has come by then, it is not delivered, and the end says so. */
+START_TEST(streams_given_up_in_an_event) {
+  static const tess_client_stream_events events = {.on_message = give_up_on_message,
+                                                   .on_end = note_end};
+  make((tess_client_policy_options){.retry = {.max_attempts = 2, .all_methods = true}});
+  const tess_client_options direct = {.transport = curl, .base_url = urls[0], .timeout_ms = 20000};
+  tess_client *behind = tess_client_new(&direct, NULL);
+  ck_assert_ptr_nonnull(behind);
+  for (int round = 0; round < 40; round++) {
+    given_up g = {0};
+    Tessera__Test__V1__EchoRequest request;
+    tessera__test__v1__echo_request__init(&request);
+    request.count = 1 + (uint32_t)round / 2; /* all of the first ones comes at once */
+    ck_assert_int_eq(tessera_test_v1_echo_service_repeat_start(round % 2 == 0 ? client : behind,
+                                                               NULL, &events, &g, &g.call, NULL),
+                     TESS_OK);
+    ck_assert_int_eq(tess_client_stream_send(g.call, &request), TESS_OK);
+    ck_assert_int_eq(tess_client_stream_close_send(g.call), TESS_OK);
+    for (int i = 0; i < 1000 && atomic_load(&g.ends) == 0; i++)
+      site_sleep_ms(10);
+    ck_assert_int_eq(atomic_load(&g.ends), 1);
+    ck_assert_int_eq(atomic_load(&g.code), TESS_CANCELED);
+    ck_assert_int_eq(g.messages, 1);
+  }
+  tess_client_free(behind);
+  end();
+}
+END_TEST
+
 START_TEST(many_threads) {
   make((tess_client_policy_options){
       .balance = TESS_BALANCE_LEAST_LOADED,
@@ -490,5 +540,6 @@ int main(void) {
                    not_twice_unless_declared, names_lead_to_addresses, streams,
                    long_streams_of_answers, long_streams_of_requests, silence_costs_an_attempt,
                    silence_of_a_hedge, nothing_but_silence, silence_before_a_stream,
-                   who_waits_for_a_connection_is_not_late, callbacks_cannot_wait, many_threads);
+                   who_waits_for_a_connection_is_not_late, callbacks_cannot_wait,
+                   streams_given_up_in_an_event, many_threads);
 }

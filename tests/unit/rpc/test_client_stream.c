@@ -33,6 +33,8 @@ typedef struct fixture {
   char message[256];
   char trailer[64];
   bool pause_each;
+  bool cancel_in_headers;
+  int cancel_at; /* in the message of this number; 0: none */
   int64_t now_ms;
 } fixture;
 
@@ -41,6 +43,8 @@ static void on_headers(void *ctx, const tess_metadata *headers) {
   (void)headers;
   f->headers++;
   ck_assert_int_eq(f->messages, 0);
+  ck_assert_int_eq(f->ends, 0);
+  if (f->cancel_in_headers) tess_client_call_cancel(f->call);
 }
 
 static bool on_message(void *ctx, const void *message) {
@@ -50,6 +54,8 @@ static bool on_message(void *ctx, const void *message) {
   f->last_index = response->index;
   ck_assert_uint_lt(strlen(f->text) + strlen(response->text), sizeof f->text);
   strcat(f->text, response->text);
+  if (f->messages == f->cancel_at) tess_client_call_cancel(f->call);
+  ck_assert_int_eq(f->ends, 0);
   return !f->pause_each;
 }
 
@@ -295,6 +301,14 @@ static tess_code late_start(tess_transport *transport, tess_http_outgoing *outgo
   return TESS_OK;
 }
 
+/* And one that does nothing by itself. */
+static tess_code early_start(tess_transport *transport, tess_http_outgoing *outgoing,
+                             tess_status *status) {
+  (void)status;
+  ((late_transport *)transport)->known = outgoing;
+  return TESS_OK;
+}
+
 static void late_resume(tess_transport *transport, tess_http_outgoing *outgoing) {
   (void)transport;
   (void)outgoing;
@@ -375,6 +389,7 @@ static void expect_answer(fixture *f, const answer_case *c, size_t number) {
 #define CONNECT "content-type: application/connect+proto\n"
 #define WEB "content-type: application/grpc-web+proto\n"
 #define BODY(literal) literal, sizeof literal - 1
+#define BODY_OF(literal) .body = literal, .body_size = sizeof literal - 1
 
 START_TEST(literal_answers) {
   static const answer_case cases[] = {
@@ -414,6 +429,108 @@ START_TEST(literal_answers) {
 }
 END_TEST
 
+#define THREE "\0\0\0\0\3\x0a\1a\0\0\0\0\3\x0a\1b\0\0\0\0\3\x0a\1c"
+
+/* All has been received, the end included, when the caller gives up. */
+START_TEST(cancelled_in_an_event) {
+  for (int protocol = 0; protocol < 2; protocol++)
+    for (int cancel_at = 0; cancel_at <= 3; cancel_at++) /* 0: in on_headers */
+      for (int pausing = 0; pausing < 2; pausing++) {
+        fixture *f = set_up((tess_client_options){.protocol = (tess_protocol)protocol}, 0, false);
+        f->canned = protocol == 0
+                        ? (canned){.status = 200, .headers = CONNECT, BODY_OF(THREE "\2\0\0\0\2{}")}
+                        : (canned){.status = 200,
+                                   .headers = WEB,
+                                   BODY_OF(THREE "\x80\0\0\0\x10grpc-status: 0\r\n")};
+        f->cancel_in_headers = cancel_at == 0;
+        f->cancel_at = cancel_at;
+        f->pause_each = pausing != 0;
+        start_repeat(f);
+        ck_assert_int_eq(send(f, "", 0), TESS_OK);
+        ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
+        run(f);
+        for (int i = 1; pausing && i < cancel_at; i++) {
+          ck_assert_int_eq(f->messages, i);
+          tess_client_stream_resume(f->call);
+          run(f);
+        }
+        ck_assert_int_eq(f->headers, 1);
+        ck_assert_int_eq(f->messages, cancel_at);
+        ck_assert_int_eq(f->ends, 1);
+        ck_assert_int_eq(f->code, TESS_CANCELED);
+        tear_down(f);
+      }
+}
+END_TEST
+
+START_TEST(cancelled_between_messages) {
+  fixture *f = set_up((tess_client_options){0}, 0, false);
+  f->canned = (canned){.status = 200, .headers = CONNECT, BODY_OF(THREE "\2\0\0\0\2{}")};
+  f->pause_each = true;
+  ck_assert_int_eq(
+      tessera_test_v1_echo_service_chat_start(f->client, NULL, &events, f, &f->call, NULL),
+      TESS_OK);
+  ck_assert_int_eq(send(f, "", 0), TESS_OK);
+  ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_OK);
+  run(f);
+  ck_assert_int_eq(f->messages, 1);
+  tess_client_stream_resume(f->call);
+  tess_client_call_cancel(f->call);
+  ck_assert_int_eq(send(f, "", 0), TESS_CANCELED);
+  ck_assert_int_eq(tess_client_stream_close_send(f->call), TESS_CANCELED);
+  run(f);
+  ck_assert_int_eq(f->messages, 1);
+  ck_assert_int_eq(f->ends, 1);
+  ck_assert_int_eq(f->code, TESS_CANCELED);
+  tear_down(f);
+}
+END_TEST
+
+/* A transport that ends what is cancelled there and then, as a module's does: nothing of
+ * the call may be used behind it, and its end is not told within another event. */
+START_TEST(cancelled_at_once) {
+  static const tess_transport_ops ops = {
+      .start = early_start, .resume = late_resume, .cancel = late_cancel, .now_ms = late_now_ms};
+  static const struct {
+    const char *body;
+    size_t size;
+    int cancel_at;
+    tess_code code;
+    int messages;
+  } cases[] = {
+      {BODY(THREE "\2\0\0\0\2{}"), 0, TESS_CANCELED, 0}, /* in on_headers */
+      {BODY(THREE "\2\0\0\0\2{}"), 1, TESS_CANCELED, 1},
+      {BODY(THREE "\2\0\0\0\2{}"), 3, TESS_CANCELED, 3},
+      {BODY("\0\xff\0\0\0"), 9, TESS_RESOURCE_EXHAUSTED, 0},
+      {BODY("\0\0\0\0\2\x0a\x09" THREE), 9, TESS_INTERNAL, 0},
+      {BODY("\1\0\0\0\1a" THREE), 9, TESS_INTERNAL, 0},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    fixture f = {.cancel_at = cases[i].cancel_at, .cancel_in_headers = cases[i].cancel_at == 0};
+    late_transport early = {{&ops}, NULL, &f.call, TESS_OK};
+    f.client = tess_client_new(
+        &(tess_client_options){.transport = &early.base, .base_url = "http://h"}, NULL);
+    start_repeat(&f);
+    ck_assert_int_eq(send(&f, "", 1), TESS_OK);
+    ck_assert_int_eq(tess_client_stream_close_send(f.call), TESS_OK);
+    tess_metadata headers;
+    tess_metadata_init(&headers, NULL, 0);
+    ck_assert_int_eq(tess_metadata_add(&headers, "content-type", "application/connect+proto"),
+                     TESS_OK);
+    tess_http_outgoing *outgoing = early.known;
+    outgoing->ops->on_head(outgoing, 200, &headers, -1);
+    tess_metadata_cleanup(&headers);
+    tess_chunk chunk = {.data = (uint8_t *)(uintptr_t)cases[i].body, .size = cases[i].size};
+    if (early.known != NULL) outgoing->ops->on_body(outgoing, &chunk);
+    ck_assert_ptr_null(early.known);
+    ck_assert_int_eq(f.messages, cases[i].messages);
+    ck_assert_int_eq(f.ends, 1);
+    ck_assert_int_eq(f.code, cases[i].code);
+    tess_client_free(f.client);
+  }
+}
+END_TEST
+
 /* With a limit of four bytes a message, and a compression that is there by name alone. */
 START_TEST(limits) {
 #define NAMED "connect-content-encoding: named\n"
@@ -448,5 +565,6 @@ int main(void) {
   return RUN_TESTS("client_stream", 60, server_stream, client_stream, half_duplex_bidi,
                    pausing_loses_nothing, window_holds_the_sender, cancel_reaches_the_server,
                    cancel_before_the_request, completed_while_it_is_cancelled,
-                   cancelled_while_it_starts, deadlines, literal_answers, limits);
+                   cancelled_while_it_starts, deadlines, literal_answers, cancelled_in_an_event,
+                   cancelled_between_messages, cancelled_at_once, limits);
 }

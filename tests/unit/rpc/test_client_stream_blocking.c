@@ -143,6 +143,48 @@ START_TEST(closing_early) {
 }
 END_TEST
 
+START_TEST(cancelled_with_messages_unread) {
+  for (int read_first = 0; read_first < 2; read_first++) {
+    fixture f;
+    set_up(&f, 0);
+    echo_request request;
+    echo_response response;
+    set(&request, "", 3);
+    tess_client_stream *stream =
+        tessera_test_v1_echo_service_repeat_open(f.client, NULL, &request, &f.status);
+    ck_assert_ptr_nonnull(stream);
+    if (read_first) { /* all is received then */
+      ck_assert_int_eq(tess_client_stream_read(stream, &response, &f.status), TESS_OK);
+      tessera_test_v1_echo_service_repeat_response_clear(f.client, &response);
+    }
+    tess_client_stream_cancel(stream);
+    for (int i = 0; i < 2; i++)
+      ck_assert_int_eq(tess_client_stream_read(stream, &response, &f.status), TESS_CANCELED);
+    ck_assert_int_eq(tess_client_stream_write(stream, &request, &f.status), TESS_CANCELED);
+    tess_client_stream_close(stream);
+    tear_down(&f);
+  }
+}
+END_TEST
+
+/* The end that was read stays the end. */
+START_TEST(cancelled_after_the_end) {
+  fixture f;
+  set_up(&f, 0);
+  echo_request request;
+  echo_response response;
+  set(&request, "", 0);
+  tess_client_stream *stream =
+      tessera_test_v1_echo_service_repeat_open(f.client, NULL, &request, &f.status);
+  ck_assert_ptr_nonnull(stream);
+  ck_assert_int_eq(tess_client_stream_read(stream, &response, &f.status), TESS_END);
+  tess_client_stream_cancel(stream);
+  ck_assert_int_eq(tess_client_stream_read(stream, &response, &f.status), TESS_END);
+  tess_client_stream_close(stream);
+  tear_down(&f);
+}
+END_TEST
+
 static void stream_inside(void *ctx, const tess_status *status) {
   fixture *f = ctx;
   ck_assert_int_eq(status->code, TESS_OK);
@@ -241,6 +283,6 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("client_stream_blocking", 60, server_stream, client_stream_and_bidi,
-                   errors_are_told, closing_early, a_callback_cannot_wait, no_holes,
-                   unary_is_no_stream);
+                   errors_are_told, closing_early, cancelled_with_messages_unread,
+                   cancelled_after_the_end, a_callback_cannot_wait, no_holes, unary_is_no_stream);
 }
