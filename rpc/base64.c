@@ -6,11 +6,6 @@
 
 #include <string.h>
 
-static const char alphabets[2][65] = {
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
-};
-
 size_t tess__base64_encoded_size(size_t size) {
   if (size > SIZE_MAX / 4 * 3 - 3) return SIZE_MAX;
   return size / 3 * 4 + (size % 3 == 0 ? 0 : size % 3 + 1);
@@ -18,7 +13,9 @@ size_t tess__base64_encoded_size(size_t size) {
 
 void tess__base64_encode(tess__base64_alphabet alphabet, const uint8_t *data, size_t size,
                          char *text) {
-  const char *digits = alphabets[alphabet];
+  const char *digits = alphabet == TESS__BASE64_URL
+                           ? "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+                           : "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   for (; size >= 3; size -= 3, data += 3, text += 4) {
     uint32_t bits = (uint32_t)data[0] << 16 | (uint32_t)data[1] << 8 | data[2];
     text[0] = digits[bits >> 18];
@@ -55,25 +52,19 @@ bool tess__base64_decode(tess__base64_alphabet alphabet, const char *text, size_
   if (digits != size && size % 4 != 0) return false;
   if (digits % 4 == 1) return false;
   uint8_t *start = out;
-  uint32_t bits = 0;
+  uint32_t bits = 0; /* that are no byte yet: `count` of them */
+  unsigned count = 0;
   for (size_t i = 0; i < digits; i++) {
     int value = digit_value(alphabet, text[i]);
     if (value < 0) return false;
     bits = bits << 6 | (uint32_t)value;
-    if (i % 4 == 3) {
-      *out++ = (uint8_t)(bits >> 16);
-      *out++ = (uint8_t)(bits >> 8);
-      *out++ = (uint8_t)bits;
-      bits = 0;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      *out++ = (uint8_t)(bits >> count);
+      bits &= (1u << count) - 1;
     }
   }
-  unsigned left = digits % 4;
-  if (left != 0) {
-    bits <<= 6 * (4 - left);
-    for (unsigned i = 1; i < left; i++, bits <<= 8)
-      *out++ = (uint8_t)(bits >> 16);
-    if ((bits & 0xFFFFFF) != 0) return false; /* bits that no byte has */
-  }
   *out_size = (size_t)(out - start);
-  return true;
+  return bits == 0; /* no byte has what is left */
 }

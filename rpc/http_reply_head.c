@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "rpc/metadata.h"
+
 void tess__reply_head_init(tess__reply_head *head, size_t max_bytes) {
   memset(head, 0, sizeof *head);
   head->content_length = -1;
@@ -40,16 +42,6 @@ static bool take_status(tess__reply_head *head, const char *line, size_t size) {
   return true;
 }
 
-static bool is_name(const char *text, size_t size, const char *lower) {
-  if (size != strlen(lower)) return false;
-  for (size_t i = 0; i < size; i++) {
-    char c = text[i];
-    if (c >= 'A' && c <= 'Z') c = (char)(c + ('a' - 'A'));
-    if (c != lower[i]) return false;
-  }
-  return true;
-}
-
 static bool take_length(tess__reply_head *head, const char *text, size_t size) {
   int64_t value = 0;
   if (size == 0) return false;
@@ -76,19 +68,13 @@ tess__reply_line tess__reply_head_line(tess__reply_head *head, const char *line,
     if (head->status == 204 || head->status == 304) head->content_length = 0;
     return TESS__REPLY_READY;
   }
-  const char *colon = memchr(line, ':', size);
-  if (colon == NULL || colon == line) return TESS__REPLY_BAD;
-  size_t name_size = (size_t)(colon - line);
-  const char *value = colon + 1, *end = line + size;
-  while (value < end && (*value == ' ' || *value == '\t'))
-    value++;
-  while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
-    end--;
-  size_t value_size = (size_t)(end - value);
-  if (is_name(line, name_size, "content-length") && !take_length(head, value, value_size))
-    return TESS__REPLY_BAD;
-  if (is_name(line, name_size, "transfer-encoding")) head->chunked = true;
-  tess_code code = tess_metadata_add_n(&head->headers, line, name_size, value, value_size);
+  tess_code code = tess__metadata_add_line(&head->headers, line, size);
   if (code == TESS_RESOURCE_EXHAUSTED) return TESS__REPLY_LARGE;
-  return code == TESS_OK ? TESS__REPLY_MORE : TESS__REPLY_BAD;
+  if (code != TESS_OK) return TESS__REPLY_BAD;
+  const tess_metadata_entry *added = &head->headers.entries[head->headers.count - 1];
+  if (strcmp(added->name, "content-length") == 0 &&
+      !take_length(head, added->value, added->value_size))
+    return TESS__REPLY_BAD;
+  if (strcmp(added->name, "transfer-encoding") == 0) head->chunked = true;
+  return TESS__REPLY_MORE;
 }

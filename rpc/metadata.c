@@ -42,6 +42,10 @@ static bool is_value_char(unsigned char c) {
   return (c >= ' ' && c != 0x7F) || c == '\t';
 }
 
+static bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
 /* A slot for one more entry of `bytes` bytes, or NULL. */
 static tess_metadata_entry *new_entry(tess_metadata *metadata, size_t bytes) {
   size_t limit = metadata->max_bytes != 0 ? metadata->max_bytes : SIZE_MAX;
@@ -65,9 +69,25 @@ static void commit_entry(tess_metadata *metadata, size_t bytes) {
   metadata->bytes += bytes;
 }
 
-/* Appends a copy of prefix + name and value, unchecked; the copied name, or NULL. */
+static bool is_binary_name(const char *name, size_t size) {
+  return size > 4 && tess__ascii_equal(name + size - 4, 4, "-bin");
+}
+
+/* Without white space around it. */
+static tess_slice trim(const char *text, size_t size) {
+  const char *end = text + size;
+  while (text < end && is_blank(*text))
+    text++;
+  while (end > text && is_blank(end[-1]))
+    end--;
+  return (tess_slice){text, (size_t)(end - text)};
+}
+
+/* Appends a copy of prefix + name and value, unchecked; the copied name, or NULL. Values of
+ * bytes that somebody joined with commas become entries that share it, or none does. */
 static char *append_copy(tess_metadata *metadata, tess_slice prefix, tess_slice name,
                          tess_slice value) {
+  size_t count_before = metadata->count, bytes_before = metadata->bytes;
   size_t name_size = prefix.size + name.size, bytes = name_size + value.size;
   tess_metadata_entry *entry = new_entry(metadata, bytes);
   char *text = entry == NULL ? NULL : tess_arena_alloc(&metadata->storage, bytes + 2);
@@ -77,9 +97,25 @@ static char *append_copy(tess_metadata *metadata, tess_slice prefix, tess_slice 
   memcpy(text + prefix.size, name.data, name.size);
   if (value.size != 0) memcpy(copy, value.data, value.size);
   text[name_size] = copy[value.size] = '\0';
-  *entry = (tess_metadata_entry){text, copy, value.size};
-  commit_entry(metadata, bytes);
-  return text;
+  bool binary = is_binary_name(text, name_size);
+  for (;;) {
+    const char *comma = binary ? memchr(copy, ',', value.size) : NULL;
+    size_t size = comma != NULL ? (size_t)(comma - copy) : value.size;
+    tess_slice piece = binary ? trim(copy, size) : (tess_slice){copy, size};
+    text[(const char *)piece.data + piece.size - text] = '\0';
+    *entry = (tess_metadata_entry){text, piece.data, piece.size};
+    commit_entry(metadata, bytes);
+    if (comma == NULL) return text;
+    copy += size + 1;
+    value.size -= size + 1;
+    bytes = name_size;
+    entry = new_entry(metadata, bytes);
+    if (entry == NULL) {
+      metadata->count = count_before;
+      metadata->bytes = bytes_before;
+      return NULL;
+    }
+  }
 }
 
 tess_code tess__metadata_add_static(tess_metadata *metadata, const char *name, const char *value,
@@ -108,12 +144,16 @@ tess_code tess_metadata_add_n(tess_metadata *metadata, const char *name, size_t 
   return TESS_OK;
 }
 
-tess_code tess_metadata_add(tess_metadata *metadata, const char *name, const char *value) {
-  return tess_metadata_add_n(metadata, name, strlen(name), value, strlen(value));
+tess_code tess__metadata_add_line(tess_metadata *metadata, const char *line, size_t size) {
+  const char *colon = memchr(line, ':', size);
+  if (colon == NULL) return TESS_INVALID_ARGUMENT;
+  size_t name_size = (size_t)(colon - line);
+  tess_slice value = trim(colon + 1, size - name_size - 1);
+  return tess_metadata_add_n(metadata, line, name_size, value.data, value.size);
 }
 
-static bool is_binary_name(const char *name, size_t size) {
-  return size > 4 && tess__ascii_equal(name + size - 4, 4, "-bin");
+tess_code tess_metadata_add(tess_metadata *metadata, const char *name, const char *value) {
+  return tess_metadata_add_n(metadata, name, strlen(name), value, strlen(value));
 }
 
 tess_code tess_metadata_add_binary(tess_metadata *metadata, const char *name, const void *value,
@@ -132,15 +172,9 @@ tess_code tess_metadata_add_binary(tess_metadata *metadata, const char *name, co
 
 const tess_metadata_entry *tess_metadata_find(const tess_metadata *metadata, const char *name,
                                               size_t from) {
-  for (size_t i = from; i < metadata->count; i++) {
-    const char *candidate = metadata->entries[i].name;
-    const char *wanted = name;
-    while (*wanted != '\0' && tess__ascii_lower(*wanted) == *candidate) {
-      wanted++;
-      candidate++;
-    }
-    if (*wanted == '\0' && *candidate == '\0') return &metadata->entries[i];
-  }
+  size_t name_size = strlen(name);
+  for (size_t i = from; i < metadata->count; i++)
+    if (tess__ascii_equal(name, name_size, metadata->entries[i].name)) return &metadata->entries[i];
   return NULL;
 }
 

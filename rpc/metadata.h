@@ -15,6 +15,10 @@ tess_code tess__metadata_add_static(tess_metadata *metadata, const char *name, c
 tess_code tess__metadata_append_prefixed(tess_metadata *to, const char *prefix,
                                          const tess_metadata *from);
 
+/* Adds the header of a line, "name: value", white space around the value aside.
+ * TESS_INVALID_ARGUMENT: it has no colon, or tess_metadata_add_n refuses it. */
+tess_code tess__metadata_add_line(tess_metadata *metadata, const char *line, size_t size);
+
 static inline char tess__ascii_lower(char c) {
   return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }

@@ -161,7 +161,7 @@ static tess_code decode(const tess_message_type *type, tess_slice data, tess_are
     init(type, message);
     bool memory = stream.errmsg != NULL && strcmp(stream.errmsg, "realloc failed") == 0;
     return fail(type, status, memory ? TESS_RESOURCE_EXHAUSTED : TESS_INVALID_ARGUMENT,
-                stream.errmsg != NULL ? stream.errmsg : "malformed message");
+                stream.errmsg != NULL ? stream.errmsg : "malformed or truncated message");
   }
   return arena != NULL ? leave_to_arena(type, message, arena, status) : TESS_OK;
 }

@@ -2,7 +2,7 @@
  *
  * tess_status: code, message, details; everything owned.
  */
-#include <tessera/status.h>
+#include "rpc/status.h"
 
 #include "rpc/format.h"
 #include "rpc/memory.h"
@@ -34,20 +34,18 @@ void tess_status_cleanup(tess_status *status) {
   tess_status_reset(status);
 }
 
-tess_code tess_status_set(tess_status *status, tess_code code, const char *format, ...) {
+tess_code tess__status_vset(tess_status *status, tess_code code, const char *format, va_list args) {
   if (status == NULL) return code;
   const tess_allocator *allocator = allocator_of(status);
   /* The arguments may point into the old message: format first. */
   char *message = NULL;
   if (format != NULL) {
-    va_list args, again;
-    va_start(args, format);
+    va_list again;
     va_copy(again, args);
     size_t length = tess__vformat(NULL, 0, format, args);
     message = tess__alloc(allocator, length + 1);
     if (message != NULL) tess__vformat(message, length + 1, format, again);
     va_end(again);
-    va_end(args);
   }
   tess_status_reset(status);
   status->code = code;
@@ -55,8 +53,15 @@ tess_code tess_status_set(tess_status *status, tess_code code, const char *forma
   return code;
 }
 
-tess_code tess_status_add_detail(tess_status *status, const char *type_name, const void *value,
-                                 size_t value_size) {
+tess_code tess_status_set(tess_status *status, tess_code code, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  tess__status_vset(status, code, format, args);
+  va_end(args);
+  return code;
+}
+
+tess_code tess__status_add_detail(tess_status *status, tess_slice type_name, tess_slice value) {
   const tess_allocator *allocator = allocator_of(status);
   if (status->detail_count >= MAX_DETAILS) return TESS_RESOURCE_EXHAUSTED;
   size_t bytes = (status->detail_count + 1) * sizeof *status->details;
@@ -64,9 +69,9 @@ tess_code tess_status_add_detail(tess_status *status, const char *type_name, con
   if (details == NULL) return TESS_RESOURCE_EXHAUSTED;
   status->details = details;
   tess_status_detail detail = {
-      .type_name = tess__strndup(allocator, type_name, strlen(type_name)),
-      .value = (uint8_t *)tess__strndup(allocator, value, value_size),
-      .value_size = value_size,
+      .type_name = tess__strndup(allocator, type_name.data, type_name.size),
+      .value = (uint8_t *)tess__strndup(allocator, value.data, value.size),
+      .value_size = value.size,
   };
   if (detail.type_name == NULL || detail.value == NULL) {
     tess__free(allocator, detail.type_name);
@@ -77,13 +82,15 @@ tess_code tess_status_add_detail(tess_status *status, const char *type_name, con
   return TESS_OK;
 }
 
+tess_code tess_status_add_detail(tess_status *status, const char *type_name, const void *value,
+                                 size_t value_size) {
+  return tess__status_add_detail(status, (tess_slice){type_name, strlen(type_name)},
+                                 (tess_slice){value, value_size});
+}
+
 tess_code tess_status_copy(tess_status *to, const tess_status *from) {
-  tess_status_reset(to);
-  to->code = from->code;
-  if (from->message != NULL) {
-    to->message = tess__strndup(allocator_of(to), from->message, strlen(from->message));
-    if (to->message == NULL) return TESS_RESOURCE_EXHAUSTED;
-  }
+  tess_status_set(to, from->code, from->message != NULL ? "%s" : NULL, from->message);
+  if (to->message == NULL && from->message != NULL) return TESS_RESOURCE_EXHAUSTED;
   for (size_t i = 0; i < from->detail_count; i++) {
     const tess_status_detail *detail = &from->details[i];
     tess_code code =

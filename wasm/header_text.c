@@ -6,9 +6,7 @@
 
 #include <string.h>
 
-static bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
+#include "rpc/metadata.h"
 
 tess_code tess_header_text_parse(const char *text, size_t size, tess_metadata *metadata) {
   while (size > 0) {
@@ -16,16 +14,7 @@ tess_code tess_header_text_parse(const char *text, size_t size, tess_metadata *m
     if (line_end == NULL || (size_t)(line_end - text) + 1 >= size || line_end[1] != '\n')
       return TESS_INVALID_ARGUMENT;
     size_t line = (size_t)(line_end - text);
-    const char *colon = memchr(text, ':', line);
-    if (colon == NULL) return TESS_INVALID_ARGUMENT;
-    const char *value = colon + 1;
-    const char *value_end = line_end;
-    while (value < value_end && is_blank(*value))
-      value++;
-    while (value_end > value && is_blank(value_end[-1]))
-      value_end--;
-    tess_code code = tess_metadata_add_n(metadata, text, (size_t)(colon - text), value,
-                                         (size_t)(value_end - value));
+    tess_code code = tess__metadata_add_line(metadata, text, line);
     if (code != TESS_OK) return code;
     size -= line + 2;
     text = line_end + 2;

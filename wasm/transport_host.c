@@ -81,7 +81,7 @@ static tess_code post(host_transport *self, pending *p, const char **why) {
   if (outgoing->deadline_ms != TESS_NEVER_MS) {
     timeout_ms = (double)outgoing->deadline_ms - host->now_ms(host->ctx);
     if (timeout_ms <= 0) {
-      *why = "the deadline had passed before the request was sent";
+      *why = "the deadline passed";
       return TESS_DEADLINE_EXCEEDED;
     }
   }
@@ -230,7 +230,7 @@ bool tess_transport_host_on_response(tess_transport *transport, int32_t handle, 
   if (status >= 100 && status <= 999) {
     deliver(self, p, status, headers, headers_size, body);
   } else if (status == TESS_ABI_STATUS_TIMEOUT) {
-    finish(self, p, TESS_DEADLINE_EXCEEDED, "no answer in time");
+    finish(self, p, TESS_DEADLINE_EXCEEDED, "the deadline passed");
   } else {
     char why[160];
     size_t size = body->size < sizeof why - 1 ? body->size : sizeof why - 1;

@@ -86,6 +86,104 @@ START_TEST(binary) {
 }
 END_TEST
 
+/* Values of bytes that somebody joined, as fetch() and proxies do, are several again; of
+ * text they are one, since text may hold commas. */
+START_TEST(joined_values) {
+  static const struct {
+    const char *name, *value;
+    size_t count;
+    const char *values[4];
+  } cases[] = {
+      {"A-Bin", "AP8,AQ==", 2, {"AP8", "AQ=="}},
+      {"a-bin", "AP8, AQ \t,\t Ag", 3, {"AP8", "AQ", "Ag"}},
+      {"a-bin", " AP8 ", 1, {"AP8"}},
+      {"a-bin", "", 1, {""}},
+      {"a-bin", ",AQ,", 3, {"", "AQ", ""}}, /* no bytes are a value, too */
+      {"a", "AP8, AQ", 1, {"AP8, AQ"}},
+      {"-bin", "AP8,AQ", 1, {"AP8,AQ"}},
+      {"a-bin2", " a,b ", 1, {" a,b "}},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    tess_metadata m, copy;
+    tess_metadata_init(&m, NULL, 0);
+    tess_metadata_init(&copy, NULL, 0);
+    ck_assert_int_eq(tess_metadata_add(&m, "x", "y"), TESS_OK);
+    ck_assert_int_eq(tess_metadata_add(&m, cases[i].name, cases[i].value), TESS_OK);
+    ck_assert_int_eq(tess_metadata_append(&copy, &m), TESS_OK);
+    ck_assert_uint_eq(m.count, 1 + cases[i].count);
+    ck_assert_uint_eq(copy.count, m.count);
+    for (size_t k = 0; k < cases[i].count; k++) {
+      const tess_metadata_entry *entry = &m.entries[1 + k];
+      ck_assert(tess__ascii_equal(cases[i].name, strlen(cases[i].name), entry->name));
+      ck_assert_str_eq(entry->value, cases[i].values[k]);
+      ck_assert_uint_eq(entry->value_size, strlen(entry->value));
+      ck_assert_str_eq(copy.entries[1 + k].value, cases[i].values[k]);
+    }
+    tess_metadata_cleanup(&m);
+    tess_metadata_cleanup(&copy);
+  }
+  /* Headers that a server was lent are as they came: they are cut when they are kept. */
+  tess_metadata_entry lent = {"b-bin", "AP8,AQ", 6};
+  tess_metadata m, request = {.entries = &lent, .count = 1};
+  tess_metadata_init(&m, NULL, 0);
+  ck_assert_int_eq(tess_metadata_append(&m, &request), TESS_OK);
+  ck_assert_uint_eq(m.count, 2);
+  ck_assert_str_eq(m.entries[0].value, "AP8");
+  ck_assert_str_eq(m.entries[1].value, "AQ");
+  tess_metadata_cleanup(&m);
+}
+END_TEST
+
+/* As many names as came together count, and all values are added or none is. */
+START_TEST(joined_values_and_the_limit) {
+  for (size_t most = 0; most < 40; most++) {
+    tess_metadata m;
+    tess_metadata_init(&m, NULL, 3 + most);
+    ck_assert_int_eq(tess_metadata_add(&m, "ab", "c"), TESS_OK);
+    bool fits = most >= 5 + 8 + 5 + 5; /* the values with their commas */
+    ck_assert_int_eq(tess_metadata_add(&m, "x-bin", "AA,BB,CC"),
+                     fits ? TESS_OK : TESS_RESOURCE_EXHAUSTED);
+    ck_assert_uint_eq(m.count, fits ? 4 : 1);
+    ck_assert_uint_eq(m.bytes, fits ? 26 : 3);
+    ck_assert_str_eq(tess_metadata_get(&m, "ab"), "c");
+    tess_metadata_cleanup(&m);
+  }
+}
+END_TEST
+
+START_TEST(lines) {
+  static const struct {
+    const char *line;
+    tess_code code;
+    const char *name, *value;
+  } cases[] = {
+      {"A: b", TESS_OK, "a", "b"},
+      {"a:b:c ", TESS_OK, "a", "b:c"},
+      {"a: \t b \t ", TESS_OK, "a", "b"},
+      {"a:", TESS_OK, "a", ""},
+      {"a: \t", TESS_OK, "a", ""},
+      {"a", TESS_INVALID_ARGUMENT, NULL, NULL},
+      {"", TESS_INVALID_ARGUMENT, NULL, NULL},
+      {":b", TESS_INVALID_ARGUMENT, NULL, NULL},
+      {"a : b", TESS_INVALID_ARGUMENT, NULL, NULL},
+      {"a: b\r", TESS_INVALID_ARGUMENT, NULL, NULL},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    tess_metadata m;
+    tess_metadata_init(&m, NULL, 0);
+    ck_assert_int_eq(tess__metadata_add_line(&m, cases[i].line, strlen(cases[i].line)),
+                     cases[i].code);
+    ck_assert_uint_eq(m.count, cases[i].code == TESS_OK);
+    if (m.count == 1) {
+      ck_assert_str_eq(m.entries[0].name, cases[i].name);
+      ck_assert_str_eq(m.entries[0].value, cases[i].value);
+    }
+    tess_metadata_cleanup(&m);
+  }
+}
+END_TEST
+
 int main(void) {
-  return RUN_TESTS("metadata", 60, order_and_repeats, what_is_refused, limit, binary);
+  return RUN_TESTS("metadata", 60, order_and_repeats, what_is_refused, limit, binary, joined_values,
+                   joined_values_and_the_limit, lines);
 }
