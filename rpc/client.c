@@ -9,8 +9,10 @@
 #include "rpc/deadline.h"
 #include "rpc/envelope.h"
 #include "rpc/format.h"
+#include "rpc/grpc_status.h"
 #include "rpc/memory.h"
 #include "rpc/metadata.h"
+#include "rpc/status.h"
 
 #include <tessera/version.h>
 
@@ -132,13 +134,12 @@ static const header_names *names_of(const tess__client_base *base) {
 
 tess_code tess__client_fail(tess__client_base *base, tess_code code, const char *format, ...) {
   if (base->failed) return base->status.code;
-  char message[512];
   va_list args;
   va_start(args, format);
-  tess__vformat(message, sizeof message, format, args);
+  tess__status_vset(&base->status, code, format, args);
   va_end(args);
   base->failed = true;
-  return tess_status_set(&base->status, code, "%s", message);
+  return code;
 }
 
 tess_code tess__client_may_wait(const tess_client *client, tess_status *status) {
@@ -288,17 +289,20 @@ tess_code tess__client_encode_message(const tess__client_codec *codec, const voi
     return tess_status_set(codec->status, TESS_RESOURCE_EXHAUSTED, "out of memory");
   tess_code code = options->codec->encode(options->codec, codec->method->request, message, segments,
                                           codec->status);
-  if (code != TESS_OK) return code;
   size_t size = segments->total_bytes - prefix;
-  if (prefix != 0 && size > UINT32_MAX)
+  if (code == TESS_OK && prefix != 0 && size > UINT32_MAX)
     return tess_status_set(codec->status, TESS_RESOURCE_EXHAUSTED,
                            "a framed message is limited to 4 GiB");
-  if (options->send_compressor != NULL && size >= options->min_compress_bytes) {
+  if (code == TESS_OK && options->send_compressor != NULL && size >= options->min_compress_bytes) {
     code = compress(codec, segments, prefix);
-    if (code != TESS_OK)
-      return tess_status_set(codec->status, code, "the request could not be compressed");
     *compressed = true;
     size = segments->total_bytes - prefix;
+  }
+  if (code != TESS_OK) {
+    /* A codec or a compressor may have left it to the code. */
+    return codec->status->code == code
+               ? code
+               : tess_status_set(codec->status, code, "the request could not be encoded");
   }
   if (prefix != 0)
     tess__envelope_write((uint8_t *)(uintptr_t)segments->items[0].data,
@@ -325,6 +329,21 @@ static tess_code keep_headers(tess__client_base *base, const tess_metadata *head
   return TESS_OK;
 }
 
+static void metadata_too_large(tess__client_base *base, const char *what) {
+  tess__client_fail(base, TESS_RESOURCE_EXHAUSTED,
+                    "the response's %s are larger than the limit of %zu bytes", what,
+                    base->client->options.max_metadata_bytes);
+}
+
+bool tess__client_read_trailers(tess__client_base *base, tess_slice data) {
+  tess_code code = tess__grpc_trailers_read(data, &base->response_trailers);
+  if (code == TESS_RESOURCE_EXHAUSTED)
+    metadata_too_large(base, "trailers");
+  else if (code != TESS_OK)
+    tess__client_fail(base, TESS_INTERNAL, "the response's trailers are not valid");
+  return code == TESS_OK;
+}
+
 /* "type/subtype" equals prefix + name, parameters aside. */
 static bool is_content_type(const tess_metadata_entry *entry, const char *prefix,
                             const char *name) {
@@ -345,7 +364,7 @@ void tess__client_accept_head(tess__client_base *base, int status, const tess_me
   base->http_status = status;
   if (base->keep || is_grpc_web(base)) {
     if (keep_headers(base, headers) != TESS_OK) {
-      tess__client_fail(base, TESS_RESOURCE_EXHAUSTED, "the response headers are too large");
+      metadata_too_large(base, "headers");
       return;
     }
   }

@@ -108,6 +108,8 @@ tess_code tess__client_decode(tess__client_base *base, tess_slice data, bool com
 size_t tess__client_max_bytes(const tess__client_base *base, bool is_end, bool compressed);
 /* False: the call has failed. */
 bool tess__client_decompress_end(tess__client_base *base, tess_slice *data);
+/* The payload of gRPC-Web's last frame, into the trailers. False: the call has failed. */
+bool tess__client_read_trailers(tess__client_base *base, tess_slice data);
 /* gRPC-Web's answer without a body: moves the headers to the trailers. */
 void tess__client_headers_are_trailers(tess__client_base *base);
 /* The call is over: interceptors, then what the caller wanted to have. */

@@ -202,15 +202,6 @@ static void read_message(unary_call *call, tess_slice data, bool compressed) {
   tess__client_decode(base, data, compressed, call->response_arena, call->response);
 }
 
-/* The frame that ends a gRPC-Web response. False: the call has failed. */
-static bool read_trailers(unary_call *call, tess_slice data, bool compressed) {
-  tess__client_base *base = &call->base;
-  if (compressed && !tess__client_decompress_end(base, &data)) return false;
-  if (tess__grpc_trailers_read(data, &base->response_trailers)) return true;
-  tess__client_fail(base, TESS_INTERNAL, "the response's trailers are not valid");
-  return false;
-}
-
 /* A framed body: at most one message, then the trailers. */
 static void read_frames(unary_call *call) {
   tess__client_base *base = &call->base;
@@ -236,7 +227,8 @@ static void read_frames(unary_call *call) {
     tess_slice payload = {data + TESS__ENVELOPE_BYTES, envelope.size};
     if (is_end) {
       ended = true;
-      if (!read_trailers(call, payload, compressed)) return;
+      if (compressed && !tess__client_decompress_end(base, &payload)) return;
+      if (!tess__client_read_trailers(base, payload)) return;
     } else {
       message = payload;
       message_flags = envelope.flags;
@@ -352,7 +344,7 @@ static unary_call *prepare(tess_client *client, const tess_method *method,
   base->outgoing.body = call->body.items;
   base->outgoing.body_count = call->body.count;
   if (code == TESS_OK) return call;
-  tess__client_fail(base, code, "out of memory");
+  if (base->status.code == TESS_OK) tess_status_set(&base->status, code, "out of memory");
   tess__client_end(base);
   if (status != NULL && tess_status_copy(status, &base->status) != TESS_OK) status->code = code;
   free_call(call, client->allocator);

@@ -184,15 +184,16 @@ bool tess__error_json_read(tess_slice body, tess_code fallback, tess_status *sta
   return ok;
 }
 
-static bool read_metadata(tess__json_reader *json, tess_metadata *trailers) {
+/* Into *code: why not. */
+static bool read_metadata(tess__json_reader *json, tess_metadata *trailers, tess_code *code) {
   tess_slice name, value;
   if (!tess__json_object_begin(json)) return false;
   while (tess__json_object_next(json, &name)) {
     if (!tess__json_array_begin(json)) return false;
     while (tess__json_array_next(json)) {
       if (!tess__json_string(json, &value)) return false;
-      if (tess_metadata_add_n(trailers, name.data, name.size, value.data, value.size) != TESS_OK)
-        return false;
+      *code = tess_metadata_add_n(trailers, name.data, name.size, value.data, value.size);
+      if (*code != TESS_OK) return false;
     }
   }
   return !json->failed;
@@ -204,6 +205,7 @@ bool tess__end_stream_json_read(tess_slice body, tess_status *status, tess_metad
   tess__json_reader json;
   tess__json_reader_init(&json, body, &arena);
   tess_slice key;
+  tess_code added = TESS_OK;
   bool ok = tess__json_object_begin(&json);
   tess_status_reset(status);
   while (ok && tess__json_object_next(&json, &key)) {
@@ -212,12 +214,16 @@ bool tess__end_stream_json_read(tess_slice body, tess_status *status, tess_metad
     else if (key_is(key, "error"))
       ok = read_error(&json, TESS_UNKNOWN, status);
     else if (key_is(key, "metadata"))
-      ok = read_metadata(&json, trailers);
+      ok = read_metadata(&json, trailers, &added);
     else
       tess__json_skip(&json);
   }
   ok = tess__json_finish(&json) && ok;
-  if (!ok) tess_status_set(status, TESS_INTERNAL, "the stream's last message is not valid");
+  if (added == TESS_RESOURCE_EXHAUSTED)
+    tess_status_set(status, added, "the response's trailers are larger than the limit of %zu bytes",
+                    trailers->max_bytes);
+  else if (!ok)
+    tess_status_set(status, TESS_INTERNAL, "the stream's last message is not valid");
   tess_arena_cleanup(&arena);
   return ok;
 }

@@ -9,7 +9,9 @@
 #include "rpc/base64.h"
 #include "rpc/format.h"
 #include "rpc/memory.h"
+#include "rpc/metadata.h"
 #include "rpc/percent.h"
+#include "rpc/status.h"
 #include "rpc/wire.h"
 
 #include <string.h>
@@ -49,34 +51,30 @@ static void encode_status(tess__text *out, const tess_status *status) {
   }
 }
 
-static bool decode_any(const uint8_t *data, size_t size, tess_arena *arena, tess_status *status) {
-  tess__wire_reader reader = {data, data + size};
+static bool decode_any(tess_slice data, tess_status *status) {
+  tess__wire_reader reader = {data.data, (const uint8_t *)data.data + data.size};
   tess__wire_field field;
-  tess_slice url = {0}, value = {0};
+  tess_slice name = {0}, value = {0};
   while (reader.at < reader.end) {
     if (!tess__wire_next(&reader, &field)) return false;
     if (field.type != TESS__WIRE_BYTES) continue;
-    if (field.number == 1) url = (tess_slice){field.data, field.size};
+    if (field.number == 1) name = (tess_slice){field.data, field.size};
     if (field.number == 2) value = (tess_slice){field.data, field.size};
   }
-  const char *name = url.data;
-  size_t name_size = url.size;
-  for (size_t i = 0; i < url.size; i++)
-    if (((const char *)url.data)[i] == '/') {
-      name = (const char *)url.data + i + 1;
-      name_size = url.size - i - 1;
-    }
-  char *copy = tess_arena_strndup(arena, name, name_size);
-  return copy != NULL && tess_status_add_detail(status, copy, value.data, value.size) == TESS_OK;
+  for (const char *slash; name.size != 0 && (slash = memchr(name.data, '/', name.size)) != NULL;) {
+    name.size -= (size_t)(slash + 1 - (const char *)name.data);
+    name.data = slash + 1;
+  }
+  return tess__status_add_detail(status, name, value) == TESS_OK;
 }
 
-static bool decode_status(tess_slice data, tess_arena *arena, tess_status *status) {
+static bool decode_status(tess_slice data, tess_status *status) {
   tess__wire_reader reader = {data.data, (const uint8_t *)data.data + data.size};
   tess__wire_field field;
   while (reader.at < reader.end) {
     if (!tess__wire_next(&reader, &field)) return false;
     if (field.number == 3 && field.type == TESS__WIRE_BYTES &&
-        !decode_any(field.data, field.size, arena, status))
+        !decode_any((tess_slice){field.data, field.size}, status))
       return false;
   }
   return true;
@@ -115,7 +113,7 @@ void tess__grpc_trailers_write(tess__text *out, const tess_status *status,
   }
 }
 
-bool tess__grpc_trailers_read(tess_slice text, tess_metadata *trailers) {
+tess_code tess__grpc_trailers_read(tess_slice text, tess_metadata *trailers) {
   const char *cursor = text.data, *end = cursor + text.size;
   while (cursor < end) {
     const char *line_end = memchr(cursor, '\n', (size_t)(end - cursor));
@@ -123,20 +121,12 @@ bool tess__grpc_trailers_read(tess_slice text, tess_metadata *trailers) {
     if (line_end == NULL) line_end = end;
     if (line_end > cursor && line_end[-1] == '\r') line_end--;
     if (line_end != cursor) {
-      const char *colon = memchr(cursor, ':', (size_t)(line_end - cursor));
-      if (colon == NULL) return false;
-      const char *value = colon + 1;
-      while (value < line_end && (*value == ' ' || *value == '\t'))
-        value++;
-      while (line_end > value && (line_end[-1] == ' ' || line_end[-1] == '\t'))
-        line_end--;
-      if (tess_metadata_add_n(trailers, cursor, (size_t)(colon - cursor), value,
-                              (size_t)(line_end - value)) != TESS_OK)
-        return false;
+      tess_code code = tess__metadata_add_line(trailers, cursor, (size_t)(line_end - cursor));
+      if (code != TESS_OK) return code;
     }
     cursor = next;
   }
-  return true;
+  return TESS_OK;
 }
 
 static void remove_entries(tess_metadata *metadata, const char *name) {
@@ -171,7 +161,7 @@ bool tess__grpc_status_take(tess_metadata *trailers, tess_status *status) {
   /* Details that cannot be read are dropped: the code is what counts. */
   if (code != TESS_OK && details != NULL &&
       (tess_metadata_decode_binary(details, &arena, &proto) != TESS_OK ||
-       !decode_status(proto, &arena, status)))
+       !decode_status(proto, status)))
     tess_status_reset(status);
   status->code = code;
   const tess_metadata_entry *message = tess_metadata_find(trailers, "grpc-message", 0);

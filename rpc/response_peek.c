@@ -78,7 +78,8 @@ static tess_code code_of_frame(const tess__peek *peek, tess__pushback *pushback)
   tess_metadata_init(&trailers, NULL, TESS__PEEK_MAX_BYTES);
   tess_code code = TESS_INTERNAL;
   if ((envelope.flags & TESS__ENVELOPE_END_GRPC_WEB) != 0) {
-    if (tess__grpc_trailers_read(payload, &trailers)) code = code_of_trailers(&trailers, pushback);
+    if (tess__grpc_trailers_read(payload, &trailers) == TESS_OK)
+      code = code_of_trailers(&trailers, pushback);
   } else {
     tess_status status = TESS_STATUS_INIT;
     if (tess__end_stream_json_read(payload, &status, &trailers)) {

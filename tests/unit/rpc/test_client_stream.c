@@ -534,6 +534,7 @@ END_TEST
 /* With a limit of four bytes a message, and a compression that is there by name alone. */
 START_TEST(limits) {
 #define NAMED "connect-content-encoding: named\n"
+  static char connect_trailers[5 + 1200], web_trailers[5 + 1200];
   static const answer_case cases[] = {
       {0, 200, CONNECT, BODY("\0\0\0\0\4\x0a\2ab\2\0\0\0\2{}"), TESS_OK, 1},
       {0, 200, CONNECT, BODY("\0\0\0\0\5\x0a\3abc\2\0\0\0\2{}"), TESS_RESOURCE_EXHAUSTED, 0},
@@ -542,11 +543,19 @@ START_TEST(limits) {
       {1, 200, WEB, BODY("\x80\0\0\0\x10grpc-status: 0\r\n"), TESS_OK, 0},
       {1, 200, WEB, BODY("\x80\0\0\0\x10grpc-status: 5\r\n"), TESS_NOT_FOUND, 0},
       {0, 200, CONNECT, BODY("\2\0\1\0\0"), TESS_RESOURCE_EXHAUSTED, 0}, /* 64 KiB */
+      /* More than metadata may be. */
+      {0, 200, CONNECT, connect_trailers, sizeof connect_trailers, TESS_RESOURCE_EXHAUSTED, 0},
+      {1, 200, WEB, web_trailers, sizeof web_trailers, TESS_RESOURCE_EXHAUSTED, 0},
       /* The bytes that a coding may add are for what is compressed alone. */
       {0, 200, CONNECT NAMED, BODY("\0\0\0\0\5\x0a\3abc\2\0\0\0\2{}"), TESS_RESOURCE_EXHAUSTED, 0},
       {0, 200, CONNECT NAMED, BODY("\0\0\0\0\4\x0a\2ab\2\0\0\0\2{}"), TESS_OK, 1},
   };
 #undef NAMED
+  memset(connect_trailers, 'v', sizeof connect_trailers);
+  memcpy(connect_trailers, "\2\0\0\4\xb0{\"metadata\":{\"a\":[\"", 24);
+  memcpy(connect_trailers + sizeof connect_trailers - 4, "\"]}}", 4);
+  memset(web_trailers, 'v', sizeof web_trailers);
+  memcpy(web_trailers, "\x80\0\0\4\xb0grpc-status: 0\r\na: ", 24);
   static const tess_compressor named = {.name = "named"};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const answer_case *c = &cases[i];
@@ -556,6 +565,9 @@ START_TEST(limits) {
                         0, false);
     ck_assert_int_eq(tess_client_add_compressor(f->client, &named), TESS_OK);
     expect_answer(f, c, i);
+    if (c->body == connect_trailers || c->body == web_trailers)
+      ck_assert_str_eq(f->message,
+                       "the response's trailers are larger than the limit of 1000 bytes");
     tear_down(f);
   }
 }

@@ -270,6 +270,105 @@ START_TEST(response_limit_spares_the_end) {
 }
 END_TEST
 
+/* Headers and trailers that are more than metadata may be: the limit is told. */
+START_TEST(metadata_limit) {
+  static const char web_trailers[] =
+      "\x80\0\0\0\x33"
+      "grpc-status: 0\r\nx-b: 0123456789012345678901234567\r\n";
+  static const struct {
+    int protocol;
+    const char *headers, *body;
+    size_t size;
+    const char *what;
+  } cases[] = {
+      {0, PROTO "x-a: 012345678901234567890\n", hi, 4, "headers"},
+      {1, WEB "x-a: 0\n", hi, 4, "headers"},
+      {1, WEB, web_trailers, sizeof web_trailers - 1, "trailers"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    fixture f;
+    echo_response response;
+    memset(&f, 0, sizeof f);
+    set_up_with(&f,
+                (tess_client_options){.protocol = (tess_protocol)cases[i].protocol,
+                                      .max_metadata_bytes = 40},
+                0, false);
+    f.canned = (canned){.status = 200,
+                        .headers = cases[i].headers,
+                        .body = cases[i].body,
+                        .body_size = cases[i].size};
+    tess_metadata headers;
+    tess_metadata_init(&headers, NULL, 0);
+    ck_assert_int_eq(echo(&f, &(tess_call_options){.response_headers = &headers}, &response),
+                     TESS_RESOURCE_EXHAUSTED);
+    char expected[100];
+    snprintf(expected, sizeof expected, "the response's %s are larger than the limit of 40 bytes",
+             cases[i].what);
+    ck_assert_str_eq(f.status.message, expected);
+    tess_metadata_cleanup(&headers);
+    tear_down(&f);
+  }
+}
+END_TEST
+
+static tess_code fail_to_encode(const tess_codec *codec, const tess_message_type *type,
+                                const void *message, tess_segments *segments, tess_status *status) {
+  (void)type;
+  (void)message;
+  (void)segments;
+  return codec->name[0] == 's' ? tess_status_set(status, TESS_INVALID_ARGUMENT, "no such field")
+                               : TESS_OUT_OF_RANGE;
+}
+
+static tess_code fail_to_compress(const tess_compressor *compressor, const tess_slice *pieces,
+                                  size_t count, size_t max_bytes, const tess_allocator *allocator,
+                                  tess_chunk *out, tess_status *status) {
+  (void)pieces;
+  (void)count;
+  (void)max_bytes;
+  (void)allocator;
+  (void)out;
+  return compressor->name[0] == 's' ? tess_status_set(status, TESS_INTERNAL, "no level 77")
+                                    : TESS_UNIMPLEMENTED;
+}
+
+/* What a codec or a compressor says is told, and is not taken for want of memory. */
+START_TEST(requests_that_cannot_be_made) {
+  static const tess_codec codecs[] = {{.name = "says", .encode = fail_to_encode},
+                                      {.name = "mute", .encode = fail_to_encode}};
+  static const tess_compressor compressors[] = {{.name = "says", .compress = fail_to_compress},
+                                                {.name = "mute", .compress = fail_to_compress}};
+  static const struct {
+    const tess_codec *codec;
+    const tess_compressor *compressor;
+    tess_code code;
+    const char *message;
+  } cases[] = {
+      {&codecs[0], NULL, TESS_INVALID_ARGUMENT, "no such field"},
+      {&codecs[1], NULL, TESS_OUT_OF_RANGE, "the request could not be encoded"},
+      {NULL, &compressors[0], TESS_INTERNAL, "no level 77"},
+      {NULL, &compressors[1], TESS_UNIMPLEMENTED, "the request could not be encoded"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    for (int protocol = 0; protocol < 2; protocol++) {
+      fixture f;
+      echo_response response;
+      memset(&f, 0, sizeof f);
+      set_up_with(&f,
+                  (tess_client_options){.protocol = (tess_protocol)protocol,
+                                        .codec = cases[i].codec,
+                                        .send_compressor = cases[i].compressor,
+                                        .min_compress_bytes = 1},
+                  0, false);
+      ck_assert_int_eq(echo(&f, NULL, &response), cases[i].code);
+      ck_assert_int_eq(f.status.code, cases[i].code);
+      ck_assert_str_eq(f.status.message, cases[i].message);
+      ck_assert_int_eq(f.canned.requests, 0);
+      tear_down(&f);
+    }
+}
+END_TEST
+
 START_TEST(deadline_here) {
   fixture f;
   echo_response response;
@@ -616,8 +715,9 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("client_unary", 60, what_is_sent, good_answers, bad_answers, error_details,
-                   response_limit, response_limit_spares_the_end, deadline_here, transport_fails,
-                   whole_call, large_payload_in_place, without_waiting, a_callback_cannot_wait,
-                   orphans, a_refused_call_leaves_no_handle, cancelled, interceptors,
-                   get_travels_in_the_url, grpc_web, refused_options);
+                   response_limit, response_limit_spares_the_end, metadata_limit,
+                   requests_that_cannot_be_made, deadline_here, transport_fails, whole_call,
+                   large_payload_in_place, without_waiting, a_callback_cannot_wait, orphans,
+                   a_refused_call_leaves_no_handle, cancelled, interceptors, get_travels_in_the_url,
+                   grpc_web, refused_options);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 static bool read_status(const char *text, tess_metadata *trailers, tess_status *status) {
-  return tess__grpc_trailers_read((tess_slice){text, strlen(text)}, trailers) &&
+  return tess__grpc_trailers_read((tess_slice){text, strlen(text)}, trailers) == TESS_OK &&
          tess__grpc_status_take(trailers, status);
 }
 
