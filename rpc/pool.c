@@ -49,11 +49,18 @@ static head *head_of(void *ptr) {
 
 /* ---- maps ---- */
 
-static head *block_map(size_t size) {
+/* In whole units, which a little more will fit into. */
+static size_t rounded(size_t size) {
   size_t unit = size >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : TESS_POOL_LARGE_BYTES;
-  if (size > SIZE_MAX - HEAD_BYTES - 2 * unit) return NULL;
-  size_t bytes = (size + HEAD_BYTES + unit - 1) / unit * unit;
-  bool huge = unit == HUGE_PAGE_BYTES;
+  if (size > SIZE_MAX - HEAD_BYTES - 2 * unit) return size;
+  return (size + HEAD_BYTES + unit - 1) / unit * unit - HEAD_BYTES;
+}
+
+/* For `capacity` bytes. */
+static head *block_map(size_t capacity) {
+  if (capacity > SIZE_MAX - HEAD_BYTES - HUGE_PAGE_BYTES) return NULL;
+  size_t bytes = HEAD_BYTES + capacity;
+  bool huge = bytes % HUGE_PAGE_BYTES == 0;
   size_t mapped = huge ? bytes + HUGE_PAGE_BYTES : bytes; /* room to align */
   uint8_t *map = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (map == MAP_FAILED) return NULL;
@@ -67,7 +74,7 @@ static head *block_map(size_t size) {
   head *block = (head *)(void *)map;
   block->map = map;
   block->map_bytes = bytes;
-  block->capacity = bytes - HEAD_BYTES;
+  block->capacity = capacity;
   return block;
 }
 
@@ -118,11 +125,17 @@ static void *small_alloc(size_t size) {
 static void *large_alloc(tess_pool *pool, size_t size) {
   pthread_mutex_lock(&pool->mutex);
   head *block = warm_find(pool, size);
-  if (block == NULL && make_room(pool, size)) {
-    block = block_map(size);
-    if (block != NULL) pool->counts.fresh++;
-  } else if (block != NULL) {
+  if (block != NULL) {
     pool->counts.reused++;
+  } else {
+    size_t capacity = rounded(size);
+    bool fits = make_room(pool, capacity);
+    if (!fits) { /* no more than what is asked for, then */
+      capacity = size;
+      fits = make_room(pool, capacity);
+    }
+    if (fits) block = block_map(capacity);
+    if (block != NULL) pool->counts.fresh++;
   }
   if (block != NULL) {
     block->size = size;

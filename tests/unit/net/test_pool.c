@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * worker/pool.c: reuse, limits, trimming, and realloc across the border between
+ * rpc/pool.c: reuse, limits, trimming, and realloc across the border between
  * small and large.
  */
 #include <check.h>
@@ -80,6 +80,30 @@ START_TEST(over_the_limit_is_refused_at_once) {
   ck_assert_ptr_null(take(PTRDIFF_MAX));
   ck_assert_ptr_null(take(SIZE_MAX));
   tess_pool_free(pool);
+}
+END_TEST
+
+/* Rounding is no way over the limit, nor does it keep out what fits. */
+START_TEST(rounding_stays_within_the_limit) {
+  const size_t limits[] = {15 * MIB, 16 * MIB, 16 * MIB + 4096};
+  for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+    open_pool(limits[i], SIZE_MAX);
+    void *first = take(19 * MIB / 2), *second = take(5 * MIB);
+    ck_assert_ptr_nonnull(first);
+    ck_assert_ptr_nonnull(second);
+    memset(second, 7, 5 * MIB);
+    give(first);
+    give(second);
+    ck_assert_uint_le(counts().warm_bytes, limits[i]);
+    void *all = take(limits[i]);
+    ck_assert_ptr_nonnull(all);
+    memset(all, 7, limits[i]);
+    ck_assert_ptr_null(take(TESS_POOL_LARGE_BYTES));
+    give(all);
+    ck_assert_uint_eq(counts().warm_bytes, limits[i]);
+    ck_assert_ptr_null(take(limits[i] + 1));
+    tess_pool_free(pool);
+  }
 }
 END_TEST
 
@@ -192,6 +216,7 @@ END_TEST
 int main(void) {
   return RUN_TESTS("worker/pool", 60, a_large_block_is_used_again,
                    a_small_need_does_not_take_a_huge_block, over_the_limit_is_refused_at_once,
-                   kept_blocks_make_room_for_needed_ones, no_more_is_kept_than_allowed,
-                   idle_blocks_are_trimmed, realloc_keeps_the_bytes, threads_share_a_pool);
+                   rounding_stays_within_the_limit, kept_blocks_make_room_for_needed_ones,
+                   no_more_is_kept_than_allowed, idle_blocks_are_trimmed, realloc_keeps_the_bytes,
+                   threads_share_a_pool);
 }
