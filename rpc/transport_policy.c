@@ -269,6 +269,10 @@ static tess_code fill(policy *p, const tess_client_policy_options *options, tess
     return tess_status_set(status, TESS_INVALID_ARGUMENT,
                            "a policy takes a transport and 1 to %u endpoints",
                            TESS_POLICY_MAX_ENDPOINTS);
+  if ((unsigned)options->balance > TESS_BALANCE_LEAST_LOADED)
+    return tess_status_set(status, TESS_INVALID_ARGUMENT,
+                           "balance is pick-first (0), round-robin (1) or least-loaded (2), not %d",
+                           (int)options->balance);
   if (!tess__retry_rules_fill(&p->rules, options, &why))
     return tess_status_set(status, TESS_INVALID_ARGUMENT, "%s", why);
   if (!tess__endpoints_init(&p->endpoints, options->balance, &options->outlier))

@@ -447,6 +447,9 @@ START_TEST(refused) {
     tess_status status = TESS_STATUS_INIT;
     ck_assert_msg(tess_client_policy_new(&wrong[i], &status) == NULL, "case %zu", i);
     ck_assert_int_eq(status.code, TESS_INVALID_ARGUMENT);
+    if (wrong[i].balance != TESS_BALANCE_PICK_FIRST)
+      ck_assert_str_eq(status.message,
+                       "balance is pick-first (0), round-robin (1) or least-loaded (2), not 9");
     tess_status_cleanup(&status);
   }
 }
