@@ -8,7 +8,7 @@
  *   tess_client *client = tess_client_new(&options, &status);
  *   code = demo_v1_say_service_say(client, NULL, &request, &response, &status);
  *   ...
- *   demo_v1_say_service_say_response_clear(&response)
+ *   demo_v1_say_service_say_response_clear(client, &response);
  *
  * Threads: a client may be used from several threads when its transport may
  * (libcurl: yes; memory and WASM: no).

@@ -10,7 +10,7 @@
  * against limit_bytes (admission: over it an allocation returns NULL, which the
  * core reports as resource_exhausted); what is kept warm is given back first.
  *
- *   tess_pool *pool = tess_pool_new(4 << 30, 1 << 30);
+ *   tess_pool *pool = tess_pool_new((size_t)4 << 30, (size_t)1 << 30);
  *   tess_server_options options = {.allocator = tess_pool_allocator(pool)};
  *
  * Sizes are bytes. Threads: safe from any thread. Link with tessera-pool.
