@@ -174,10 +174,7 @@ tess_code tess__client_begin(tess__client_base *base, tess_client *client,
   tess__arena_init_with(&base->arena, client->allocator, 0, memory, memory_size);
   tess__arena_allocator(&base->arena, &base->arena_allocator);
   tess_metadata_init(&base->headers, &base->arena_allocator, client->options.max_metadata_bytes);
-  tess_metadata_init(&base->response_headers, &base->arena_allocator,
-                     client->options.max_metadata_bytes);
-  tess_metadata_init(&base->response_trailers, &base->arena_allocator,
-                     client->options.max_metadata_bytes);
+  base->response_headers = base->response_trailers = base->headers; /* as empty */
   tess_status_init(&base->status, &base->arena_allocator);
   base->want_headers = options->response_headers;
   base->want_trailers = options->response_trailers;

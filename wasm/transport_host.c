@@ -17,8 +17,8 @@ typedef struct pending {
   tess_http_outgoing *outgoing;
   int32_t handle;         /* 0: the body is not complete, nothing was posted */
   tess_segments segments; /* the body; large pieces borrowed from the core */
-  bool paused;            /* the receiver wants no more */
-  bool received;          /* all has been delivered but the end */
+  bool received;          /* all has been handed on but the end: the receiver pauses */
+  bool called;            /* the core is being called: whoever did that frees it, if it has ended */
   struct pending *next;
   struct pending *prev;
 } pending;
@@ -29,25 +29,28 @@ typedef struct host_transport {
   const tess_allocator *allocator;
   pending *first;
   size_t count;
-  pending *delivering; /* NULL once it has ended, whoever ended it */
 } host_transport;
 
-static void pending_free(host_transport *self, pending *p) {
+static void release(const host_transport *self, pending *p) {
+  tess_segments_cleanup(&p->segments);
+  self->allocator->free(self->allocator->ctx, p);
+}
+
+static void pending_end(host_transport *self, pending *p) {
   if (p->next != NULL) p->next->prev = p->prev;
   if (p->prev != NULL)
     p->prev->next = p->next;
   else
     self->first = p->next;
   self->count--;
-  if (self->delivering == p) self->delivering = NULL;
-  tess_segments_cleanup(&p->segments);
-  self->allocator->free(self->allocator->ctx, p);
+  p->outgoing = NULL;
+  if (!p->called) release(self, p);
 }
 
 /* Forgets the request, then tells its owner, who may start another. */
 static void finish(host_transport *self, pending *p, tess_code code, const char *detail) {
   tess_http_outgoing *outgoing = p->outgoing;
-  pending_free(self, p);
+  pending_end(self, p);
   outgoing->transport_data = NULL;
   outgoing->ops->on_end(outgoing, code, detail);
 }
@@ -128,19 +131,34 @@ static tess_code transport_start(tess_transport *transport, tess_http_outgoing *
   tess_code code = post(self, p, &why);
   if (code == TESS_OK || code == TESS_LATER) return TESS_OK;
   outgoing->transport_data = NULL;
-  pending_free(self, p);
+  pending_end(self, p);
   return tess_status_set(status, code, "%s", why);
+}
+
+/* Hands the core what has come, the head where there are headers, and behind it the end,
+ * unless the receiver pauses or has ended the request. */
+static void hand_on(host_transport *self, pending *p, int32_t status, const tess_metadata *headers,
+                    tess_chunk *body) {
+  p->called = true;
+  if (headers != NULL) p->outgoing->ops->on_head(p->outgoing, status, headers, (int64_t)body->size);
+  if (p->outgoing != NULL && (headers == NULL || body->size != 0))
+    p->received = !p->outgoing->ops->on_body(p->outgoing, body);
+  p->called = false;
+  if (p->outgoing == NULL)
+    release(self, p);
+  else if (!p->received)
+    finish(self, p, TESS_OK, NULL);
 }
 
 static void transport_resume(tess_transport *transport, tess_http_outgoing *outgoing) {
   host_transport *self = (host_transport *)transport;
   pending *p = outgoing->transport_data;
-  if (p == NULL) return;
+  if (p == NULL || p->called) return; /* the core is at it */
   if (p->received) {
-    finish(self, p, TESS_OK, NULL);
+    tess_chunk nothing = {0};
+    hand_on(self, p, 0, NULL, &nothing);
     return;
   }
-  p->paused = false;
   if (p->handle != 0) return;
   const char *why;
   tess_code code = post(self, p, &why);
@@ -192,31 +210,15 @@ static pending *find(const host_transport *self, int32_t handle) {
   return NULL;
 }
 
-/* Head and body of a response, to the core. */
 static void deliver(host_transport *self, pending *p, int32_t status, const char *headers,
                     size_t headers_size, tess_chunk *body) {
-  tess_http_outgoing *outgoing = p->outgoing;
   tess_metadata metadata;
   tess_metadata_init(&metadata, self->allocator, MAX_HEADER_BYTES);
-  tess_code code = tess_header_text_parse(headers, headers_size, &metadata);
-  self->delivering = p; /* the core may give up the request in the meantime */
-  if (code == TESS_OK) {
-    outgoing->ops->on_head(outgoing, status, &metadata, (int64_t)body->size);
-    if (self->delivering == p && body->size > 0) {
-      bool more = outgoing->ops->on_body(outgoing, body);
-      if (self->delivering == p) p->paused = !more;
-    }
-  }
-  tess_metadata_cleanup(&metadata);
-  if (self->delivering != p) return;
-  self->delivering = NULL;
-  if (code != TESS_OK) {
+  if (tess_header_text_parse(headers, headers_size, &metadata) == TESS_OK)
+    hand_on(self, p, status, &metadata, body);
+  else
     finish(self, p, TESS_INTERNAL, "the response's headers are malformed or too large");
-  } else if (p->paused) {
-    p->received = true;
-  } else {
-    finish(self, p, TESS_OK, NULL);
-  }
+  tess_metadata_cleanup(&metadata);
 }
 
 bool tess_transport_host_on_response(tess_transport *transport, int32_t handle, int32_t status,
