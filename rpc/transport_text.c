@@ -192,6 +192,7 @@ static bool encode_piece(shadow *s, tess_slice piece, tess_slice *text) {
   return true;
 }
 
+/* The shadow may be gone afterwards: a transport may end at once what is cancelled. */
 static void refuse(shadow *s, tess_code code, const char *why) {
   s->failure = why;
   s->failure_code = code;
@@ -206,16 +207,18 @@ static tess_http_body_state next_body(tess_http_outgoing *outgoing, tess_slice *
     *slice = s->whole;
     return TESS_BODY_DATA;
   }
-  while (!s->body_end && s->failure == NULL) {
+  if (s->failure != NULL) return TESS_BODY_WAIT;
+  while (!s->body_end) {
     tess_slice piece = {0};
     switch (s->origin->ops->next_body(s->origin, &piece)) {
       case TESS_BODY_WAIT:
         return TESS_BODY_WAIT;
       case TESS_BODY_DATA:
-        if (!encode_piece(s, piece, slice))
+        if (!encode_piece(s, piece, slice)) {
           refuse(s, TESS_RESOURCE_EXHAUSTED, "out of memory");
-        else if (slice->size != 0)
-          return TESS_BODY_DATA;
+          return TESS_BODY_WAIT;
+        }
+        if (slice->size != 0) return TESS_BODY_DATA;
         break;
       case TESS_BODY_END:
         s->body_end = true;
@@ -224,7 +227,7 @@ static tess_http_body_state next_body(tess_http_outgoing *outgoing, tess_slice *
         return TESS_BODY_DATA;
     }
   }
-  return s->failure != NULL ? TESS_BODY_WAIT : TESS_BODY_END;
+  return TESS_BODY_END;
 }
 
 static bool rewind_body(tess_http_outgoing *outgoing) {
@@ -279,14 +282,14 @@ static bool deliver(shadow *s, tess_chunk *chunk, bool last) {
   size_t size = 0;
   uint8_t *bytes =
       tess__block_new(allocator, tess__base64_decoded_room(chunk->size + sizeof s->group));
-  if (bytes == NULL) {
-    refuse(s, TESS_RESOURCE_EXHAUSTED, "out of memory");
-  } else if (!decode(s, chunk->data, chunk->size, last, bytes, &size)) {
-    refuse(s, TESS_INTERNAL, "the response is not base64");
-  }
+  bool valid = bytes != NULL && decode(s, chunk->data, chunk->size, last, bytes, &size);
   bool empty = chunk->size == 0;
   tess_chunk_release(chunk);
-  if (s->failure != NULL || (size == 0 && !empty)) {
+  if (!valid || (size == 0 && !empty)) {
+    if (bytes == NULL)
+      refuse(s, TESS_RESOURCE_EXHAUSTED, "out of memory");
+    else if (!valid)
+      refuse(s, TESS_INTERNAL, "the response is not base64");
     tess__block_free(bytes);
     return true;
   }

@@ -8,6 +8,7 @@
 #include "wasm/transport_host.h"
 
 #include <tessera/client.h>
+#include <tessera/transport_text.h>
 
 #include <string.h>
 
@@ -191,7 +192,36 @@ START_TEST(cancelled_while_it_pauses) {
 }
 END_TEST
 
+/* A filter in front of it refuses what the host delivered. */
+START_TEST(text_that_is_none) {
+  static const char type[] = "content-type: application/grpc-web-text+proto\r\n";
+  static const char answers[][16] = {"AA*A", "AAAAAAMKAW", "AA=A"};
+  for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+    fixture f;
+    set_up(&f);
+    tess_transport *text = tess_transport_text_new(f.transport, NULL);
+    tess_client_free(f.client);
+    f.client = tess_client_new(
+        &(tess_client_options){
+            .transport = text, .base_url = "http://h", .protocol = TESS_PROTOCOL_GRPC_WEB},
+        NULL);
+    ck_assert_ptr_nonnull(f.client);
+    stream s = {.pauses = false};
+    int32_t handle = start(&f, &s);
+    tess_chunk chunk = {.data = (uint8_t *)(uintptr_t)answers[i], .size = strlen(answers[i])};
+    ck_assert(
+        tess_transport_host_on_response(f.transport, handle, 200, type, strlen(type), &chunk));
+    ck_assert_int_eq(s.messages, 0);
+    ck_assert_int_eq(s.ends, 1);
+    ck_assert_int_eq(s.code, TESS_INTERNAL);
+    text->ops->free(text);
+    tear_down(&f);
+  }
+}
+END_TEST
+
 int main(void) {
   return RUN_TESTS("transport_host", 60, a_pause_holds_for_each_message, resumed_in_the_message,
-                   resumed_by_another, cancelled_in_the_message, cancelled_while_it_pauses);
+                   resumed_by_another, cancelled_in_the_message, cancelled_while_it_pauses,
+                   text_that_is_none);
 }
