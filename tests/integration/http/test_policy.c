@@ -515,6 +515,41 @@ START_TEST(streams_given_up_in_an_event) {
 }
 END_TEST
 
+static void *read_to_the_end(void *ctx) {
+  tess_client_stream *stream = ctx;
+  Tessera__Test__V1__EchoResponse response;
+  tess_code code;
+  while ((code = tess_client_stream_read(stream, &response, NULL)) == TESS_OK)
+    tess_client_clear_response(client, &tessera_test_v1_echo_service_methods_pb_c[3], &response);
+  return code == TESS_END || code == TESS_CANCELED ? NULL : stream;
+}
+
+/* At any moment: before, between and behind what comes. */
+START_TEST(streams_given_up_by_another_thread) {
+  make((tess_client_policy_options){.retry = {.max_attempts = 2, .all_methods = true}});
+  const tess_method *repeat = &tessera_test_v1_echo_service_methods_pb_c[3];
+  for (int round = 0; round < 30; round++) {
+    Tessera__Test__V1__EchoRequest request;
+    tessera__test__v1__echo_request__init(&request);
+    request.count = round % 3 == 0 ? 2 : 200;
+    tess_status status = TESS_STATUS_INIT;
+    tess_client_stream *stream = tess_client_stream_open(client, repeat, NULL, &status);
+    ck_assert_msg(stream != NULL, "%s", status.message);
+    ck_assert_int_eq(tess_client_stream_write(stream, &request, &status), TESS_OK);
+    ck_assert_int_eq(tess_client_stream_done_writing(stream, &status), TESS_OK);
+    pthread_t reader;
+    ck_assert_int_eq(pthread_create(&reader, NULL, read_to_the_end, stream), 0);
+    site_sleep_ms(round % 5);
+    tess_client_stream_cancel(stream);
+    void *wrong = NULL;
+    pthread_join(reader, &wrong);
+    ck_assert_ptr_null(wrong);
+    tess_client_stream_close(stream);
+  }
+  end();
+}
+END_TEST
+
 START_TEST(many_threads) {
   make((tess_client_policy_options){
       .balance = TESS_BALANCE_LEAST_LOADED,
@@ -541,5 +576,5 @@ int main(void) {
                    long_streams_of_answers, long_streams_of_requests, silence_costs_an_attempt,
                    silence_of_a_hedge, nothing_but_silence, silence_before_a_stream,
                    who_waits_for_a_connection_is_not_late, callbacks_cannot_wait,
-                   streams_given_up_in_an_event, many_threads);
+                   streams_given_up_in_an_event, streams_given_up_by_another_thread, many_threads);
 }
