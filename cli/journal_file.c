@@ -2,7 +2,8 @@
  *
  * Order on the disk: the part file with its head and its full length, then the
  * journal's header, then, again and again, elements (fdatasync), records (fdatasync).
- * Tiles that are finished while the disk works go with the next round.
+ * Tiles that are finished while the disk works go with the next round. Then what
+ * identifies the file (fdatasync), its new name, and the journal's end.
  */
 #include "cli/journal_file.h"
 
@@ -222,6 +223,28 @@ static bool is_result(int fd, const tess_journal_product *product) {
          memcmp(head, there, sizeof head) == 0;
 }
 
+static tess_journal_end identity_of(const struct stat *file) {
+  return (tess_journal_end){.file = file->st_ino,
+                            .modified_ns = (uint64_t)file->st_mtim.tv_sec * 1000000000u +
+                                           (uint64_t)file->st_mtim.tv_nsec};
+}
+
+/* Ended between the renaming and the removal of the journal: the result is in place, and it
+ * is the file that was the part file. Whatever else is there is not taken for it. */
+static bool open_result(cli_journal *j) {
+  uint8_t record[TESS_JOURNAL_RECORD_BYTES];
+  tess_journal_end then, now;
+  struct stat info;
+  size_t got = 0;
+  if (!read_at(j->journal_fd, record, sizeof record, end_of_records(&j->journal), &got) ||
+      !tess_journal_read_end(&j->journal, record, got, &then))
+    return false;
+  j->part_fd = open(j->path, O_RDWR | O_CLOEXEC);
+  if (j->part_fd < 0 || fstat(j->part_fd, &info) != 0) return false;
+  now = identity_of(&info);
+  return then.file == now.file && then.modified_ns == now.modified_ns;
+}
+
 static tess_code go_on(cli_journal *j, const tess_journal_product *product, tess_status *status) {
   tess_reason why;
   tess_code code = tess_journal_check_same(&j->journal.product, product, &why);
@@ -229,18 +252,21 @@ static tess_code go_on(cli_journal *j, const tess_journal_product *product, tess
     return tess_status_set(status, code, "%s is of another product: %s; remove it to start afresh",
                            j->journal_path, why.text);
   j->part_fd = open(j->part_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-  if (j->part_fd < 0 && errno == ENOENT && j->done_elements == (uint64_t)product->m * product->n) {
-    /* Ended between the renaming and the removal of the journal. */
-    j->part_fd = open(j->path, O_RDWR | O_CLOEXEC);
-    j->is_complete = true;
+  if (j->part_fd < 0 && errno == ENOENT) {
+    j->is_complete = j->done_elements == (uint64_t)product->m * product->n && open_result(j);
+    if (!j->is_complete)
+      return tess_status_set(status, TESS_DATA_LOSS,
+                             "%s is not there, and with it what %s tells of; remove the journal "
+                             "to start afresh",
+                             j->part_path, j->journal_path);
   }
   if (j->part_fd < 0) return cannot_write(j->part_path, status);
   if (!is_result(j->part_fd, product))
     return tess_status_set(status, TESS_DATA_LOSS,
                            "%s is not what %s tells of; remove both to start afresh",
                            j->is_complete ? j->path : j->part_path, j->journal_path);
-  /* What stands behind the last good record was torn. */
-  if (ftruncate(j->journal_fd, (off_t)end_of_records(&j->journal)) != 0)
+  /* What stands behind the last good record was torn, or tells of an end that was not. */
+  if (!j->is_complete && ftruncate(j->journal_fd, (off_t)end_of_records(&j->journal)) != 0)
     return cannot_write(j->journal_path, status);
   return TESS_OK;
 }
@@ -304,6 +330,32 @@ static void stop_thread(cli_journal *j) {
   j->has_thread = false;
 }
 
+static bool is_in_place(int fd, const char *path) {
+  struct stat opened, there;
+  return fstat(fd, &opened) == 0 && stat(path, &there) == 0 && opened.st_ino == there.st_ino &&
+         opened.st_dev == there.st_dev;
+}
+
+/* A journal that was removed meanwhile holds nobody off the part file. */
+static tess_code check_in_place(const cli_journal *j, tess_status *status) {
+  const char *gone = !is_in_place(j->journal_fd, j->journal_path) ? j->journal_path
+                     : !is_in_place(j->part_fd, j->part_path)     ? j->part_path
+                                                                  : NULL;
+  if (gone == NULL) return TESS_OK;
+  return tess_status_set(status, TESS_ABORTED, "%s: was removed or replaced meanwhile", gone);
+}
+
+static tess_code record_end(cli_journal *j, tess_status *status) {
+  uint8_t record[TESS_JOURNAL_RECORD_BYTES];
+  struct stat info;
+  if (fstat(j->part_fd, &info) != 0) return cli_target_failed(status, j->part_path, errno);
+  tess_journal_write_end(&j->journal, identity_of(&info), record);
+  if (!cli_write_at(j->journal_fd, record, sizeof record, end_of_records(&j->journal)) ||
+      fdatasync(j->journal_fd) != 0)
+    return cli_target_failed(status, j->journal_path, errno);
+  return TESS_OK;
+}
+
 tess_code cli_journal_commit(cli_journal *j, tess_status *status) {
   stop_thread(j);
   if (j->error != 0) return tell_error(j, status);
@@ -311,6 +363,9 @@ tess_code cli_journal_commit(cli_journal *j, tess_status *status) {
     /* Whoever may write the file, and does not own it, leaves its mode as it is. */
     if ((fchmod(j->part_fd, j->mode) != 0 && errno != EPERM) || fsync(j->part_fd) != 0)
       return cli_target_failed(status, j->part_path, errno);
+    tess_code code = check_in_place(j, status);
+    if (code == TESS_OK) code = record_end(j, status);
+    if (code != TESS_OK) return code;
     if (rename(j->part_path, j->path) != 0) return cli_target_failed(status, j->path, errno);
   }
   j->committed = true;
@@ -326,6 +381,8 @@ void cli_journal_close(cli_journal *j) {
     unlink(j->part_path);
     unlink(j->journal_path);
   }
+  j->is_kept = j->part_fd >= 0 && j->journal_fd >= 0 && is_in_place(j->part_fd, j->part_path) &&
+               is_in_place(j->journal_fd, j->journal_path);
   if (j->part_fd >= 0) close(j->part_fd);
   if (j->journal_fd >= 0) close(j->journal_fd);
   j->part_fd = j->journal_fd = -1;

@@ -4,7 +4,8 @@
  * C.npy stand C.npy.part, which has the result's full length from the beginning, and
  * C.npy.journal (matmul/journal.h). A tile's record is written only after its elements
  * are on the disk; so whatever ends the program or the machine, everything the journal
- * names is in the part file. At the end the part file becomes C.npy, and the journal goes.
+ * names is in the part file. At the end the journal gets a record that says which file the
+ * result is, the part file becomes C.npy, and the journal goes.
  *
  *   code = cli_journal_open(&journal, "C.npy", &product, resume, &status);
  *   ... journal.done, journal.done_count: tiles that an earlier run finished ...
@@ -47,6 +48,7 @@ typedef struct cli_journal {
   uint64_t recorded_elements; /* of this run, whose records are on the disk; after close */
   bool is_new;                /* nothing of it was there */
   bool is_complete;           /* an earlier run was ended after its last step: only commit */
+  bool is_kept;               /* both files are where they were made; after close */
   /* private */
   tess_journal journal; /* the thread's, while it runs */
   mode_t mode;          /* of the result */
@@ -69,7 +71,8 @@ bool cli_journal_exists(const char *path);
 
 /* Begins, or with resume goes on. Errors leave the files as they were:
  * failed_precondition: a journal is there and resume is not set, or it is of another
- * product; aborted: another run holds it; data_loss: it is damaged; what
+ * product; aborted: another run holds it; data_loss: it is damaged, or its part file is gone
+ * and the result is not what that became; what
  * cli_target_failed says, resource_exhausted for a disk without so much room among it.
  * *journal is closed then. */
 tess_code cli_journal_open(cli_journal *journal, const char *path,
@@ -77,7 +80,8 @@ tess_code cli_journal_open(cli_journal *journal, const char *path,
 /* Writes the finished elements of a tile to their place. values has the tile's shape. */
 tess_code cli_journal_put(cli_journal *journal, tess_tile tile, tess_const_matrix values,
                           tess_status *status);
-/* Everything is there: the part file becomes the result. */
+/* Everything is there: the part file becomes the result. TESS_ABORTED: one of the files is
+ * no longer where it was made. */
 tess_code cli_journal_commit(cli_journal *journal, tess_status *status);
 /* Waits for what is under way. Without a single finished tile the files are removed. */
 void cli_journal_close(cli_journal *journal);

@@ -346,7 +346,7 @@ static void tell_how(const long_run *r) {
 static void tell_kept(const long_run *r) {
   const double all = (double)r->shape.m * r->shape.n;
   const uint64_t here = r->journal.done_elements + r->journal.recorded_elements;
-  r->result->kept = here > 0;
+  r->result->kept = here > 0 && r->journal.is_kept;
   r->result->kept_done = (uint32_t)(100.0 * (double)here / all);
 }
 

@@ -6,7 +6,8 @@
 #include "matmul/element.h"
 
 #define VERSION 1u
-#define RECORD_MAGIC 0x454c4954u /* "TILE" */
+#define TILE_MAGIC 0x454c4954u /* "TILE" */
+#define END_MAGIC 0x454e4f44u  /* "DONE" */
 #define FLAG_TRANSPOSE_A 1u
 #define FLAG_TRANSPOSE_B 2u
 #define FLAG_ADDS_C0 4u
@@ -79,7 +80,7 @@ void tess_journal_begin(tess_journal *journal, const tess_journal_product *produ
 
 void tess_journal_write_tile(tess_journal *journal, tess_tile tile,
                              uint8_t record[TESS_JOURNAL_RECORD_BYTES]) {
-  tess__store_u32(record, RECORD_MAGIC);
+  tess__store_u32(record, TILE_MAGIC);
   tess__store_u32(record + 4, journal->number++);
   tess__store_u32(record + 8, tile.row);
   tess__store_u32(record + 12, tile.col);
@@ -89,7 +90,25 @@ void tess_journal_write_tile(tess_journal *journal, tess_tile tile,
   tess__store_u32(record + 28, tess_crc32c(journal->seed, record, 28));
 }
 
+void tess_journal_write_end(const tess_journal *journal, tess_journal_end end,
+                            uint8_t record[TESS_JOURNAL_RECORD_BYTES]) {
+  tess__store_u32(record, END_MAGIC);
+  tess__store_u32(record + 4, journal->number);
+  tess__store_u64(record + 8, end.file);
+  tess__store_u64(record + 16, end.modified_ns);
+  tess__store_u32(record + 24, 0);
+  tess__store_u32(record + 28, tess_crc32c(journal->seed, record, 28));
+}
+
 /* ---- reading ---- */
+
+/* Whole, next in number, and of this journal. */
+static bool is_record(const tess_journal *journal, const uint8_t *record, size_t size,
+                      uint32_t kind) {
+  return size >= TESS_JOURNAL_RECORD_BYTES && tess__load_u32(record) == kind &&
+         tess__load_u32(record + 4) == journal->number &&
+         tess__load_u32(record + 28) == tess_crc32c(journal->seed, record, 28);
+}
 
 /* False: a kind that is none. */
 static bool load_file(const uint8_t *from, tess_journal_file *file, bool exists) {
@@ -145,10 +164,7 @@ tess_code tess_journal_read_tile(tess_journal *journal, const void *bytes, size_
                                  tess_tile *tile, tess_reason *reason) {
   const uint8_t *record = bytes;
   const tess_journal_product *product = &journal->product;
-  if (size < TESS_JOURNAL_RECORD_BYTES || tess__load_u32(record) != RECORD_MAGIC ||
-      tess__load_u32(record + 4) != journal->number ||
-      tess__load_u32(record + 28) != tess_crc32c(journal->seed, record, 28))
-    return TESS_LATER;
+  if (!is_record(journal, record, size, TILE_MAGIC)) return TESS_LATER;
   *tile = (tess_tile){tess__load_u32(record + 8), tess__load_u32(record + 12),
                       tess__load_u32(record + 16), tess__load_u32(record + 20)};
   if (tile->rows == 0 || tile->cols == 0 || tile->row > product->m || tile->col > product->n ||
@@ -156,6 +172,14 @@ tess_code tess_journal_read_tile(tess_journal *journal, const void *bytes, size_
     return damaged(reason, "a tile lies outside of the result");
   journal->number++;
   return TESS_OK;
+}
+
+bool tess_journal_read_end(const tess_journal *journal, const void *bytes, size_t size,
+                           tess_journal_end *end) {
+  const uint8_t *record = bytes;
+  if (!is_record(journal, record, size, END_MAGIC)) return false;
+  *end = (tess_journal_end){tess__load_u64(record + 8), tess__load_u64(record + 16)};
+  return true;
 }
 
 /* ---- is it the same? ---- */

@@ -7,9 +7,9 @@
  *
  * A journal is a header of TESS_JOURNAL_HEADER_BYTES and records of
  * TESS_JOURNAL_RECORD_BYTES, one for each tile, in the order in which they were
- * finished. Every record carries its number and a checksum that begins with that of
- * the header: what was torn, or belongs to another journal, is not taken for a tile.
- * Little-endian.
+ * finished; at last one that says which file is the result. Every record carries its
+ * number and a checksum that begins with that of the header: what was torn, or belongs
+ * to another journal, is not taken for a tile. Little-endian.
  *
  * Pure: no I/O, no memory. Threads: values.
  *
@@ -61,12 +61,21 @@ typedef struct tess_journal {
   uint32_t number; /* of the next record; tiles that were read or written so far */
 } tess_journal;
 
+/* Which file became the result. */
+typedef struct tess_journal_end {
+  uint64_t file;        /* its number in the file system (inode) */
+  uint64_t modified_ns; /* since 1970, modulo 2^64 */
+} tess_journal_end;
+
 /* Makes a journal without tiles, and its header. */
 void tess_journal_begin(tess_journal *journal, const tess_journal_product *product,
                         uint8_t header[TESS_JOURNAL_HEADER_BYTES]);
 /* The next record. The tile lies in C and is not empty. */
 void tess_journal_write_tile(tess_journal *journal, tess_tile tile,
                              uint8_t record[TESS_JOURNAL_RECORD_BYTES]);
+/* The last record, behind those of all tiles, before the part file is renamed. */
+void tess_journal_write_end(const tess_journal *journal, tess_journal_end end,
+                            uint8_t record[TESS_JOURNAL_RECORD_BYTES]);
 
 /* TESS_LATER: shorter than a header: nothing was recorded yet. TESS_INVALID_ARGUMENT: no
  * journal; TESS_UNIMPLEMENTED: of another version; TESS_DATA_LOSS: damaged. */
@@ -76,6 +85,9 @@ tess_code tess_journal_read_header(const void *bytes, size_t size, tess_journal 
  * that is torn. TESS_DATA_LOSS: a whole record of a tile that is not part of C. */
 tess_code tess_journal_read_tile(tess_journal *journal, const void *bytes, size_t size,
                                  tess_tile *tile, tess_reason *reason);
+/* The record behind the last tile, where that is the end; false: it is not. */
+bool tess_journal_read_end(const tess_journal *journal, const void *bytes, size_t size,
+                           tess_journal_end *end);
 
 /* TESS_FAILED_PRECONDITION: not the same product; the reason says what differs. */
 tess_code tess_journal_check_same(const tess_journal_product *then, const tess_journal_product *now,

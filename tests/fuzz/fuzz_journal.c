@@ -59,6 +59,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     at += TESS_JOURNAL_RECORD_BYTES;
   }
   require(code == TESS_OK || code == TESS_LATER || code == TESS_DATA_LOSS);
+  tess_journal_end end;
+  if (code == TESS_LATER && tess_journal_read_end(&journal, data + at, size - at, &end)) {
+    tess_journal_write_end(&journal, end, record);
+    require(memcmp(record, data + at, 24) == 0);
+  }
   check_remaining(&product, tiles, count);
   return 0;
 }

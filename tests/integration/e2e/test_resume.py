@@ -242,7 +242,7 @@ class Resume(LongFiles):
         self.assertIn("C.npy.part is not what", stderr)
         os.remove(self.part)
         _, stderr = self.run_to(1, "--resume", *options)
-        self.assertIn("C.npy.part: cannot be written: No such file", stderr)
+        self.assertRegex(stderr, "C.npy.part is not there.*; remove the journal to start afresh")
 
     def test_ended_between_the_renaming_and_the_end(self):
         a, b, options = self.blocks()
@@ -256,6 +256,33 @@ class Resume(LongFiles):
         self.assertIn("nothing to do", stdout)
         np.testing.assert_array_equal(np.load(self.c), a @ b)
         self.nothing_left()
+
+    def test_an_older_result_is_not_taken_for_this_one(self):
+        a, b, options = self.blocks()
+        np.save(self.c, np.zeros((2100, 2000), "float32"))
+        process = self.start(*options)
+        harness.eventually(lambda: os.path.exists(self.journal), what="the journal")
+        os.link(self.journal, self.path("kept"))
+        self.finish(process)
+        os.rename(self.path("kept"), self.journal)
+        self.assertEqual(area(read_journal(self.journal)), 2100 * 2000)
+        np.save(self.c, np.zeros((2100, 2000), "float32"))
+        _, stderr = self.run_to(1, "--resume", *options)
+        self.assertIn("remove the journal to start afresh", stderr)
+        os.remove(self.journal)
+        self.run_to(0, "--resume", *options)
+        np.testing.assert_array_equal(np.load(self.c), a @ b)
+
+    def test_a_folder_that_is_removed_meanwhile(self):
+        self.matrices(2600, 2500, 2700)
+        os.mkdir(self.path("gone"))
+        self.c = self.path("gone/C.npy")
+        process = self.start("--journal", "--local", "--threads", "1")
+        harness.eventually(lambda: os.path.exists(self.c + ".journal") and
+                           os.path.getsize(self.c + ".journal") > HEADER, what="a finished tile")
+        shutil.rmtree(self.path("gone"))
+        _, stderr = self.finish(process, 1)
+        self.assertRegex(stderr, r"gone/C.npy.journal: was removed or replaced meanwhile\n$")
 
     def test_nothing_to_resume(self):
         a, b = self.matrices(100, 200, 300)

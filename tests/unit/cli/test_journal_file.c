@@ -185,6 +185,85 @@ START_TEST(many_tiles) {
 }
 END_TEST
 
+/* A run that was ended between the renaming and the removal of its journal. */
+static void end_behind_the_renaming(void) {
+  char kept[160];
+  snprintf(kept, sizeof kept, "%s/kept", folder);
+  open_it(false);
+  put((tess_tile){0, 0, 2, 3}, top);
+  put((tess_tile){2, 0, 2, 1}, left);
+  put((tess_tile){2, 1, 2, 2}, right);
+  ck_assert_int_eq(link(journal_path, kept), 0);
+  ck_assert_int_eq(cli_journal_commit(&journal, &status), TESS_OK);
+  cli_journal_close(&journal);
+  ck_assert_int_eq(rename(kept, journal_path), 0);
+  ck_assert_int_eq(size_of(journal_path), 256 + 4 * 32);
+}
+
+START_TEST(an_end_behind_the_renaming_is_finished) {
+  end_behind_the_renaming();
+  open_it(true);
+  ck_assert(journal.is_complete);
+  ck_assert_int_eq(cli_journal_commit(&journal, &status), TESS_OK);
+  cli_journal_close(&journal);
+  check_result();
+}
+END_TEST
+
+static void refuse_to_resume(const char *why) {
+  ck_assert_int_eq(cli_journal_open(&journal, path, &product, true, &status), TESS_DATA_LOSS);
+  ck_assert_msg(strstr(status.message, why) != NULL, "%s", status.message);
+  ck_assert_int_ge(size_of(journal_path), 256 + 3 * 32);
+}
+
+START_TEST(another_file_in_its_place_is_not_the_result) {
+  char older[160];
+  snprintf(older, sizeof older, "%s/older", folder);
+  end_behind_the_renaming();
+  /* The same contents in another file, then the file itself, changed. */
+  FILE *in = fopen(path, "rb"), *out = fopen(older, "wb");
+  for (int byte; (byte = getc(in)) != EOF;)
+    putc(byte, out);
+  fclose(in);
+  fclose(out);
+  ck_assert_int_eq(rename(path, part), 0);
+  ck_assert_int_eq(rename(older, path), 0);
+  ck_assert_int_eq(rename(part, older), 0);
+  refuse_to_resume("C.npy.part is not there");
+  ck_assert_ptr_nonnull(strstr(status.message, "remove the journal to start afresh"));
+  ck_assert_int_eq(rename(older, path), 0);
+  static const struct timespec times[2] = {{1, 2}, {3, 4}}; /* as if it had been written to */
+  ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+  refuse_to_resume("C.npy.part is not there");
+}
+END_TEST
+
+START_TEST(without_its_part_a_whole_journal_is_nothing) {
+  open_it(false);
+  put((tess_tile){0, 0, 2, 3}, top);
+  put((tess_tile){2, 0, 2, 1}, left);
+  put((tess_tile){2, 1, 2, 2}, right);
+  cli_journal_close(&journal);
+  ck_assert(journal.is_kept);
+  ck_assert_int_eq(rename(part, path), 0); /* an older result of the same shape */
+  refuse_to_resume("C.npy.part is not there");
+}
+END_TEST
+
+START_TEST(files_that_are_removed_meanwhile_are_missed) {
+  open_it(false);
+  put((tess_tile){0, 0, 2, 3}, top);
+  put((tess_tile){2, 0, 2, 1}, left);
+  put((tess_tile){2, 1, 2, 2}, right);
+  unlink(journal_path);
+  ck_assert_int_eq(cli_journal_commit(&journal, &status), TESS_ABORTED);
+  ck_assert_ptr_nonnull(strstr(status.message, "C.npy.journal: was removed"));
+  cli_journal_close(&journal);
+  ck_assert(!journal.is_kept);
+  ck_assert_int_eq(size_of(path), -1);
+}
+END_TEST
+
 int main(void) {
   TCase *cases = tcase_create("journal_file");
   tcase_add_checked_fixture(cases, setup, teardown);
@@ -197,6 +276,10 @@ int main(void) {
   tcase_add_test(cases, another_product_is_refused);
   tcase_add_test(cases, an_error_of_the_disk_is_told);
   tcase_add_test(cases, many_tiles);
+  tcase_add_test(cases, an_end_behind_the_renaming_is_finished);
+  tcase_add_test(cases, another_file_in_its_place_is_not_the_result);
+  tcase_add_test(cases, without_its_part_a_whole_journal_is_nothing);
+  tcase_add_test(cases, files_that_are_removed_meanwhile_are_missed);
   tcase_set_timeout(cases, 60);
   return run_case("cli/journal_file", cases);
 }

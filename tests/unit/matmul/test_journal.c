@@ -59,6 +59,8 @@ START_TEST(the_layout) {
   ck_assert_mem_eq(record, "TILE\0\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0\0\0\0\0", 28);
   tess_journal_write_tile(&journal, (tess_tile){4, 2, 3, 4}, record);
   ck_assert_mem_eq(record, "TILE\1\0\0\0\4", 9);
+  tess_journal_write_end(&journal, (tess_journal_end){0x0102030405060708, 9}, record);
+  ck_assert_mem_eq(record, "DONE\2\0\0\0\x8\7\6\5\4\3\2\1\x9\0\0\0\0\0\0\0\0\0\0\0", 28);
 }
 END_TEST
 
@@ -154,6 +156,32 @@ START_TEST(records_of_another_journal_are_not_taken) {
 }
 END_TEST
 
+START_TEST(the_end_is_no_tile_and_a_tile_no_end) {
+  const tess_journal_product p = product();
+  uint8_t bytes[1024], *record = bytes + TESS_JOURNAL_HEADER_BYTES;
+  tess_journal journal;
+  tess_journal_end end;
+  tess_tile tile;
+  write_journal(bytes, 1, &p);
+  ck_assert_int_eq(tess_journal_read_header(bytes, sizeof bytes, &journal, NULL), TESS_OK);
+  ck_assert(!tess_journal_read_end(&journal, record, TESS_JOURNAL_RECORD_BYTES, &end));
+  ck_assert_int_eq(tess_journal_read_tile(&journal, record, TESS_JOURNAL_RECORD_BYTES, &tile, NULL),
+                   TESS_OK);
+  tess_journal_write_end(&journal, (tess_journal_end){77, 88}, record);
+  ck_assert_int_eq(tess_journal_read_tile(&journal, record, TESS_JOURNAL_RECORD_BYTES, &tile, NULL),
+                   TESS_LATER);
+  ck_assert(tess_journal_read_end(&journal, record, TESS_JOURNAL_RECORD_BYTES, &end));
+  ck_assert_uint_eq(end.file, 77);
+  ck_assert_uint_eq(end.modified_ns, 88);
+  ck_assert(!tess_journal_read_end(&journal, record, TESS_JOURNAL_RECORD_BYTES - 1, &end));
+  record[20] ^= 1;
+  ck_assert(!tess_journal_read_end(&journal, record, TESS_JOURNAL_RECORD_BYTES, &end));
+  record[20] ^= 1;
+  journal.number++; /* not behind the last tile */
+  ck_assert(!tess_journal_read_end(&journal, record, TESS_JOURNAL_RECORD_BYTES, &end));
+}
+END_TEST
+
 START_TEST(a_tile_outside_is_damage) {
   const tess_journal_product p = product();
   static const tess_tile wrong[] = {{0, 0, 0, 1},           {0, 0, 1, 0},
@@ -219,6 +247,7 @@ END_TEST
 int main(void) {
   return RUN_TESTS("journal", 300, checksums_are_crc32c, the_layout, what_is_written_is_read,
                    cut_anywhere_the_whole_records_count, any_flipped_bit_is_seen,
-                   records_of_another_journal_are_not_taken, a_tile_outside_is_damage,
-                   another_product_is_told_apart, a_touched_file_of_the_same_contents_is_the_same);
+                   records_of_another_journal_are_not_taken, the_end_is_no_tile_and_a_tile_no_end,
+                   a_tile_outside_is_damage, another_product_is_told_apart,
+                   a_touched_file_of_the_same_contents_is_the_same);
 }
