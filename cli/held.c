@@ -60,15 +60,26 @@ tess_code cli_held_find(cli_remote *remote, const tess_call_options *options, cl
                          remote->url, text);
 }
 
-tess_code cli_held_put(cli_remote *remote, const tess_call_options *options,
-                       tess_const_matrix elements, const uint8_t name[TESS_SHA256_BYTES],
-                       bool *known, tess_status *status) {
-  cli_held_block held;
-  memcpy(held.name, name, sizeof held.name);
-  tess_code code = cli_held_find(remote, options, &held, status);
-  *known = code == TESS_OK;
-  if (code != TESS_NOT_FOUND) return code;
-  tess_status_reset(status);
+/* A name is of bytes; what shape and type they have, the holder keeps as it was told first. */
+static tess_code check_form(const cli_remote *remote, const cli_held_block *held,
+                            tess_const_matrix elements, tess_status *status) {
+  if (held->rows == elements.rows && held->cols == elements.cols && held->dtype == elements.dtype)
+    return TESS_OK;
+  const char *theirs = tess_dtype_name(held->dtype);
+  char text[CLI_BLOCK_NAME_TEXT];
+  cli_block_name_format(text, held->name);
+  return tess_status_set(status, TESS_ALREADY_EXISTS,
+                         "%s holds the same bytes as a matrix of %u x %u %s, and here they are one "
+                         "of %u x %u %s: a name has one form (tessera blocks %s --drop %s gives it "
+                         "up)",
+                         remote->url, held->rows, held->cols, theirs != NULL ? theirs : "unknown",
+                         elements.rows, elements.cols, tess_dtype_name(elements.dtype), remote->url,
+                         text);
+}
+
+static tess_code send_block(cli_remote *remote, const tess_call_options *options,
+                            tess_const_matrix elements, const uint8_t name[TESS_SHA256_BYTES],
+                            bool *known, tess_status *status) {
   Tessera__Matmul__V1__PutBlockRequest request;
   Tessera__Matmul__V1__PutBlockResponse reply;
   Tessera__Matmul__V1__Matrix matrix;
@@ -76,13 +87,31 @@ tess_code cli_held_put(cli_remote *remote, const tess_call_options *options,
   cli_wire_fill_matrix(&matrix, elements);
   request.matrix = &matrix;
   request.sha256 = name_field(name);
-  code = cli_remote_call(remote, cli_method_put_block(), options, &request, &reply, status);
+  tess_code code =
+      cli_remote_call(remote, cli_method_put_block(), options, &request, &reply, status);
   if (code != TESS_OK) return code;
+  *known = reply.known;
   if (reply.sha256.len != TESS_SHA256_BYTES ||
       memcmp(reply.sha256.data, name, TESS_SHA256_BYTES) != 0)
     return tess_status_set(status, TESS_DATA_LOSS, "%s keeps the block under another name",
                            remote->url);
   return TESS_OK;
+}
+
+tess_code cli_held_put(cli_remote *remote, const tess_call_options *options,
+                       tess_const_matrix elements, const uint8_t name[TESS_SHA256_BYTES],
+                       bool *known, tess_status *status) {
+  cli_held_block held;
+  memcpy(held.name, name, sizeof held.name);
+  tess_code code = cli_held_find(remote, options, &held, status);
+  *known = code == TESS_OK;
+  if (code == TESS_NOT_FOUND) {
+    tess_status_reset(status);
+    code = send_block(remote, options, elements, name, known, status);
+    /* Somebody else may have put it meanwhile. */
+    if (code == TESS_OK && *known) code = cli_held_find(remote, options, &held, status);
+  }
+  return code == TESS_OK && *known ? check_form(remote, &held, elements, status) : code;
 }
 
 /* ---- named operands of a product ---- */

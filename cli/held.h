@@ -24,7 +24,8 @@ typedef struct cli_held_block {
 /* block->name is given. TESS_NOT_FOUND: it is not held there; the message says so. */
 tess_code cli_held_find(cli_remote *remote, const tess_call_options *options, cli_held_block *block,
                         tess_status *status);
-/* Sends the elements, packed, unless they are held under this name; *known: they were. */
+/* Sends the elements, packed, unless they are held under this name; *known: they were.
+ * TESS_ALREADY_EXISTS: and as a matrix of another shape or type. */
 tess_code cli_held_put(cli_remote *remote, const tess_call_options *options,
                        tess_const_matrix elements, const uint8_t name[TESS_SHA256_BYTES],
                        bool *known, tess_status *status);

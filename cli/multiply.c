@@ -18,6 +18,7 @@
 #include "cli/matrix_file.h"
 #include "cli/multiply_options.h"
 #include "cli/output_file.h"
+#include "cli/printable.h"
 #include "cli/product.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -158,7 +159,9 @@ static tess_code compute(run *r, tess_status *status) {
 
 static void print_summary(const char *path, tess_gemm_shape shape, tess_dtype dtype, double flops,
                           double elapsed_ms, const char *how, const char *told) {
-  printf("%s: %u x %u %s in %.3f s (%.1f GFLOP/s; %s%s)\n", path, shape.m, shape.n,
+  char file[PATH_MAX];
+  cli_printable_copy(file, sizeof file, path);
+  printf("%s: %u x %u %s in %.3f s (%.1f GFLOP/s; %s%s)\n", file, shape.m, shape.n,
          tess_dtype_name(dtype), elapsed_ms / 1e3,
          flops / (elapsed_ms > 0.0 ? elapsed_ms : 1e-3) / 1e6, how, told);
 }

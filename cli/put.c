@@ -4,6 +4,7 @@
  * blocks; prints the names by which products can call them.
  */
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "cli/interrupt.h"
 #include "cli/matrix_file.h"
 #include "cli/multiply_options.h"
+#include "cli/printable.h"
 #include "cli/report.h"
 #include "matmul/block_store.h"
 
@@ -24,7 +26,8 @@ static const char help_text[] =
     "Usage: tessera put FILE... (--server URL | --worker URL ...) [OPTION]...\n"
     "Sends matrices (NumPy .npy or Matrix Market .mtx) to a server or to workers, which keep\n"
     "them as blocks, and prints a line for each: sha256:HEX ROWSxCOLS TYPE FILE. The name is\n"
-    "the SHA-256 of the elements; what is held already is not sent again.\n"
+    "the SHA-256 of the elements; what is held already is not sent again. What is held with\n"
+    "another shape or type is refused: a name has one form at its holder.\n"
     "\n"
     "  --server URL, --worker URL\n"
     "                       where; may be repeated\n"
@@ -136,10 +139,11 @@ static tess_code print_json(tess_const_matrix elements, const uint8_t *name, tes
 static tess_code print_block(const put_options *options, const char *path,
                              tess_const_matrix elements, const uint8_t *name, tess_status *status) {
   if (options->json) return print_json(elements, name, status);
-  char text[CLI_BLOCK_NAME_TEXT];
+  char text[CLI_BLOCK_NAME_TEXT], file[PATH_MAX];
   cli_block_name_format(text, name);
+  cli_printable_copy(file, sizeof file, path);
   printf("%s %ux%u %s %s\n", text, elements.rows, elements.cols, tess_dtype_name(elements.dtype),
-         path);
+         file);
   fflush(stdout);
   return TESS_OK;
 }

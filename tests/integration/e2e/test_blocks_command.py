@@ -106,6 +106,42 @@ class Workers(Command):
         self.product(a, b, a_file, text_of(b), *self.places)
 
 
+    def test_a_name_has_one_form(self):
+        """What is put with another shape or type than it is held with is refused, and nobody
+        multiplies what they did not put."""
+        zeros = self.save("Z.npy", np.zeros((6, 4), "float32"))
+        turned = self.save("T.npy", np.zeros((4, 6), "float32"))
+        wide = self.save("W.npy", np.zeros((4, 3)))
+        for place in self.places[:2], ["--server", self.served()]:
+            self.done("put", zeros, *place)
+            self.done("put", zeros, *place)
+            name = text_of(np.zeros(24, "float32"))
+            told = f"{place[1]} holds the same bytes as a matrix of 6 x 4 float32"
+            self.not_done(1, told, "put", turned, *place)
+            self.not_done(1, f"of 4 x 3 float64: a name has one form (tessera blocks {place[1]} "
+                             f"--drop {name}", "put", wide, *place)
+            self.done("blocks", place[1], "--drop", name)
+            self.done("put", turned, *place)
+            empty = self.save("E.npy", np.zeros((0, 5), "float32"))
+            other = self.save("O.npy", np.zeros((7, 0), "float32"))
+            self.done("put", empty, *place)
+            self.not_done(1, "as a matrix of 0 x 5 float32", "put", other, *place)
+
+    def served(self):
+        server = harness.server("--mode", "serial")
+        self.addCleanup(server.kill)
+        return server.url
+
+    def test_a_file_name_is_one_line(self):
+        path = self.save("B\n\x1b[2J.npy", integers(self.rng, 2, 3))
+        result = self.done("put", path, *self.places[:2])
+        self.assertEqual(result.stdout.count("\n"), 1)
+        self.assertIn("B??[2J.npy", result.stdout)
+        out = self.path("C\n.npy")
+        result = self.done("multiply", path, path, "--transpose-b", "--local", "-o", out)
+        self.assertEqual(result.stdout.count("\n"), 1)
+
+
 class Server(Command):
     def setUp(self):
         super().setUp()
