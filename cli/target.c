@@ -8,12 +8,43 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* As many as the system follows. */
+#define MAX_LINKS 40
+
 tess_code cli_target_failed(tess_status *status, const char *path, int error) {
   tess_code code = error == ENOSPC || error == EDQUOT || error == EFBIG  ? TESS_RESOURCE_EXHAUSTED
                    : error == EACCES || error == EPERM || error == EROFS ? TESS_PERMISSION_DENIED
                    : error == ENOENT || error == ENOTDIR                 ? TESS_NOT_FOUND
                                                                          : TESS_UNAVAILABLE;
   return tess_status_set(status, code, "%s: %s", path, strerror(error));
+}
+
+/* Replaces the name of a link by what it points to. errno: why not. */
+static bool follow(char name[PATH_MAX]) {
+  char to[PATH_MAX];
+  const ssize_t size = readlink(name, to, sizeof to);
+  if (size < 0) return false;
+  const size_t directory = size > 0 && to[0] == '/' ? 0 : cli_target_directory_size(name);
+  if (size == 0 || directory + (size_t)size >= PATH_MAX) {
+    errno = ENAMETOOLONG;
+    return false;
+  }
+  memcpy(name + directory, to, (size_t)size);
+  name[directory + (size_t)size] = '\0';
+  return true;
+}
+
+/* The name of a file that is not there, which links may lead to. */
+static tess_code resolve_new(const char *path, char resolved[PATH_MAX], tess_status *status) {
+  struct stat info;
+  const size_t size = strlen(path);
+  if (size >= PATH_MAX) return cli_target_failed(status, path, ENAMETOOLONG);
+  memcpy(resolved, path, size + 1);
+  for (int links = 0; lstat(resolved, &info) == 0 && S_ISLNK(info.st_mode); links++) {
+    if (links == MAX_LINKS) return cli_target_failed(status, path, ELOOP);
+    if (!follow(resolved)) return cli_target_failed(status, path, errno);
+  }
+  return TESS_OK;
 }
 
 tess_code cli_target_resolve(const char *path, char resolved[PATH_MAX], mode_t *mode,
@@ -31,10 +62,7 @@ tess_code cli_target_resolve(const char *path, char resolved[PATH_MAX], mode_t *
   mode_t mask = umask(0);
   umask(mask);
   *mode = 0666 & ~mask;
-  size_t size = strlen(path);
-  if (size >= PATH_MAX) return cli_target_failed(status, path, ENAMETOOLONG);
-  memcpy(resolved, path, size + 1);
-  return TESS_OK;
+  return resolve_new(path, resolved, status);
 }
 
 size_t cli_target_directory_size(const char *path) {

@@ -14,9 +14,9 @@
 /* The code for an errno, with "path: why" as its message. status may be NULL. */
 tess_code cli_target_failed(tess_status *status, const char *path, int error);
 
-/* Where the result really goes: through a link to what it points to. mode: of the
- * file that is there, or what a new file gets. TESS_INVALID_ARGUMENT: something is
- * there that is not a regular file. */
+/* Where the result really goes: through links to what they point to, whether that is there
+ * or not. mode: of the file that is there, or what a new file gets.
+ * TESS_INVALID_ARGUMENT: something is there that is not a regular file. */
 tess_code cli_target_resolve(const char *path, char resolved[PATH_MAX], mode_t *mode,
                              tess_status *status);
 /* Bytes of the directory part, with its slash; 0 for a plain name. */

@@ -162,6 +162,33 @@ START_TEST(a_link_stays_a_link) {
 }
 END_TEST
 
+START_TEST(a_link_to_what_is_not_there_is_followed) {
+  char chain[128], whole[128];
+  snprintf(chain, sizeof chain, "%s/chain", folder);
+  snprintf(whole, sizeof whole, "%s/whole", folder);
+  ck_assert_int_eq(symlink("chain", path), 0);
+  ck_assert_int_eq(symlink(whole, chain), 0);
+  ck_assert_int_eq(symlink("other.npy", whole), 0);
+  write_result();
+  ck_assert_int_eq(cli_output_commit(&output, &status), TESS_OK);
+  cli_output_cleanup(&output);
+  struct stat info;
+  ck_assert_int_eq(lstat(path, &info), 0);
+  ck_assert(S_ISLNK(info.st_mode));
+  ck_assert_int_eq(lstat(other, &info), 0);
+  ck_assert(S_ISREG(info.st_mode));
+  ck_assert_int_eq(info.st_size, 128 + (off_t)sizeof elements);
+  ck_assert_int_eq(files_in_folder(), 4);
+  unlink(other);
+  unlink(whole);
+  ck_assert_int_eq(symlink("nowhere/C.npy", whole), 0);
+  ck_assert_int_eq(cli_output_open(&output, path, &status), TESS_NOT_FOUND);
+  cli_output_cleanup(&output);
+  unlink(whole);
+  unlink(chain);
+}
+END_TEST
+
 START_TEST(places_that_cannot_be_written) {
   ck_assert_int_eq(mkdir(path, 0700), 0);
   ck_assert_int_eq(cli_output_open(&output, path, &status), TESS_INVALID_ARGUMENT);
@@ -200,6 +227,7 @@ int main(void) {
   tcase_add_test(cases, the_old_file_is_replaced_and_its_mode_stays);
   tcase_add_test(cases, a_new_file_follows_the_umask);
   tcase_add_test(cases, a_link_stays_a_link);
+  tcase_add_test(cases, a_link_to_what_is_not_there_is_followed);
   tcase_add_test(cases, places_that_cannot_be_written);
   tcase_add_test(cases, a_full_disk_is_told);
   return run_case("cli/output_file", cases);
