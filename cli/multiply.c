@@ -24,7 +24,7 @@
 #include "cli/report.h"
 #include "cli/stats.h"
 #include "cli/target.h"
-#include "matmul/kernel.h"
+#include "matmul/kernel_trial.h"
 
 /* Everything of one run; zero means empty. */
 typedef struct run {
@@ -303,6 +303,8 @@ int cli_multiply(int argc, char **argv) {
   int exit_code = cli_multiply_options_parse(&r.options, argc, argv);
   if (exit_code < 0) exit_code = check_stats(&r.options);
   if (exit_code >= 0) return exit_code;
+  tess_reason why;
+  if (!tess_kernel_trial(&why)) return cli_failed("%s", why.text);
   r.output.fd = -1;
   cli_answer_init(&r.answer);
   cli_interrupt_install();

@@ -14,7 +14,7 @@ set(TESSERA_MATMUL_TABLE_SIMD128 kernels_simd128.c kernel_simd128.c)
 set(TESSERA_MATMUL_SHA256_PORTABLE sha256_portable.c)
 set(TESSERA_MATMUL_SHA256_OPENSSL sha256_openssl.c)
 # Native programs only.
-set(TESSERA_MATMUL_NATIVE_SOURCES decimal.c journal.c mtx.c outofcore.c remaining.c)
+set(TESSERA_MATMUL_NATIVE_SOURCES decimal.c journal.c kernel_trial.c mtx.c outofcore.c remaining.c)
 # The kernels want these, also where the rest is compiled for size.
 set(TESSERA_MATMUL_KERNEL_SOURCES kernel_scalar.c kernel_simd128.c kernel_reference.c pack.c blocked.c
   sha256_portable.c verify.c)

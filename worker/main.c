@@ -15,6 +15,7 @@
 #include <tessera/server.h>
 
 #include "matmul/kernel.h"
+#include "matmul/kernel_trial.h"
 #include "program/descriptors.h"
 #include "program/signals.h"
 #include "worker/blocks.h"
@@ -184,6 +185,11 @@ int main(int argc, char **argv) {
       return 2;
     case WORKER_OPTIONS_RUN:
       break;
+  }
+  tess_reason why;
+  if (!tess_kernel_trial(&why)) {
+    fprintf(stderr, "tessera-worker: %s\n", why.text);
+    return 1;
   }
   sigset_t signals;
   program_signals_block(&signals, program_tls_listens(&w.options.tls));
