@@ -189,6 +189,7 @@ static tess_code run(call *c, tess_status *status) {
   tess_segments_init(&response, NULL, 0);
   tess_arena_init(&arena, NULL, 0);
   tess_code code = cli_remote_open(&c->remote, c->url, &c->tls, MAX_REPLY_BYTES, status);
+  c->remote.timeout_is_flag = true;
   if (code == TESS_OK) code = find_method(c, status);
   if (code == TESS_OK)
     code = tess_json_to_proto(c->method.request, c->json, &c->json_options, &request, status);

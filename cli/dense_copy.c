@@ -31,6 +31,7 @@ typedef struct source {
   char *map;
   size_t size;
   tess_mtx_info info;
+  uint64_t passes, passes_done;
 } source;
 
 static void source_close(source *s) {
@@ -105,7 +106,13 @@ static tess_code make_file(const source *s, int *fd, tess_status *status) {
 
 /* ---- the elements ---- */
 
-static tess_code go_on(const source *s, tess_status *status) {
+/* offset: of the pass under way. */
+static tess_code go_on(const source *s, size_t offset, tess_status *status) {
+  const double passes = (double)s->passes_done + (double)offset / (double)s->size;
+  cli_progress_show(&(cli_progress_state){.phase = s->params->phase,
+                                          .share = passes / (double)s->passes,
+                                          .bytes_done = (uint64_t)(passes * (double)s->size),
+                                          .bytes = s->passes * s->size});
   if (cli_interrupted()) return TESS_CANCELED;
   if (s->params->deadline_ms > 0.0 && cli_now_ms() >= s->params->deadline_ms)
     return tess_status_set(status, TESS_DEADLINE_EXCEEDED, "%s: its copy took too long", s->path);
@@ -126,7 +133,7 @@ static tess_code fill(const source *s, tess_tile part, tess_matrix to, tess_stat
     if (cursor.offset - given_back < 2 * WINDOW_BYTES) continue;
     (void)madvise(s->map + given_back, WINDOW_BYTES, MADV_DONTNEED);
     given_back += WINDOW_BYTES;
-    if ((code = go_on(s, status)) != TESS_OK) return code;
+    if ((code = go_on(s, cursor.offset, status)) != TESS_OK) return code;
   }
   (void)madvise(s->map, s->size, MADV_DONTNEED);
   return code == TESS_END ? TESS_OK : tess_status_set(status, code, "%s: %s", s->path, reason.text);
@@ -150,7 +157,7 @@ static tess_code write_part(const source *s, int fd, tess_tile part, tess_matrix
       const tess_const_matrix elements = tess_const_matrix_sub(
           tess_matrix_as_const(from), (uint32_t)row, (uint32_t)col, piece.rows, piece.cols);
       if (!cli_npy_write(fd, s->info.cols, piece, elements)) return no_room(s, errno, status);
-      tess_code code = go_on(s, status);
+      tess_code code = go_on(s, s->size, status);
       if (code != TESS_OK) return code;
     }
   }
@@ -164,8 +171,12 @@ static uint64_t room_for(const source *s) {
   return room > s->info.dense_bytes / size / MOST_PASSES ? room : 0;
 }
 
+static uint64_t parts_of(uint32_t all, uint32_t each) {
+  return all > 0 ? ((uint64_t)all + each - 1) / each : 1;
+}
+
 /* Whole rows, as many as fit; of rows that do not fit, pieces. */
-static tess_code copy_parts(const source *s, int fd, uint64_t room, tess_status *status) {
+static tess_code copy_parts(source *s, int fd, uint64_t room, tess_status *status) {
   const uint32_t all_rows = s->info.rows, all_cols = s->info.cols;
   const size_t size = tess_dtype_size(s->info.dtype);
   const uint32_t cols = least(room, all_cols);
@@ -175,6 +186,7 @@ static tess_code copy_parts(const source *s, int fd, uint64_t room, tess_status 
   if (memory == NULL)
     return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "%s: out of memory", s->path);
   tess_code code = TESS_OK;
+  s->passes = parts_of(all_rows, rows) * parts_of(all_cols, cols);
   uint64_t row = 0;
   do { /* once for a matrix without elements: its text is checked */
     uint64_t col = 0;
@@ -184,6 +196,7 @@ static tess_code copy_parts(const source *s, int fd, uint64_t room, tess_status 
       const tess_matrix to = tess_matrix_packed(memory, part.rows, part.cols, s->info.dtype);
       code = fill(s, part, to, status);
       if (code == TESS_OK) code = write_part(s, fd, part, to, status);
+      s->passes_done++;
       col += cols;
     } while (col < all_cols && code == TESS_OK);
     row += rows;

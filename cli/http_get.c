@@ -107,7 +107,7 @@ tess_code cli_http_get_run(cli_http_get *get, cli_remote *remote, tess_status *s
   if (code == TESS_OK && get->code != TESS_OK)
     code = tess_status_set(status, get->code, "%s",
                            get->detail[0] != '\0' ? get->detail : tess_code_name(get->code));
-  return code == TESS_OK ? code : cli_remote_explain(remote->url, status);
+  return code == TESS_OK ? code : cli_remote_explain(remote, status);
 }
 
 void cli_http_get_cleanup(cli_http_get *get) {

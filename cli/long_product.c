@@ -281,7 +281,8 @@ static tess_code run_rectangle(long_run *r, tess_tile rectangle, tess_status *st
 static tess_code copy_texts(long_run *r, tess_status *status) {
   const cli_npy_reader *texts[] = {&r->a, &r->b, &r->add};
   cli_npy_reader *copies[] = {&r->a_copy, &r->b_copy, &r->add_copy};
-  const cli_dense_copy_params params = {
+  static const char *const phases[] = {"copying A", "copying B", "copying C0"};
+  cli_dense_copy_params params = {
       .dtype = r->dtype,
       .beside = r->options->c_path,
       .memory_bytes = r->params.limit_bytes - r->params.fixed_bytes + CLI_DENSE_COPY_LEAST_BYTES,
@@ -289,7 +290,10 @@ static tess_code copy_texts(long_run *r, tess_status *status) {
   const size_t count = r->product.adds_c0 ? 3 : 2;
   tess_code code = TESS_OK;
   for (size_t i = 0; i < count && code == TESS_OK; i++)
-    if (is_text(texts[i])) code = cli_dense_copy_make(copies[i], texts[i], &params, status);
+    if (is_text(texts[i])) {
+      params.phase = phases[i];
+      code = cli_dense_copy_make(copies[i], texts[i], &params, status);
+    }
   return code;
 }
 
@@ -310,9 +314,9 @@ static tess_code compute(long_run *r, tess_status *status) {
   else if (r->options->resume)
     cli_note(r->options->quiet, "%s: nothing to resume, starting from the beginning",
              r->journal.journal_path);
+  cli_progress_start(!r->options->quiet);
   if (left.count > 0) code = copy_texts(r, status);
   const double started_ms = cli_now_ms();
-  cli_progress_start(!r->options->quiet);
   for (size_t i = 0; i < left.count && code == TESS_OK; i++)
     code = run_rectangle(r, left.tiles[i], status);
   cli_progress_end();

@@ -43,6 +43,7 @@ static bool rewind_body(tess_http_outgoing *outgoing) {
 static void on_head(tess_http_outgoing *outgoing, int status, const tess_metadata *headers,
                     int64_t content_length) {
   cli_meter *meter = meter_of_outgoing(outgoing);
+  atomic_store(&meter->answered, true);
   atomic_store(&meter->to_receive, content_length > 0 ? (uint64_t)content_length : 0);
   meter->caller->ops->on_head(meter->caller, status, headers, content_length);
 }
@@ -82,6 +83,7 @@ static tess_code start(tess_transport *transport, tess_http_outgoing *outgoing,
   atomic_store(&meter->sent, 0);
   atomic_store(&meter->received, 0);
   atomic_store(&meter->to_receive, 0);
+  atomic_store(&meter->answered, false);
   atomic_store(&meter->to_send,
                outgoing->content_length > 0 ? (uint64_t)outgoing->content_length : 0);
   tess_code code = meter->inside->ops->start(meter->inside, &meter->outgoing, status);

@@ -19,6 +19,7 @@ typedef struct cli_meter {
   atomic_uint_fast64_t to_send;
   atomic_uint_fast64_t received;
   atomic_uint_fast64_t to_receive; /* 0: not known yet */
+  atomic_bool answered;            /* the head of a response came */
   tess_transport *inside;          /* private, like the rest */
   tess_http_outgoing outgoing;
   tess_http_outgoing *caller;

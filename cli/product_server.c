@@ -113,7 +113,7 @@ static tess_code multiply(cli_remote *remote, const cli_product *product,
       cli_remote_call(remote, cli_method_multiply(), &options, &request->message, &reply, status);
   if (code != TESS_OK) return code;
   code = check_reply(&reply, product, &answer->c, status);
-  if (code != TESS_OK) return cli_remote_explain(remote->url, status);
+  if (code != TESS_OK) return cli_remote_explain(remote, status);
   tell_how(&reply, answer);
   if (reply.stats != NULL) cli_stats_keep(answer, reply.stats);
   for (size_t i = 0; reply.stats != NULL && i < reply.stats->n_notes; i++)
@@ -184,7 +184,7 @@ static tess_code multiply_tiles(cli_remote *remote, const cli_product *product,
   code = cli_remote_stream(remote, cli_method_multiply_tiles(), &options, &request->message,
                            &receiver, status);
   if (code == TESS_OK && cli_tiles_check_complete(&s.tiles) != TESS_OK)
-    code = cli_remote_explain(remote->url, status);
+    code = cli_remote_explain(remote, status);
   cli_tiles_cleanup(&s.tiles);
   for (size_t i = 0; code == TESS_OK && i < s.note_count; i++)
     cli_note(product->options->quiet, "note: %s", s.notes[i]);
@@ -199,6 +199,7 @@ tess_code cli_product_server(const cli_product *product, cli_answer *answer, tes
                                    product->result_bytes + REPLY_OVERHEAD_BYTES, status);
   if (code == TESS_OK) {
     wire_request request;
+    remote.timeout_is_flag = true;
     fill_request(&request, product);
     if (cli_progress_is_shown()) {
       code = multiply_tiles(&remote, product, &request, answer, status);

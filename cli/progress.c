@@ -23,7 +23,10 @@ static struct {
   double started_ms;
   double drawn_ms;
   const char *phase; /* of the last draw */
-  double phase_ms;   /* when it began */
+  /* When it began, and what was done before: a run that is resumed does not begin at 0. */
+  double phase_ms;
+  double phase_share;
+  uint64_t phase_flops;
 } bar;
 
 double cli_now_ms(void) {
@@ -146,13 +149,15 @@ static void fill_line(line *to, const cli_progress_state *state, double now_ms) 
     line_add_text(to, part);
   }
   double elapsed_s = (now_ms - bar.phase_ms) / 1e3;
-  if (state->flops_done > 0 && elapsed_s > 0.0) {
-    snprintf(part, sizeof part, "  %.1f GFLOP/s", (double)state->flops_done / elapsed_s / 1e9);
+  const double share = state->share - bar.phase_share;
+  if (state->flops_done > bar.phase_flops && elapsed_s > 0.0) {
+    snprintf(part, sizeof part, "  %.1f GFLOP/s",
+             (double)(state->flops_done - bar.phase_flops) / elapsed_s / 1e9);
     line_add_text(to, part);
   }
-  if (state->share > 0.0 && state->share < 1.0 && elapsed_s > 0.5) {
+  if (share > 0.0 && state->share < 1.0 && elapsed_s > 0.5) {
     char left[32];
-    format_seconds(left, sizeof left, elapsed_s * (1.0 - state->share) / state->share);
+    format_seconds(left, sizeof left, elapsed_s * (1.0 - state->share) / share);
     snprintf(part, sizeof part, "  %s left", left);
     line_add_text(to, part);
   } else {
@@ -169,6 +174,8 @@ void cli_progress_show(const cli_progress_state *state) {
   if (bar.phase == NULL || strcmp(bar.phase, state->phase) != 0) {
     bar.phase = state->phase;
     bar.phase_ms = now_ms;
+    bar.phase_share = state->share > 0.0 ? state->share : 0.0;
+    bar.phase_flops = state->flops_done;
   }
   if (now_ms - bar.started_ms < FIRST_DRAW_MS || now_ms - bar.drawn_ms < REDRAW_MS) return;
   line to = {.most = terminal_columns()};

@@ -118,6 +118,7 @@ static tess_code put_at(const put_options *options, const char *url, const char 
   tess_arena_init(&arena, NULL, 0);
   const tess_call_options call = {.timeout_ms = options->timeout_ms, .arena = &arena};
   tess_code code = cli_remote_open(&remote, url, &options->tls, MAX_REPLY_BYTES, status);
+  remote.timeout_is_flag = true;
   if (code == TESS_OK) code = cli_held_put(&remote, &call, elements, name, &known, status);
   cli_remote_close(&remote);
   tess_arena_cleanup(&arena);

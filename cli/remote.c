@@ -28,7 +28,7 @@ tess_code cli_remote_open(cli_remote *remote, const char *url, const program_tls
                                        .base_url = url,
                                        .max_response_bytes = max_response_bytes};
   remote->client = tess_client_new(&options, status);
-  return remote->client != NULL ? TESS_OK : cli_remote_explain(url, status);
+  return remote->client != NULL ? TESS_OK : cli_remote_explain(remote, status);
 }
 
 void cli_remote_close(cli_remote *remote) {
@@ -118,16 +118,18 @@ static void show_progress(pending *call) {
   cli_progress_show(&state);
 }
 
-tess_code cli_remote_explain(const char *url, tess_status *status) {
+tess_code cli_remote_explain(const cli_remote *remote, tess_status *status) {
   const char *advice = "";
-  if (status->code == TESS_UNAVAILABLE) advice = "; does a server run there?";
+  if (status->code == TESS_UNAVAILABLE && !atomic_load(&remote->meter.answered))
+    advice = "; does a server run there?";
   if (status->message != NULL && strstr(status->message, "certificate problem") != NULL)
     advice = "; --tls-ca names who signs its certificate";
   if (status->code == TESS_UNIMPLEMENTED) advice = "; tessera describe tells what it can do";
-  if (status->code == TESS_DEADLINE_EXCEEDED) advice = "; --timeout gives it longer";
+  if (status->code == TESS_DEADLINE_EXCEEDED && remote->timeout_is_flag)
+    advice = "; --timeout gives it longer";
   const char *name = tess_code_name(status->code);
   char text[1024];
-  snprintf(text, sizeof text, "%s: %s%s%s%s", url, name != NULL ? name : "unknown",
+  snprintf(text, sizeof text, "%s: %s%s%s%s", remote->url, name != NULL ? name : "unknown",
            status->message != NULL ? ": " : "", status->message != NULL ? status->message : "",
            advice);
   return tess_status_set(status, status->code, "%s", text);
@@ -159,10 +161,10 @@ tess_code cli_remote_call(cli_remote *remote, const tess_method *method,
                                            on_done, &call, &call.handle, status);
   if (code != TESS_OK) {
     pthread_mutex_destroy(&call.lock);
-    return cli_remote_explain(remote->url, status);
+    return cli_remote_explain(remote, status);
   }
   wait_for(&call);
-  return status->code == TESS_OK ? TESS_OK : cli_remote_explain(remote->url, status);
+  return status->code == TESS_OK ? TESS_OK : cli_remote_explain(remote, status);
 }
 
 /* The one request of a stream. A peer that refuses at once may have ended the call
@@ -186,7 +188,7 @@ tess_code cli_remote_stream(cli_remote *remote, const tess_method *method,
                                             &call.handle, status);
   if (code != TESS_OK) {
     pthread_mutex_destroy(&call.lock);
-    return cli_remote_explain(remote->url, status);
+    return cli_remote_explain(remote, status);
   }
   code = send_request(&call, request);
   if (code != TESS_OK) cancel(&call);
@@ -195,5 +197,5 @@ tess_code cli_remote_stream(cli_remote *remote, const tess_method *method,
   if (code != TESS_OK && !cli_interrupted() && !atomic_load(&call.refused) &&
       (status->code == TESS_OK || status->code == TESS_CANCELED))
     tess_status_set(status, code, "the request could not be sent");
-  return status->code == TESS_OK ? TESS_OK : cli_remote_explain(remote->url, status);
+  return status->code == TESS_OK ? TESS_OK : cli_remote_explain(remote, status);
 }

@@ -19,7 +19,8 @@
 #include "program/tls.h"
 
 typedef struct cli_remote {
-  const char *url; /* borrowed */
+  const char *url;      /* borrowed */
+  bool timeout_is_flag; /* the time of calls is that of --timeout; set after open */
   cli_meter meter;
   tess_client *client;
 } cli_remote;
@@ -51,6 +52,6 @@ tess_code cli_remote_stream(cli_remote *remote, const tess_method *method,
                             const cli_remote_receiver *receiver, tess_status *status);
 
 /* Adds the URL, and what to do, to a status that a call brought. Returns its code. */
-tess_code cli_remote_explain(const char *url, tess_status *status);
+tess_code cli_remote_explain(const cli_remote *remote, tess_status *status);
 
 #endif

@@ -27,6 +27,8 @@ typedef struct dict {
   size_t descr_size;
   uint64_t shape[2];
   uint32_t dimensions;
+  const char *shape_text; /* with its brackets */
+  size_t shape_size;
 } dict;
 
 static tess_code malformed(parser *p, const char *what) {
@@ -91,6 +93,7 @@ static tess_code parse_dimension(parser *p, uint64_t *value) {
 static tess_code parse_shape(parser *p, dict *d) {
   bool comma = true;
   if (!take(p, '(')) return malformed(p, "the shape is no tuple");
+  d->shape_text = p->at - 1;
   while (!take(p, ')')) {
     uint64_t value;
     if (!comma) return malformed(p, "a comma is missing in the shape");
@@ -101,6 +104,7 @@ static tess_code parse_shape(parser *p, dict *d) {
     ++d->dimensions;
     comma = take(p, ',');
   }
+  d->shape_size = (size_t)(p->at - d->shape_text);
   if (d->dimensions == 1 && !comma) return malformed(p, "the shape is no tuple");
   return TESS_OK;
 }
@@ -174,8 +178,11 @@ static tess_code read_shape(const dict *d, tess_npy_info *info, tess_reason *rea
   if (rows > UINT32_MAX || cols > UINT32_MAX ||
       !tess_matrix_byte_count((uint32_t)rows, (uint32_t)cols, info->dtype, &info->data_bytes) ||
       info->data_bytes > PTRDIFF_MAX - info->data_offset) {
-    return tess_reason_set(reason, TESS_RESOURCE_EXHAUSTED,
-                           "the .npy file's shape, %Ux%U, is larger than any memory", rows, cols);
+    const size_t most = sizeof reason->text / 2;
+    tess_reason_set(reason, TESS_RESOURCE_EXHAUSTED, "the .npy file's shape, ");
+    tess_reason_add_bytes(reason, d->shape_text, d->shape_size < most ? d->shape_size : most);
+    tess_reason_add(reason, ", is larger than any memory");
+    return TESS_RESOURCE_EXHAUSTED;
   }
   info->rows = (uint32_t)rows;
   info->cols = (uint32_t)cols;

@@ -22,8 +22,8 @@ class LongFiles(FilesCase):
         environment.pop("OPENBLAS_CORETYPE", None)
         process = subprocess.Popen(
             [harness.TESSERA, "multiply", self.a, self.b, "-o", self.c, *map(str, arguments)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=environment, **keywords)
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment,
+            **{"stderr": subprocess.PIPE, **keywords})
         self.addCleanup(self.end, process)
         return process
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Products that are larger than the memory they get: what is computed, what it takes, what
 is refused beforehand."""
+import contextlib
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -81,6 +83,22 @@ class Text(LongFiles):
             file.write(f"{rows} {cols} {count}\n")
             file.write("\n".join(map("{} {} {}".format, (row + 1).tolist(), (col + 1).tolist(), value.tolist())))
         return dense
+
+    def test_the_copy_shows_how_far_it_is(self):
+        a = self.coordinates(self.a, 2500, 2500, 300000)
+        b = self.rng.integers(-4, 5, (2500, 10)).astype("float32")
+        np.save(self.b, b)
+        options = ["--local", "--dtype", "float64"]
+        master, slave = pty.openpty()
+        process = self.start("--memory-limit", self.least(*options), *options, stderr=slave)
+        os.close(slave)
+        shown = b""
+        with contextlib.suppress(OSError), open(master, "rb", buffering=0) as terminal:
+            while part := terminal.read(1 << 16):
+                shown += part
+        self.finish(process)
+        self.assertRegex(shown, rb"copying A .* \d+ %  .* of .*B ")
+        np.testing.assert_array_equal(np.load(self.c), a @ b)
 
     def beside(self):
         return sorted(os.listdir(os.path.dirname(self.c)))

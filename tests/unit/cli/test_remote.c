@@ -148,7 +148,27 @@ START_TEST(a_request_that_has_no_room) {
 }
 END_TEST
 
+static void advises(tess_code code, bool answered, bool timeout_is_flag, const char *expected) {
+  tess_status status = TESS_STATUS_INIT;
+  cli_remote remote = {.url = "http://peer", .timeout_is_flag = timeout_is_flag};
+  atomic_store(&remote.meter.answered, answered);
+  tess_status_set(&status, code, "why");
+  ck_assert_int_eq(cli_remote_explain(&remote, &status), code);
+  ck_assert_str_eq(status.message, expected);
+  tess_status_cleanup(&status);
+}
+
+START_TEST(advice_fits_what_happened) {
+  advises(TESS_UNAVAILABLE, false, false,
+          "http://peer: unavailable: why; does a server run there?");
+  advises(TESS_UNAVAILABLE, true, false, "http://peer: unavailable: why"); /* it is ending */
+  advises(TESS_DEADLINE_EXCEEDED, false, true,
+          "http://peer: deadline_exceeded: why; --timeout gives it longer");
+  advises(TESS_DEADLINE_EXCEEDED, false, false, "http://peer: deadline_exceeded: why");
+}
+END_TEST
+
 int main(void) {
   return RUN_TESTS("remote", 60, ends_before_it_is_sent, ends_while_it_is_started,
-                   a_request_that_has_no_room);
+                   a_request_that_has_no_room, advice_fits_what_happened);
 }

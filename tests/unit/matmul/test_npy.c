@@ -152,8 +152,10 @@ START_TEST(refused) {
   refuses(SHAPE("1"), 4, bad, "tuple");
   refuses(SHAPE("()"), 4, none, "0 dimensions");
   refuses(SHAPE("(1, 1, 1)"), 4, none, "3 dimensions");
-  refuses(SHAPE("(4294967296, 1)"), 4, large, "4294967296x1");
+  refuses(SHAPE("(4294967296, 1)"), 4, large, "(4294967296, 1)");
   refuses(SHAPE("(4294967295, 4294967295)"), 4, large, "larger than any memory");
+  refuses(SHAPE("(99999999999999999999, 3)"), 4, large,
+          "shape, (99999999999999999999, 3), is larger than any memory");
   refuses(SHAPE("(99999999999999999999999999, 1)"), 4, large, "larger");
   refuses(SHAPE("(1000, 1000)"), 400, bad, "truncated: 1000x1000 of float32 make 4000128 bytes");
   refuses(SHAPE("(1, 1)"), 5, bad, "too long");
