@@ -255,7 +255,7 @@ static int check(const cli_multiply_options *options, bool beta_given) {
   for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
     if (paths[i] == NULL || (i < 2 && cli_block_name_is(paths[i]))) continue;
     if (cli_format_of(paths[i]) == CLI_FORMAT_NONE)
-      return cli_wrong_usage("%s: the name must end in .npy (NumPy) or .mtx (Matrix Market)",
+      return cli_wrong_usage("'%s': the name must end in .npy (NumPy) or .mtx (Matrix Market)",
                              paths[i]);
   }
   if (options->in_parts && cli_format_of(options->c_path) != CLI_FORMAT_NPY)

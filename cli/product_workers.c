@@ -27,6 +27,8 @@
 #include "program/lanes.h"
 #include "wasm/controller.h"
 
+/* So many that do not answer are told one by one. */
+#define MOST_SILENT 4u
 /* Longest sleep: between two looks at Ctrl-C, and two drawings. */
 #define LOOK_MS 100.0
 /* Kernel work between two looks, when tiles come home. */
@@ -152,6 +154,16 @@ static tess_tile_executor *new_worker(spread *s, const char *url, const cli_prob
   return tess_executor_proxy_new(&options, s->status);
 }
 
+/* Their tiles are computed elsewhere; why, nobody would know. */
+static void tell_silent(const cli_multiply_options *options, const program_worker_set *set,
+                        const cli_probe_result *probes) {
+  uint32_t silent = 0;
+  for (uint32_t i = 0; i < set->count && !cli_interrupted(); i++)
+    if (!probes[i].answered && ++silent <= MOST_SILENT)
+      cli_note(options->quiet, "note: %s does not answer: %s", set->urls[i], probes[i].problem);
+  if (silent > MOST_SILENT) cli_note(options->quiet, "note: and %u more", silent - MOST_SILENT);
+}
+
 static tess_code make_controller(spread *s) {
   const cli_multiply_options *options = s->options;
   static cli_probe_result probes[CLI_MAX_WORKERS]; /* too much for a stack */
@@ -166,7 +178,9 @@ static tess_code make_controller(spread *s) {
   if (code != TESS_OK) return code;
   if (options->place == CLI_PLACE_SERVER && !probes[0].answered && !cli_interrupted())
     return tess_status_set(s->status, TESS_UNAVAILABLE,
-                           "%s does not answer: does a server run there?", options->workers[0]);
+                           "%s does not answer: %s; does a server run there?", options->workers[0],
+                           probes[0].problem);
+  tell_silent(options, set, probes);
   const tess_executor_local_options local_options = {.now_ms = now_hook};
   tess_tile_executor *local = tess_executor_local_new(&local_options);
   if (local == NULL) return tess_status_set(s->status, TESS_RESOURCE_EXHAUSTED, "out of memory");

@@ -105,7 +105,7 @@ static int parse(put_options *options, int argc, char **argv) {
     return cli_wrong_usage("say where to put it: --server URL or --worker URL");
   for (int i = optind; i < argc; i++)
     if (cli_format_of(argv[i]) == CLI_FORMAT_NONE)
-      return cli_wrong_usage("%s: the name must end in .npy (NumPy) or .mtx (Matrix Market)",
+      return cli_wrong_usage("'%s': the name must end in .npy (NumPy) or .mtx (Matrix Market)",
                              argv[i]);
   return -1;
 }

@@ -120,8 +120,11 @@ static void show_progress(pending *call) {
 
 tess_code cli_remote_explain(const cli_remote *remote, tess_status *status) {
   const char *advice = "";
-  if (status->code == TESS_UNAVAILABLE && !atomic_load(&remote->meter.answered))
-    advice = "; does a server run there?";
+  if (status->code == TESS_UNAVAILABLE)
+    advice =
+        atomic_load(&remote->meter.answered) ? "; try again later" : "; does a server run there?";
+  if (status->message != NULL && strstr(status->message, "wrong version number") != NULL)
+    advice = "; it does not speak TLS: http://?";
   if (status->message != NULL && strstr(status->message, "certificate problem") != NULL)
     advice = "; --tls-ca names who signs its certificate";
   if (status->code == TESS_UNIMPLEMENTED) advice = "; tessera describe tells what it can do";

@@ -161,7 +161,7 @@ static void advises(tess_code code, bool answered, bool timeout_is_flag, const c
 START_TEST(advice_fits_what_happened) {
   advises(TESS_UNAVAILABLE, false, false,
           "http://peer: unavailable: why; does a server run there?");
-  advises(TESS_UNAVAILABLE, true, false, "http://peer: unavailable: why"); /* it is ending */
+  advises(TESS_UNAVAILABLE, true, false, "http://peer: unavailable: why; try again later");
   advises(TESS_DEADLINE_EXCEEDED, false, true,
           "http://peer: deadline_exceeded: why; --timeout gives it longer");
   advises(TESS_DEADLINE_EXCEEDED, false, false, "http://peer: deadline_exceeded: why");
