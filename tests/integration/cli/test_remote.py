@@ -62,7 +62,8 @@ class Remote(Workers):
         result = self.done(self.save("A.npy", a), self.save("B.npy", b), "-o", self.c, "--worker",
                            gone)
         np.testing.assert_array_equal(np.load(self.c), exact(a, b))
-        self.assertIn("note: ", result.stderr)
+        self.assertRegex(result.stderr, f"note: {gone} does not answer: .*connect")
+        self.assertIn("note: no worker answered: computed locally", result.stderr)
         self.assertIn("0 on 0 workers", result.stdout)
 
     def test_a_worker_killed_in_mid_product(self):
