@@ -142,7 +142,14 @@ static uint32_t next_parts(uint32_t parts, uint32_t most) {
 }
 
 static uint32_t most_parts(uint32_t side) {
-  return side > TESS_OUTOFCORE_LEAST_SIDE ? side / TESS_OUTOFCORE_LEAST_SIDE : 1;
+  return side > TESS_OUTOFCORE_LEAST_SIDE ? ceil_div(side, TESS_OUTOFCORE_LEAST_SIDE) : 1;
+}
+
+/* The finest are of the same size for all sides, or of a shorter side itself: what is left of a
+ * product never needs more than all of it did. */
+static uint32_t part_of(uint32_t side, uint32_t parts) {
+  const uint32_t each = ceil_div(side, parts);
+  return each < TESS_OUTOFCORE_LEAST_SIDE && parts > 1 ? TESS_OUTOFCORE_LEAST_SIDE : each;
 }
 
 /* Blocks of so many rows and columns, the cheapest; any: the first that fits. */
@@ -153,8 +160,8 @@ static bool search(const tess_outofcore_params *p, cut *best, bool any) {
   for (uint32_t i = 1; i <= most_rows; i = next_parts(i, most_rows)) {
     for (uint32_t j = 1; j <= most_cols; j = next_parts(j, most_cols)) {
       cut c = {.row_blocks = i, .col_blocks = j};
-      c.rows = ceil_div(p->m, i);
-      c.cols = ceil_div(p->n, j);
+      c.rows = part_of(p->m, i);
+      c.cols = part_of(p->n, j);
       if (block_bytes(p, c.rows, c.cols) > p->limit_bytes) continue;
       if (choose_reading(p, best, &least, c, any ? 1 : 2)) found = true;
       if (found && any) return true;

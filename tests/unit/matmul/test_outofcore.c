@@ -177,6 +177,30 @@ START_TEST(every_limit_and_shape) {
 END_TEST
 
 /* Within a small factor of what theory says cannot be beaten. */
+/* A run that is resumed has rectangles left, of any sides. */
+START_TEST(what_is_left_fits_where_all_of_it_does) {
+  static const uint32_t sides[] = {1, 63, 64, 65, 100, 125, 127, 128, 129, 191, 500, 1715, 2900};
+  const size_t count = sizeof sides / sizeof sides[0];
+  for (size_t i = 0; i < count * count; i++) {
+    tess_outofcore_params p = {.m = sides[i / count],
+                               .n = sides[i % count],
+                               .k = 800,
+                               .dtype = TESS_DTYPE_FLOAT32,
+                               .fixed_bytes = MIB,
+                               .pack_depth = 512,
+                               .result_copies = 2};
+    p.limit_bytes = tess_outofcore_least_limit(&p);
+    for (size_t j = 0; j < count * count; j++) {
+      tess_outofcore_params left = p;
+      left.m = sides[j / count];
+      left.n = sides[j % count];
+      if (left.m > p.m || left.n > p.n) continue;
+      ck_assert_msg(tess_outofcore_fits(&left), "%u x %u of %u x %u", left.m, left.n, p.m, p.n);
+    }
+  }
+}
+END_TEST
+
 START_TEST(little_is_read) {
   const tess_outofcore_params p = {.m = 100000,
                                    .n = 100000,
@@ -245,6 +269,7 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("outofcore", 300, what_fits_is_one_block, one_byte_too_small_is_refused,
-                   the_least_limit_is_what_it_says, every_limit_and_shape, little_is_read,
+                   the_least_limit_is_what_it_says, every_limit_and_shape,
+                   what_is_left_fits_where_all_of_it_does, little_is_read,
                    the_next_panel_is_read_while_one_is_used, empty_dimensions, what_cannot_be);
 }
