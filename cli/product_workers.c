@@ -34,9 +34,10 @@
 /* Kernel work between two looks, when tiles come home. */
 #define STEP_MS 100.0
 
-/* Buffers of a connection, where memory is limited; and what one takes beside them. */
+/* Buffers of a connection, where memory is limited; and what one takes beside them, with what
+ * an answer may carry beside its elements. */
 #define THRIFTY_BUFFER_BYTES ((size_t)128 << 10)
-#define CONNECTION_BYTES ((uint64_t)128 << 10)
+#define CONNECTION_BYTES ((uint64_t)192 << 10)
 /* Connections to one worker: tiles, and blocks that are put. */
 #define CONNECTIONS_EACH (CLI_TILES_IN_FLIGHT + 2)
 /* Parts of long products: a worker that hangs is noticed by its speed before. */

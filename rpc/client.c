@@ -178,6 +178,9 @@ tess_code tess__client_begin(tess__client_base *base, tess_client *client,
   tess_status_init(&base->status, &base->arena_allocator);
   base->want_headers = options->response_headers;
   base->want_trailers = options->response_trailers;
+  base->max_response_bytes = client->options.max_response_bytes;
+  if (options->max_response_bytes - 1 < base->max_response_bytes) /* 0: as the client's */
+    base->max_response_bytes = options->max_response_bytes;
   base->keep =
       base->want_headers != NULL || base->want_trailers != NULL || client->interceptor_count != 0;
 
@@ -396,9 +399,8 @@ static size_t add_sizes(size_t a, size_t b) {
 }
 
 size_t tess__client_max_bytes(const tess__client_base *base, bool is_end, bool compressed) {
-  const tess_client_options *options = &base->client->options;
-  size_t limit = options->max_response_bytes;
-  size_t least = add_sizes(options->max_metadata_bytes, ERROR_BYTES);
+  size_t limit = base->max_response_bytes;
+  size_t least = add_sizes(base->client->options.max_metadata_bytes, ERROR_BYTES);
   if (is_end && limit < least) limit = least;
   /* Limits hold for what is decompressed; a coding may add a little. */
   if (compressed && base->response_compressor != NULL) limit = add_sizes(limit, limit / 64 + 1024);
@@ -420,9 +422,8 @@ tess_code tess__client_decode_message(const tess__client_codec *codec,
   const tess_message_type *type = codec->method->response;
   tess_arena scratch;
   tess_arena_init(&scratch, client->allocator, 0);
-  tess_code code =
-      tess__decompress(compressor, &data, client->options.max_response_bytes, client->allocator,
-                       codec->arena != NULL ? codec->arena : &scratch, codec->status);
+  tess_code code = tess__decompress(compressor, &data, codec->max_response_bytes, client->allocator,
+                                    codec->arena != NULL ? codec->arena : &scratch, codec->status);
   if (code == TESS_OK)
     code = client->options.codec->decode(client->options.codec, type, data, codec->arena,
                                          client->allocator, message, codec->status);
@@ -439,7 +440,8 @@ tess_code tess__client_decode_message(const tess__client_codec *codec,
 
 tess_code tess__client_decode(tess__client_base *base, tess_slice data, bool compressed,
                               tess_arena *arena, void *message) {
-  tess__client_codec codec = {base->client, base->method, base->framed, arena, &base->status};
+  tess__client_codec codec = {base->client, base->method,  base->framed,
+                              arena,        &base->status, base->max_response_bytes};
   tess_code code = tess__client_decode_message(
       &codec, compressed ? base->response_compressor : NULL, data, message);
   if (code != TESS_OK) {

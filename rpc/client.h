@@ -49,6 +49,7 @@ typedef struct tess__client_base {
   tess_metadata *want_trailers;
   size_t interceptors_entered;
   const tess_compressor *response_compressor;
+  size_t max_response_bytes; /* of one message; the caller's or the client's */
   int http_status;
   bool failed; /* status is decided; what still comes is dropped */
   tess_status status;
@@ -72,6 +73,7 @@ typedef struct tess__client_codec {
   bool framed;
   tess_arena *arena; /* gets what was compressed, or decoded; may be NULL on decode */
   tess_status *status;
+  size_t max_response_bytes; /* decompressed; for decoding alone */
 } tess__client_codec;
 
 /* Encodes a message, enveloped if framed, compressed if the client does and it is

@@ -35,7 +35,8 @@ typedef struct unary_call {
   size_t body_next; /* next piece to send */
   void *response;
   tess_arena *response_arena; /* the caller's, or NULL */
-  int64_t expected;           /* Content-Length of the response; -1: unknown */
+  size_t most;                /* of its body, once the head is there */
+  int64_t expected;           /* its length; -1: unknown */
   tess_chunk received;        /* owned; size is what has come */
   size_t capacity;            /* 0: `received` came from the transport */
   void (*done)(void *ctx, const tess_status *status);
@@ -113,6 +114,17 @@ static void fail_and_cancel(unary_call *call, tess_code code, const char *messag
   transport->ops->cancel(transport, &call->base.outgoing);
 }
 
+/* Did the caller say how large the response can be? */
+static bool is_known(const unary_call *call) {
+  return call->base.max_response_bytes != call->base.client->options.max_response_bytes;
+}
+
+/* What it cannot be is no matter of room. */
+static void too_large(unary_call *call) {
+  fail_and_cancel(call, is_known(call) ? TESS_DATA_LOSS : TESS_RESOURCE_EXHAUSTED,
+                  "the response is larger than the limit");
+}
+
 /* Once the head is there: of a message, of an error, or of a message and the trailers. */
 static size_t max_body_bytes(const unary_call *call) {
   const tess__client_base *base = &call->base;
@@ -128,10 +140,11 @@ static void unary_on_head(tess_http_outgoing *outgoing, int status, const tess_m
   unary_call *call = unary_of(outgoing);
   if (call->base.failed) return;
   tess__client_accept_head(&call->base, status, headers);
-  call->expected = content_length;
   if (call->base.failed) return;
-  if (content_length > 0 && (uint64_t)content_length > max_body_bytes(call))
-    fail_and_cancel(call, TESS_RESOURCE_EXHAUSTED, "the response is larger than the limit");
+  call->most = max_body_bytes(call);
+  /* Where the length is not told, but how much it can be, there is never a second block. */
+  call->expected = content_length < 0 && is_known(call) ? (int64_t)call->most : content_length;
+  if (content_length > 0 && (uint64_t)content_length > call->most) too_large(call);
 }
 
 static bool make_room(unary_call *call, size_t size) {
@@ -157,9 +170,9 @@ static bool unary_on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
     tess_chunk_release(chunk);
     return true;
   }
-  if (chunk->size > max_body_bytes(call) - held) {
+  if (chunk->size > call->most - held) {
     tess_chunk_release(chunk);
-    fail_and_cancel(call, TESS_RESOURCE_EXHAUSTED, "the response is larger than the limit");
+    too_large(call);
     return true;
   }
   if (held == 0 && chunk->release != NULL && (int64_t)chunk->size == call->expected) {
@@ -217,7 +230,7 @@ static void read_frames(unary_call *call) {
     bool is_end = (envelope.flags & TESS__ENVELOPE_END_GRPC_WEB) != 0;
     bool compressed = (envelope.flags & TESS__ENVELOPE_COMPRESSED) != 0;
     if (envelope.size > tess__client_max_bytes(base, is_end, compressed)) {
-      tess__client_fail(base, TESS_RESOURCE_EXHAUSTED, "the response is larger than the limit");
+      too_large(call);
       return;
     }
     if (left < TESS__ENVELOPE_BYTES || envelope.size > left - TESS__ENVELOPE_BYTES) {
@@ -325,13 +338,12 @@ static unary_call *prepare(tess_client *client, const tess_method *method,
   tess__client_base *base = &call->base;
   bool compressed = false;
   base->outgoing.ops = &unary_ops;
-  call->expected = -1;
   call->response = response;
   call->response_arena = options != NULL ? options->arena : NULL;
   tess_code code = tess__client_begin(base, client, method, options, call + 1,
                                       TESS__CLIENT_BLOCK_BYTES - sizeof *call);
   tess_segments_init(&call->body, &base->arena_allocator, 0);
-  tess__client_codec codec = {client, method, base->framed, &base->arena, &base->status};
+  tess__client_codec codec = {client, method, base->framed, &base->arena, &base->status, 0};
   if (code == TESS_OK)
     code = tess__client_encode_message(&codec, request, &call->body, &compressed);
   if (code == TESS_OK) code = try_get(call, compressed);

@@ -225,7 +225,10 @@ typedef struct tess__post {
   char *response_headers;
   size_t response_headers_size;
   int64_t response_length;
-  bool too_large;
+  size_t most;    /* of the response's body */
+  bool most_told; /* by the module: more than that is wrong */
+  bool too_large; /* or no memory: what comes is dropped */
+  bool over_told; /* it is larger than the module said that it can be */
   tess__body body;
   uint8_t *first_bytes; /* came before the block was there */
   size_t first_size;

@@ -49,6 +49,12 @@ static void give_up(tess__post *post, const char *why) {
   post_event(post, TESS__CANCELLED);
 }
 
+static void give_up_large(tess__post *post) {
+  post->over_told = post->most_told && post->status == 200; /* an error may be longer */
+  give_up(post, post->over_told ? "the response is larger than it can be"
+                                : "the response is larger than this server takes");
+}
+
 static void on_head(tess_http_outgoing *outgoing, int status, const tess_metadata *headers,
                     int64_t content_length) {
   tess__post *post = from_outgoing(outgoing);
@@ -58,8 +64,8 @@ static void on_head(tess_http_outgoing *outgoing, int status, const tess_metadat
   post->response_length = content_length;
   if (post->response_headers == NULL) {
     give_up(post, "no memory for the response's headers");
-  } else if (content_length > (int64_t)post->host->options.max_message_bytes) {
-    give_up(post, "the response is larger than this server takes");
+  } else if (content_length >= 0 && (uint64_t)content_length > post->most) {
+    give_up_large(post);
   }
 }
 
@@ -87,14 +93,15 @@ static bool wants_block(tess__post *post) {
 
 static bool append(tess__post *post, const tess_chunk *chunk) {
   tess__body *body = &post->body;
-  size_t most = post->host->options.max_message_bytes;
-  if (chunk->size > most - body->size) return false;
+  size_t most = post->most;
   size_t needed = body->size + chunk->size;
   if (needed > body->capacity) {
     if (body->guest != 0) return false; /* more than its length said */
     size_t wanted = needed;
     if (post->response_length >= 0 && (size_t)post->response_length > wanted) {
       wanted = (size_t)post->response_length;
+    } else if (post->most_told) {
+      wanted = most; /* never a second block */
     } else if (body->capacity > 0 && 2 * body->capacity > wanted) {
       wanted = 2 * body->capacity < most ? 2 * body->capacity : most;
     }
@@ -116,8 +123,10 @@ static bool on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
       give_up(post, "no memory for the response");
       go_on = true;
     }
+  } else if (chunk->size > post->most - post->body.size) {
+    give_up_large(post);
   } else if (!append(post, chunk)) {
-    give_up(post, "the response is larger than this server takes");
+    give_up(post, "no room for the response");
   }
   tess_chunk_release(chunk);
   return go_on;
@@ -193,6 +202,22 @@ static bool take_pieces(tess__post *post, const tess_slice *pieces, size_t count
   return true;
 }
 
+/* Takes the header out that says how much of the response the module wants. */
+static void take_limit(tess__post *post) {
+  tess_metadata *headers = &post->headers;
+  post->most = post->host->options.max_message_bytes;
+  const tess_metadata_entry *entry = tess_metadata_find(headers, TESS_ABI_MAX_RESPONSE_BYTES, 0);
+  if (entry == NULL) return;
+  const unsigned long long told = strtoull(entry->value, NULL, 10);
+  if (told > 0 && told < post->most) {
+    post->most = (size_t)told;
+    post->most_told = true;
+  }
+  const size_t at = (size_t)(entry - headers->entries);
+  headers->count--;
+  memmove(&headers->entries[at], &headers->entries[at + 1], (headers->count - at) * sizeof *entry);
+}
+
 static tess__post *post_new(tess_module_host *host, tess_transport *transport, tess_slice url,
                             tess_slice headers, const tess_slice *pieces, size_t count,
                             double timeout_ms, bool keep) {
@@ -213,6 +238,7 @@ static tess__post *post_new(tess_module_host *host, tess_transport *transport, t
     post_free(post);
     return NULL;
   }
+  take_limit(post);
   post->outgoing.ops = &post_ops;
   post->outgoing.method = "POST";
   post->outgoing.url = post->url;
@@ -362,7 +388,9 @@ static tess_engine_outcome deliver(tess_module_host *host, tess__post *post, int
   size_t size = strlen(why) < sizeof text ? strlen(why) : sizeof text;
   memcpy(text, why, size);
   tess_engine_body body = {{text, size, NULL, NULL}, 0};
-  int32_t status = late ? TESS_ABI_STATUS_TIMEOUT : TESS_ABI_STATUS_UNREACHABLE;
+  int32_t status = post->over_told ? TESS_ABI_STATUS_TOO_LARGE
+                   : late          ? TESS_ABI_STATUS_TIMEOUT
+                                   : TESS_ABI_STATUS_UNREACHABLE;
   outcome = call_on_response(host, handle, status, (tess_slice){"", 0}, &body);
   if (outcome != TESS_ENGINE_REFUSED) return outcome;
   /* Not even memory for the reason: an answer without one needs none. */

@@ -11,7 +11,9 @@
  *
  * The module never blocks and never waits: the host calls an on_... export when
  * something happened, then loop() until it says that nothing is due. Every
- * export runs for a bounded time (a few milliseconds, memory copies excepted).
+ * export runs for a bounded time: a few milliseconds, and what it takes to copy and
+ * to decode the message that it was given. Elements as bytes are left where they lie;
+ * `values` are read one by one, a GB of them in seconds.
  * One thread at a time; imports may be called from inside any export, and must
  * not call an export themselves.
  *
@@ -56,6 +58,13 @@ enum tess_abi_log_level {
 /* on_response: no HTTP response came; the body says why, for people. */
 #define TESS_ABI_STATUS_UNREACHABLE 0
 #define TESS_ABI_STATUS_TIMEOUT (-1)
+#define TESS_ABI_STATUS_TOO_LARGE (-2)
+
+/* A header of http_post that is the host's own, and is not sent on: the most bytes of the
+ * response's body that the module takes. The host reads no more, and says that the response
+ * is TESS_ABI_STATUS_TOO_LARGE. (A host that does not know it sends it on, which does no
+ * harm, and reads as much as it takes itself.) */
+#define TESS_ABI_MAX_RESPONSE_BYTES "tessera-max-response-bytes"
 
 /* ---- imports: what the host does for the module ----
  *

@@ -129,6 +129,9 @@ typedef struct tess_executor_proxy_options {
   uint32_t capacity;          /* requests in flight; 0: 2 */
   uint64_t max_message_bytes; /* of a request or reply; 0: 512 MiB */
   double gflops;              /* as its Describe says; 0: unknown */
+  /* Constant: the header in which the transport is told how much of a response is wanted,
+   * because it takes them whole. NULL: it need not know. */
+  const char *limit_header;
   tess_executor_sync sync;
 } tess_executor_proxy_options;
 tess_tile_executor *tess_executor_proxy_new(const tess_executor_proxy_options *options,

@@ -61,6 +61,11 @@ static tess_code proxy_start(tess_tile_executor *executor, tess_tile_work *work,
   r->operands[1].ref = chosen(self, work, work->b_panel);
   r->options.arena = &r->arena;
   r->options.timeout_ms = work->timeout_ms > 0 ? (int64_t)work->timeout_ms : 0;
+  const tess_matrix *c = &work->gemm.c;
+  tess_proxy_limit_answer(
+      &self->calls, &r->limit,
+      (uint64_t)c->rows * c->cols * tess_dtype_size(c->dtype) + TESS_PROXY_FIELD_BYTES,
+      &r->options);
   work->record = r;
   if (self->first == NULL) {
     tess_proxy_pulse_heard(&self->pulse, self->blocks.now_ms);
@@ -190,6 +195,7 @@ tess_tile_executor *tess_executor_proxy_new(const tess_executor_proxy_options *o
   self->calls = (tess_proxy_calls){.allocator = allocator,
                                    .client = self->client,
                                    .max_message_bytes = self->max_message_bytes,
+                                   .limit_header = options->limit_header,
                                    .on_done = tess__proxy_on_call_done,
                                    .on_sent = tess__proxy_on_call_sent,
                                    .cancel = tess__proxy_end_call,

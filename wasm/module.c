@@ -3,6 +3,7 @@
  * See module.h: the instance, and the requests it drives between the host and
  * the RPC core.
  */
+#include "wasm/abi.h"
 #include "wasm/module.h"
 
 #include <string.h>
@@ -50,6 +51,7 @@ static tess_code make_controller(tess_module *module, tess_status *status) {
         .transport = module->transport,
         .url = config->workers[i],
         .max_message_bytes = config->max_message_bytes,
+        .limit_header = TESS_ABI_MAX_RESPONSE_BYTES,
     };
     workers[i] = tess_executor_proxy_new(&proxy, status);
     if (workers[i] != NULL) continue;

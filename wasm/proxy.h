@@ -46,6 +46,7 @@ typedef struct tess__proxy_request {
   tessera_matmul_v1_TileResult result;
   tess_arena arena; /* holds what result points to */
   tess_call_options options;
+  tess_proxy_limit limit;
   tess_client_call *call;
 } tess__proxy_request;
 

@@ -42,6 +42,7 @@ struct tess_proxy_flight {
   void *follower; /* the other one that may name it before it is held */
   tess_arena arena;
   tess_call_options options;
+  tess_proxy_limit limit;
   tess_client_call *call;
   union {
     tessera_matmul_v1_ListBlocksRequest list;
@@ -164,6 +165,7 @@ static tess_proxy_answer begin(tess_proxy_blocks *blocks, tess_panel *panel, boo
   f->options.arena = &f->arena;
   f->options.timeout_ms = timeout_ms;
   if (is_put) f->options.on_sent = blocks->calls->on_sent;
+  tess_proxy_limit_answer(blocks->calls, &f->limit, TESS_PROXY_FIELD_BYTES, &f->options);
   tess_status failure;
   tess_status_init(&failure, allocator);
   /* A transport may end it before start_call returns. */

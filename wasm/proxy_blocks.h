@@ -31,6 +31,7 @@ typedef struct tess_proxy_calls {
   const tess_allocator *allocator;
   tess_client *client;
   uint64_t max_message_bytes;
+  const char *limit_header; /* as in the proxy's options */
   /* The client's done and on_sent, for any tess_proxy_end. */
   void (*on_done)(void *ctx, const tess_status *status);
   void (*on_sent)(void *ctx);
@@ -38,6 +39,21 @@ typedef struct tess_proxy_calls {
   void (*cancel)(tess_proxy_end *end, tess_client_call *call);
   void *proxy;
 } tess_proxy_calls;
+
+/* What an answer may carry beside elements: names, figures of a coordinator's workers; and
+ * what a worker says of itself, which may be a coordinator of a thousand. */
+#define TESS_PROXY_FIELD_BYTES ((uint64_t)64 << 10)
+#define TESS_PROXY_DESCRIBE_BYTES ((uint64_t)512 << 10)
+
+/* How much of an answer is read. In place until the call ends. */
+typedef struct tess_proxy_limit {
+  tess_reason text;
+  tess_metadata_entry entry;
+  tess_metadata headers;
+} tess_proxy_limit;
+/* No more than so many bytes: more would be a wrong answer. */
+void tess_proxy_limit_answer(const tess_proxy_calls *calls, tess_proxy_limit *limit, uint64_t bytes,
+                             tess_call_options *options);
 
 typedef struct tess_proxy_flight tess_proxy_flight;
 

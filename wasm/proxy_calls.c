@@ -3,6 +3,7 @@
  * Ends of calls: they come on the transport's thread and wait for step().
  */
 #include <stdatomic.h>
+#include <string.h>
 
 #include "wasm/proxy.h"
 
@@ -33,6 +34,18 @@ void tess__proxy_on_call_sent(void *ctx) {
   const tess__proxy *self = end->proxy;
   atomic_store(&end->sent, true);
   if (self->sync.wake != NULL) self->sync.wake(self->sync.ctx);
+}
+
+void tess_proxy_limit_answer(const tess_proxy_calls *calls, tess_proxy_limit *limit, uint64_t bytes,
+                             tess_call_options *options) {
+  if (bytes >= calls->max_message_bytes || bytes >= SIZE_MAX) return; /* as the client's */
+  options->max_response_bytes = (size_t)bytes;
+  if (calls->limit_header == NULL) return;
+  tess_reason_set(&limit->text, TESS_OK, "%U", bytes);
+  limit->entry =
+      (tess_metadata_entry){calls->limit_header, limit->text.text, strlen(limit->text.text)};
+  limit->headers = (tess_metadata){.entries = &limit->entry, .count = 1};
+  options->headers = &limit->headers;
 }
 
 /* Without the lock: transports ask this under locks of their own. */

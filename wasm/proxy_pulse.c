@@ -33,6 +33,7 @@ double tess_proxy_pulse_step(tess_proxy_pulse *pulse, double now_ms) {
   pulse->options = (tess_call_options){.arena = &pulse->arena,
                                        .timeout_ms = (int64_t)TESS_PULSE_ANSWER_MS,
                                        .response_headers = &pulse->headers};
+  tess_proxy_limit_answer(pulse->calls, &pulse->limit, TESS_PROXY_DESCRIBE_BYTES, &pulse->options);
   memset(&pulse->request, 0, sizeof pulse->request);
   pulse->asking = true;
   pulse->asked_ms = now_ms;

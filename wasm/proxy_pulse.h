@@ -30,6 +30,7 @@ typedef struct tess_proxy_pulse {
   tess_arena arena;
   tess_metadata headers; /* of the answer: there was one, whatever it says */
   tess_call_options options;
+  tess_proxy_limit limit;
   tess_client_call *call;
   tessera_matmul_v1_DescribeRequest request;
   tessera_matmul_v1_DescribeResponse response;

@@ -10,6 +10,7 @@
 
 #include <tessera/matmul/v1/matmul.rpc.pb.h>
 
+#include "wasm/abi.h"
 #include "wasm/service.h"
 
 static tess_code get_mode(void *ctx, tess_call *call,
@@ -129,7 +130,8 @@ static tess_code add_missing(const tess_matmul_server *self, char *const *urls, 
         .allocator = self->allocator,
         .transport = self->transport,
         .url = urls[i],
-        .max_message_bytes = self->config->max_message_bytes};
+        .max_message_bytes = self->config->max_message_bytes,
+        .limit_header = TESS_ABI_MAX_RESPONSE_BYTES};
     tess_tile_executor *worker = tess_executor_proxy_new(&options, status);
     if (worker == NULL) return status != NULL ? status->code : TESS_INTERNAL;
     tess_code code = tess_controller_add_worker(self->controller, worker);

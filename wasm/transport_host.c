@@ -89,7 +89,7 @@ static tess_code post(host_transport *self, pending *p, const char **why) {
     }
   }
   if (strcmp(outgoing->method, "POST") != 0) {
-    *why = "this transport carries POST requests alone";
+    *why = "this transport only carries POST";
     return TESS_UNIMPLEMENTED;
   }
   size_t headers_size = 0;
@@ -231,14 +231,15 @@ bool tess_transport_host_on_response(tess_transport *transport, int32_t handle, 
   }
   if (status >= 100 && status <= 999) {
     deliver(self, p, status, headers, headers_size, body);
-  } else if (status == TESS_ABI_STATUS_TIMEOUT) {
-    finish(self, p, TESS_DEADLINE_EXCEEDED, "the deadline passed");
   } else {
+    const tess_code code = status == TESS_ABI_STATUS_TIMEOUT     ? TESS_DEADLINE_EXCEEDED
+                           : status == TESS_ABI_STATUS_TOO_LARGE ? TESS_DATA_LOSS
+                                                                 : TESS_UNAVAILABLE;
     char why[160];
     size_t size = body->size < sizeof why - 1 ? body->size : sizeof why - 1;
     if (size > 0) memcpy(why, body->data, size);
     why[size] = '\0';
-    finish(self, p, TESS_UNAVAILABLE, size > 0 ? why : "no connection");
+    finish(self, p, code, size > 0 ? why : NULL);
   }
   tess_chunk_release(body);
   return true;

@@ -72,6 +72,9 @@ typedef struct tess_call_options {
    * again where a body is sent again (through a client policy: once), and never where a
    * transport takes bodies whole (small ones, or the module's host). NULL is fine. */
   void (*on_sent)(void *ctx);
+  /* Of a unary call: the most that its response can be, where the caller knows that and it is
+   * less than the client takes. No more is read: TESS_DATA_LOSS; nor decompressed. */
+  size_t max_response_bytes;
 } tess_call_options;
 
 /* ---- unary ---- */

@@ -31,6 +31,8 @@ test('numbers and names', () => {
   assert.equal(abi.ABI_WAIT_FOR_EVENT, Number(defined('TESS_ABI_WAIT_FOR_EVENT').replace(/[()]/g, '')));
   assert.equal(abi.ABI_STATUS_UNREACHABLE, Number(defined('TESS_ABI_STATUS_UNREACHABLE')));
   assert.equal(abi.ABI_STATUS_TIMEOUT, Number(defined('TESS_ABI_STATUS_TIMEOUT').replace(/[()]/g, '')));
+  assert.equal(abi.ABI_STATUS_TOO_LARGE, Number(defined('TESS_ABI_STATUS_TOO_LARGE').replace(/[()]/g, '')));
+  assert.equal(abi.ABI_MAX_RESPONSE_BYTES, JSON.parse(defined('TESS_ABI_MAX_RESPONSE_BYTES')));
   assert.match(header, new RegExp(`_Static_assert\\(sizeof\\(tess_abi_iov\\) == ${abi.ABI_IOV_BYTES},`));
 });
 

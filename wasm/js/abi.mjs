@@ -21,6 +21,10 @@ export const ABI_WAIT_FOR_EVENT = -1.0;
 /** Statuses of on_response when no HTTP response came. */
 export const ABI_STATUS_UNREACHABLE = 0;
 export const ABI_STATUS_TIMEOUT = -1;
+export const ABI_STATUS_TOO_LARGE = -2;
+
+/** A header of http_post that is the host's own: the most bytes of the reply's body that the module takes. */
+export const ABI_MAX_RESPONSE_BYTES = 'tessera-max-response-bytes';
 
 /** Names and parameter counts of the imports that the host gives. */
 export const ABI_IMPORTS = Object.freeze({

@@ -14,7 +14,9 @@
  * all that was in flight is answered with `internal`, and a fresh instance
  * takes the next request; it starts in the mode that create() was given.
  */
-import { ABI_LOG_LEVELS, ABI_REPLY_MORE, ABI_WAIT_FOR_EVENT } from './abi.mjs';
+import {
+  ABI_LOG_LEVELS, ABI_MAX_RESPONSE_BYTES, ABI_REPLY_MORE, ABI_STATUS_TOO_LARGE, ABI_STATUS_UNREACHABLE, ABI_WAIT_FOR_EVENT,
+} from './abi.mjs';
 import { Guest, NoMemory, NotAModule } from './guest.mjs';
 import { contentTypeOf, headersFromText, headersToText } from './headers.mjs';
 import { inNode, loadModule } from './load.mjs';
@@ -518,14 +520,18 @@ export class Tessera {
       this.#log('warning', `refused a request of the module to ${url}: not one of the workers`);
     }
     if (refusal !== 0) return refusal;
+    const headers = headersFromText(guest.text(headPtr, headLen));
+    const told = Number(headers.find(([name]) => name === ABI_MAX_RESPONSE_BYTES)?.[1] ?? Infinity);
     const request = {
       url,
-      headers: headersFromText(guest.text(headPtr, headLen)),
+      headers: headers.filter(([name]) => name !== ABI_MAX_RESPONSE_BYTES),
       body: guest.gather(iov, count),
       timeoutMs,
-      maxBytes: this.#limits.messageBytes,
+      maxBytes: Math.min(told, this.#limits.messageBytes),
     };
     return this.#posts.start(request, (handle, reply) => {
+      // Over our own limit only: no fault of the worker's.
+      if (reply.status === ABI_STATUS_TOO_LARGE && told > request.maxBytes) reply = { ...reply, status: ABI_STATUS_UNREACHABLE };
       this.#enter((to) => deliver(to, handle, reply));
       this.#turns.soon();
     });

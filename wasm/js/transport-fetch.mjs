@@ -3,7 +3,7 @@
  * http_post over fetch: for browsers. The browser keeps the connections (six a
  * host) and decompresses; a worker on another origin must allow CORS.
  */
-import { ABI_STATUS_TIMEOUT, ABI_STATUS_UNREACHABLE } from './abi.mjs';
+import { ABI_STATUS_TIMEOUT, ABI_STATUS_TOO_LARGE, ABI_STATUS_UNREACHABLE } from './abi.mjs';
 import { headersToText } from './headers.mjs';
 
 const utf8 = new TextEncoder();
@@ -19,7 +19,7 @@ const UNDONE = new Set(['content-encoding', 'content-length', 'transfer-encoding
  * @property {[string, string][]} headers
  * @property {Uint8Array} body
  * @property {number} timeoutMs <= 0: none
- * @property {number} maxBytes of the reply; larger ones are an error
+ * @property {number} maxBytes of the reply; no more is read: ABI_STATUS_TOO_LARGE
  *
  * @typedef {object} PostReply
  * @property {number} status HTTP, or one of ABI_STATUS_...
@@ -65,7 +65,7 @@ async function exchange(request, signal) {
       bytes += value.length;
       if (bytes > request.maxBytes) {
         await reader.cancel();
-        return noReply(ABI_STATUS_UNREACHABLE, `the reply is larger than ${request.maxBytes} bytes`);
+        return noReply(ABI_STATUS_TOO_LARGE, `the reply is larger than ${request.maxBytes} bytes`);
       }
       body.push(value);
     }

@@ -6,7 +6,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { createSecureContext } from 'node:tls';
-import { ABI_STATUS_TIMEOUT, ABI_STATUS_UNREACHABLE } from './abi.mjs';
+import { ABI_STATUS_TIMEOUT, ABI_STATUS_TOO_LARGE, ABI_STATUS_UNREACHABLE } from './abi.mjs';
 import { headersToText } from './headers.mjs';
 import { checkWhole, shown } from './options.mjs';
 import { noReply } from './transport-fetch.mjs';
@@ -88,7 +88,7 @@ export function nodeTransport({ maxSocketsPerHost = 64, tls: credentials = {} } 
           incoming.on('data', (/** @type {Buffer} */ chunk) => {
             bytes += chunk.length;
             if (bytes > request.maxBytes) {
-              settle(noReply(ABI_STATUS_UNREACHABLE, `the reply is larger than ${request.maxBytes} bytes`));
+              settle(noReply(ABI_STATUS_TOO_LARGE, `the reply is larger than ${request.maxBytes} bytes`));
               outgoing.destroy();
             } else {
               body.push(chunk);

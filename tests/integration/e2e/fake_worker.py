@@ -50,6 +50,17 @@ def too_much(request):
     return result
 
 
+def with_padding(request):
+    """The right tile, in a message that is far larger than any that holds it can be."""
+    result = honest(request)
+    result.c.padding = bytes(1 << 20)
+    return result
+
+
+def without_end(_):
+    raise Endless
+
+
 def wrong_dtype(request):
     result = honest(request)
     result.c.dtype = pb.DTYPE_FLOAT64 if result.c.dtype == pb.DTYPE_FLOAT32 else pb.DTYPE_FLOAT32
@@ -70,6 +81,10 @@ def no_matrix(request):
 
 def cut_short(request):
     return honest(request).SerializeToString()[:-10]
+
+
+class Endless(Exception):
+    """200 with protobuf, in chunks, until the client has enough."""
 
 
 class Reply(Exception):
@@ -110,8 +125,8 @@ def never(_):
     raise ConnectionError
 
 
-LIES = [garbage, empty, wrong_shape, wrong_size, too_much, wrong_dtype, wrong_tile, no_matrix,
-        cut_short, http_500, html_200, resource_exhausted, error_garbage, hangs_up, never]
+LIES = [garbage, empty, wrong_shape, wrong_size, too_much, with_padding, without_end,
+        wrong_dtype, wrong_tile, no_matrix, cut_short, http_500, html_200, resource_exhausted, error_garbage, hangs_up, never]
 
 
 class FakeWorker:
@@ -121,6 +136,7 @@ class FakeWorker:
         fake = self
         self.answer = answer
         self.asked = 0
+        self.endless_bytes = 0  # sent by without_end
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -134,6 +150,17 @@ class FakeWorker:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def endless(self):
+                self.close_connection = True
+                self.send_response(200)
+                self.send_header("Content-Type", "application/proto")
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                chunk = b"100000\r\n" + bytes(1 << 20) + b"\r\n"
+                while True:
+                    self.wfile.write(chunk)
+                    fake.endless_bytes += 1 << 20
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -152,6 +179,8 @@ class FakeWorker:
                     if not isinstance(answer_, bytes):
                         answer_ = answer_.SerializeToString()
                     self.reply(200, "application/proto", answer_)
+                except Endless:
+                    self.endless()
                 except Reply as other:
                     self.reply(*other.reply)
                 except ConnectionError:

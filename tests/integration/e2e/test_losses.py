@@ -245,6 +245,12 @@ class Lies(Case):
                 self.assertEqual(result.stats.proxied_tiles, 0)
                 self.assertGreater(len(result.stats.notes), 0)
                 self.assertIn(fake.url, program.log_text())
+                if fake.answer in (fake_worker.with_padding, fake_worker.without_end):
+                    self.assertIn("larger than it can be", result.stats.notes[0])
+                    self.assertIn(b"tessera_wrong_answers_total 1\n",
+                                  client.post("/metrics", None, method="GET")[2])
+                # What waits in sockets, and no more.
+                self.assertLess(fake.endless_bytes, 32 << 20)
 
 
 class LiesToTheCommand(Case):

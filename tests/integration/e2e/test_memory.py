@@ -15,6 +15,7 @@ import unittest
 
 import numpy as np
 
+import fake_worker
 import harness
 from harness import Case, integers
 from long_files import MIB, LongFiles
@@ -53,6 +54,12 @@ class Limit(LongFiles):
     def test_large_operands_on_workers(self):
         with harness.worker("--threads", "1") as w, harness.worker("--threads", "1") as v:
             self.one(500, 52000, 480, ["--worker", w.url, "--worker", v.url])
+
+    def test_workers_that_answer_without_end(self):
+        with fake_worker.FakeWorker(fake_worker.without_end) as w, \
+             fake_worker.FakeWorker(fake_worker.without_end) as v:
+            self.one(6700, 450, 6750, ["--worker", w.url, "--worker", v.url])
+            self.assertGreater(w.asked + v.asked, 0)
 
     def test_a_large_result_on_a_server(self):
         with harness.worker() as w, harness.server("--worker", w.url, "--engine", "native") as s:

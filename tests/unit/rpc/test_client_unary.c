@@ -215,6 +215,43 @@ START_TEST(response_limit) {
 }
 END_TEST
 
+/* What a caller knows of its response: more is a wrong answer, and an error is none. */
+START_TEST(response_that_cannot_be) {
+  static const char error[] = "{\"code\":\"not_found\",\"message\":\"there is none\"}";
+  static const tess_call_options known = {.max_response_bytes = 4},
+                                 large = {.max_response_bytes = 100};
+  for (int form = 0; form < 2; form++) {
+    fixture f;
+    echo_response response;
+    memset(&f, 0, sizeof f);
+    set_up_with(&f, (tess_client_options){.max_response_bytes = 5}, 2, false);
+    f.canned = (canned){.status = 200,
+                        .headers = PROTO,
+                        .body = "\x0a\x03hi!",
+                        .body_size = 5,
+                        .no_content_length = form == 1};
+    ck_assert_int_eq(echo(&f, &known, &response), TESS_DATA_LOSS);
+    ck_assert_int_eq(f.canned.aborts, 1);
+    /* No more than the client takes. */
+    ck_assert_int_eq(echo(&f, &large, &response), TESS_OK);
+    tessera_test_v1_echo_service_echo_response_clear(f.client, &response);
+    f.canned.body = "\x0a\x04hi!!";
+    f.canned.body_size = 6;
+    ck_assert_int_eq(echo(&f, &large, &response), TESS_RESOURCE_EXHAUSTED);
+    f.canned.body = hi;
+    f.canned.body_size = 4;
+    ck_assert_int_eq(echo(&f, &known, &response), TESS_OK);
+    tessera_test_v1_echo_service_echo_response_clear(f.client, &response);
+    f.canned.status = 404;
+    f.canned.headers = JSON;
+    f.canned.body = error;
+    f.canned.body_size = sizeof error - 1;
+    ck_assert_int_eq(echo(&f, &known, &response), TESS_NOT_FOUND);
+    tear_down(&f);
+  }
+}
+END_TEST
+
 #define WEB "content-type: application/grpc-web+proto\n"
 
 /* A limit for messages is none for what ends a response: that may have as many bytes as
@@ -715,9 +752,9 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("client_unary", 60, what_is_sent, good_answers, bad_answers, error_details,
-                   response_limit, response_limit_spares_the_end, metadata_limit,
-                   requests_that_cannot_be_made, deadline_here, transport_fails, whole_call,
-                   large_payload_in_place, without_waiting, a_callback_cannot_wait, orphans,
-                   a_refused_call_leaves_no_handle, cancelled, interceptors, get_travels_in_the_url,
-                   grpc_web, refused_options);
+                   response_limit, response_that_cannot_be, response_limit_spares_the_end,
+                   metadata_limit, requests_that_cannot_be_made, deadline_here, transport_fails,
+                   whole_call, large_payload_in_place, without_waiting, a_callback_cannot_wait,
+                   orphans, a_refused_call_leaves_no_handle, cancelled, interceptors,
+                   get_travels_in_the_url, grpc_web, refused_options);
 }
