@@ -62,9 +62,17 @@ static void join_ready_workers(tess_job *job, double now_ms) {
     if (job->shares[i].number != 0) continue;
     job->shares[i].number = tess_schedule_join(&job->schedule, worker->health.capacity);
     tess_schedule_use_speed(&job->schedule, job->shares[i].number, &worker->speed);
-    tess_schedule_tell_speed(&job->schedule, job->shares[i].number, worker->executor->gflops);
     if (job->shares[i].number != 0) job->shares[job->joined_count++].joined = i;
   }
+}
+
+/* What workers say of their speed; some say it only when they are asked whether they live. */
+static void tell_speeds(tess_job *job) {
+  const tess_controller *c = job->controller;
+  for (uint32_t i = 0; i < c->worker_count; i++)
+    if (job->shares[i].number != 0 && c->workers[i].executor != NULL)
+      tess_schedule_tell_speed(&job->schedule, job->shares[i].number,
+                               c->workers[i].executor->gflops);
 }
 
 static void set_side(tess_job *job, bool remote, double now_ms) {
@@ -308,6 +316,7 @@ void tess__job_refresh(tess_job *job, double now_ms) {
     end(job, TESS_DEADLINE_EXCEEDED);
     return;
   }
+  tell_speeds(job);
   tess_schedule_tick(&job->schedule, now_ms);
   tess__attempts_sweep(job, now_ms);
   bool remote = wants_remote(job, now_ms);

@@ -387,7 +387,7 @@ static void answer_describe(fake_host *host, int32_t handle) {
   tessera__matmul__v1__describe_response__init(&reply);
   char name[] = "tessera-worker";
   reply.name = name;
-  reply.gflops = 12;
+  reply.gflops = host->told_gflops;
   uint8_t packed[64];
   ck_assert_uint_le(tessera__matmul__v1__describe_response__get_packed_size(&reply), sizeof packed);
   size_t size = tessera__matmul__v1__describe_response__pack(&reply, packed);

@@ -78,6 +78,7 @@ typedef struct fake_host {
   double now_ms;
   double tick_ms; /* every look at the clock costs this */
   double worker_delay_ms;
+  double told_gflops;   /* what workers say of themselves; 0: nothing */
   double put_answer_ms; /* so long after a block was taken in its put is answered */
   worker_how how[FAKE_WORKERS];
   unsigned worker_count;

@@ -97,7 +97,24 @@ START_TEST(refused_twice_it_is_gone) {
 }
 END_TEST
 
-/* Only the time for a tile ends this: the worker lives, its answer does not come. */
+/* The worker lives, its answer does not come. In the first product already it is held to
+ * what it says of its speed, which it is asked for while the answer is awaited. */
+START_TEST(what_stalls_is_held_to_what_it_says) {
+  fake_host *host = fake_host_new(1, "proxy", PATIENT);
+  host->told_gflops = 12;
+  host->how[0] = WORKER_STALLS;
+  product *p = product_new(64, 64, 64, F32, false, false, 1, 0);
+  double took_ms;
+  pb_result *result = run_timed(host, p, &took_ms);
+  ck_assert_uint_eq(result->stats->proxied_tiles, 0);
+  ck_assert_msg(took_ms >= 5000 && took_ms < 5500, "%f ms", took_ms);
+  result_free(result);
+  product_free(p);
+  fake_host_free(host);
+}
+END_TEST
+
+/* Of one that says nothing, only the time for a tile ends it. */
 START_TEST(what_stalls_beside_signs_of_life_has_the_whole_time) {
   fake_host *host = fake_host_new(1, "proxy", "tile_timeout_ms=9000\n");
   host->how[0] = WORKER_STALLS;
@@ -159,6 +176,7 @@ int main(void) {
   tcase_add_loop_test(tc, frozen_while_panels_are_sent, 0, 3);
   tcase_add_loop_test(tc, a_slow_worker_that_answers_is_left_alone, 0, 2);
   tcase_add_test(tc, refused_twice_it_is_gone);
+  tcase_add_test(tc, what_stalls_is_held_to_what_it_says);
   tcase_add_test(tc, what_stalls_beside_signs_of_life_has_the_whole_time);
   tcase_add_test(tc, small_products_ask_nothing);
   tcase_add_loop_test(tc, cancelled_while_it_is_asked, 0, 2);
