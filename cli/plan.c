@@ -292,15 +292,40 @@ static void find_links(planning *p) {
 
 /* ---- the plan ---- */
 
-/* Of all that were named: a worker that is not there now may join. */
-static uint64_t message_limit(const planning *p) {
-  uint64_t limit = UINT64_MAX;
-  for (uint32_t i = 0; i < p->url_count; i++) {
-    uint64_t theirs = p->probes[i].max_message_bytes;
-    if (theirs == 0) theirs = TESS_PROXY_MESSAGE_BYTES;
-    if (theirs < limit) limit = theirs;
+static uint64_t message_limit(const planning *p, uint32_t url) {
+  const uint64_t told = p->probes[url].max_message_bytes;
+  return told != 0 ? told : TESS_PROXY_MESSAGE_BYTES;
+}
+
+/* Of those that answered, and behind them of those that may join. */
+static void message_limits(const planning *p, uint64_t *limits) {
+  uint32_t count = 0;
+  for (; count < p->count; count++)
+    limits[count] = message_limit(p, p->index[count]);
+  for (uint32_t i = 0; i < p->url_count; i++)
+    if (!p->probes[i].answered) limits[count++] = message_limit(p, i);
+}
+
+/* Whoever cannot be sent the tiles gets none; the others are its owners, in order. */
+static void leave_out(planning *p, const tess_plan *plan, const tess_plan_params *params) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < p->count; i++) {
+    const uint64_t limit = message_limit(p, p->index[i]);
+    if (limit < params->max_message_bytes) {
+      cli_note(false,
+               "note: %s takes messages of %llu bytes, and the tiles of this product need %llu: it "
+               "gets none",
+               p->workers[i].url, (unsigned long long)limit,
+               (unsigned long long)(plan->largest_request_bytes > plan->largest_reply_bytes
+                                        ? plan->largest_request_bytes
+                                        : plan->largest_reply_bytes));
+      continue;
+    }
+    p->index[kept] = p->index[i];
+    p->workers[kept] = p->workers[i];
+    p->lines[kept++] = p->lines[i];
   }
-  return limit;
+  p->count = kept;
 }
 
 /* Does what each is sent for its tiles fit into what it keeps? */
@@ -315,6 +340,8 @@ static tess_code make_plan(const planning *p, tess_plan *plan, tess_plan_params 
                            double *weights, bool *local_only, tess_reason *reason) {
   static tess_speed speeds[CLI_MAX_WORKERS];
   static const tess_speed *list[CLI_MAX_WORKERS];
+  static uint64_t limits[CLI_MAX_WORKERS];
+  message_limits(p, limits);
   bool far = true;
   for (uint32_t i = 0; i < p->count; i++) {
     far = far && tess_executor_is_far(p->urls[p->index[i]]);
@@ -328,7 +355,8 @@ static tess_code make_plan(const planning *p, tess_plan *plan, tess_plan_params 
                                    .sends_c = p->add,
                                    .many_tiles = p->watched,
                                    .far = far,
-                                   .max_message_bytes = message_limit(p),
+                                   .limits = limits,
+                                   .limit_count = p->url_count,
                                    .min_tile_flops = TESS_PLAN_MIN_TILE_FLOPS,
                                    .worker_count = p->count,
                                    .speeds = list,
@@ -353,6 +381,7 @@ static tess_code tell_plan(planning *p, tess_status *status) {
   if (local_only) {
     cli_note(false, "note: no tile fits into a message to a worker: all would be computed here");
   } else {
+    leave_out(p, &plan, &params);
     tess_forecast_params forecast_params = {.plan = &plan,
                                             .plan_params = &params,
                                             .workers = p->lines,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "matmul/plan_choice.h"
 
+#include "matmul/alloc.h"
 #include "matmul/cost.h"
 #include "matmul/gemm.h"
 
@@ -125,9 +126,131 @@ static void choose(const tess_plan_choice *choice, tess_plan_params *params) {
   }
 }
 
-tess_code tess_plan_make_chosen(tess_plan *plan, const tess_plan_choice *choice,
-                                tess_plan_params *params, bool *local_only,
-                                const tess_allocator *allocator, tess_reason *reason) {
+/* ---- limits that differ ---- */
+
+/* Where nothing is known: of a kernel in flops a ms, of a link near and far, and what a tile
+ * costs beside both. */
+#define GUESSED_FLOPS_PER_MS 5e7
+#define GUESSED_NEAR_MS_PER_BYTE 1e-6
+#define GUESSED_FAR_MS_PER_BYTE 8e-6
+#define TILE_MS 0.3
+/* Workers are left out where that is so much sooner done. */
+#define WORTH_IT 0.9
+
+#define NO_LIMIT UINT64_MAX
+
+static uint64_t limit_of(const tess_plan_choice *choice, uint32_t i) {
+  return choice->limits[i] != 0 ? choice->limits[i] : NO_LIMIT;
+}
+
+/* The least limit that is at least `from`; 0: none is. */
+static uint64_t limit_from(const tess_plan_choice *choice, uint64_t from) {
+  uint64_t least = 0;
+  for (uint32_t i = 0; i < choice->limit_count; i++) {
+    const uint64_t limit = limit_of(choice, i);
+    if (limit >= from && (least == 0 || limit < least)) least = limit;
+  }
+  return least;
+}
+
+/* The least that is clearly above it; 0: none is. */
+static uint64_t limit_above(const tess_plan_choice *choice, uint64_t limit, uint64_t factor) {
+  if (limit == NO_LIMIT) return 0;
+  return limit_from(choice, limit < NO_LIMIT / factor ? limit * factor : NO_LIMIT);
+}
+
+/* Room for what is known of the workers that are kept. */
+typedef struct kept_workers {
+  const tess_speed **speeds;
+  uint64_t *first_bytes;
+} kept_workers;
+
+/* The choice for those alone who take messages of `least` bytes. */
+static tess_plan_choice only_those(const tess_plan_choice *choice, uint64_t least,
+                                   kept_workers *kept) {
+  tess_plan_choice those = *choice;
+  those.max_message_bytes = least == NO_LIMIT ? 0 : least;
+  those.worker_count = those.limit_count = 0;
+  for (uint32_t i = 0; i < choice->limit_count; i++) {
+    if (limit_of(choice, i) < least) continue;
+    those.limit_count++;
+    if (i >= choice->worker_count) continue;
+    kept->speeds[those.worker_count] = choice->speeds[i];
+    if (choice->first_bytes != NULL) kept->first_bytes[those.worker_count] = choice->first_bytes[i];
+    those.worker_count++;
+  }
+  those.speeds = kept->speeds;
+  if (choice->first_bytes != NULL) those.first_bytes = kept->first_bytes;
+  return those;
+}
+
+/* What the plan takes those who take part, by work and bytes alone. */
+static double expected_ms(const tess_plan_choice *those, const tess_plan_params *params,
+                          const tess_plan *plan) {
+  double rate = 0.0, link = 0.0;
+  uint32_t rates = 0, links = 0;
+  for (uint32_t i = 0; i < those->worker_count; i++) {
+    const tess_speed *speed = those->speeds[i];
+    if (speed->ms_per_flop > 0.0) {
+      rate += 1.0 / speed->ms_per_flop;
+      rates++;
+    }
+    if (speed->ms_per_byte > 0.0) {
+      link += speed->ms_per_byte;
+      links++;
+    }
+  }
+  const double each = rates > 0 ? rate / rates : GUESSED_FLOPS_PER_MS;
+  /* Who may join later counts where nobody has joined: the plan is one for this machine. */
+  const double workers = those->worker_count > 0 ? those->worker_count : those->limit_count;
+  rate += each * (workers - rates);
+  link = links > 0 ? link / links : those->far ? GUESSED_FAR_MS_PER_BYTE : GUESSED_NEAR_MS_PER_BYTE;
+  const bool once = params->streamed || params->a_held || params->b_held || those->named;
+  const double bytes =
+      (double)(once ? plan->bytes_out_kept : plan->bytes_out) + (double)plan->bytes_in;
+  return (double)tess_gemm_flops(those->m, those->n, those->k) / rate +
+         (bytes * link + (double)plan->tile_count * TILE_MS) / workers;
+}
+
+/* The limit that tiles should keep: each is tried that is clearly above the one before. */
+static uint64_t choose_limit(const tess_plan_choice *choice, kept_workers *kept,
+                             const tess_allocator *allocator) {
+  uint64_t limit = limit_from(choice, 1), chosen = limit;
+  double least_ms = __builtin_inf();
+  if (choice->workers_only || choice->m == 0 || choice->n == 0) return limit;
+  for (uint64_t factor = 2; limit != 0; factor *= 2) {
+    const uint64_t next = limit_above(choice, limit, factor);
+    if (next == 0 && chosen == limit) return chosen; /* nothing to compare */
+    const tess_plan_choice those = only_those(choice, limit, kept);
+    if (those.worker_count == 0 && choice->worker_count > 0) return chosen; /* none is left */
+    tess_plan plan;
+    tess_plan_params params;
+    choose(&those, &params);
+    if (tess_plan_make(&plan, &params, allocator, NULL) == TESS_OK) {
+      const double ms = expected_ms(&those, &params, &plan);
+      const bool cut = !tess_plan_fits_limit(&plan, limit / 2);
+      if (ms < WORTH_IT * least_ms) {
+        least_ms = ms;
+        chosen = limit;
+      }
+      tess_plan_cleanup(&plan);
+      if (!cut) return chosen; /* no tile is small for the limit's sake */
+    }
+    limit = next;
+  }
+  return chosen;
+}
+
+bool tess_plan_fits_limit(const tess_plan *plan, uint64_t max_message_bytes) {
+  return max_message_bytes == 0 || (plan->largest_request_bytes <= max_message_bytes &&
+                                    plan->largest_reply_bytes <= max_message_bytes);
+}
+
+/* ---- a plan ---- */
+
+static tess_code make_within(tess_plan *plan, const tess_plan_choice *choice,
+                             tess_plan_params *params, bool *local_only,
+                             const tess_allocator *allocator, tess_reason *reason) {
   *local_only = false;
   choose(choice, params);
   tess_code code = tess_plan_make(plan, params, allocator, reason);
@@ -138,5 +261,30 @@ tess_code tess_plan_make_chosen(tess_plan *plan, const tess_plan_choice *choice,
   choose_local(choice, params);
   code = tess_plan_make(plan, params, allocator, reason);
   *local_only = code == TESS_OK;
+  return code;
+}
+
+tess_code tess_plan_make_chosen(tess_plan *plan, const tess_plan_choice *choice,
+                                tess_plan_params *params, bool *local_only,
+                                const tess_allocator *allocator, tess_reason *reason) {
+  if (choice->limits == NULL || choice->limit_count == 0)
+    return make_within(plan, choice, params, local_only, allocator, reason);
+  kept_workers kept = {
+      .speeds = tess__alloc_array(allocator, choice->worker_count + 1u, sizeof *kept.speeds),
+      .first_bytes =
+          tess__alloc_array(allocator, choice->worker_count + 1u, sizeof *kept.first_bytes)};
+  tess_code code = TESS_RESOURCE_EXHAUSTED;
+  *plan = (tess_plan){.allocator = allocator};
+  *local_only = false;
+  if (kept.speeds != NULL && kept.first_bytes != NULL) {
+    const uint64_t limit = choose_limit(choice, &kept, allocator);
+    const tess_plan_choice those = only_those(choice, limit, &kept);
+    code = make_within(plan, &those, params, local_only, allocator, reason);
+    params->first_bytes = NULL; /* it has done its work */
+  } else {
+    tess_reason_set(reason, code, "out of memory");
+  }
+  tess__alloc_free(allocator, kept.first_bytes);
+  tess__alloc_free(allocator, kept.speeds);
   return code;
 }

@@ -34,7 +34,13 @@ typedef struct tess_plan_choice {
   bool workers_only;   /* it cannot be computed here: no plan for this machine alone */
   bool a_held, b_held; /* as in tess_plan_params, like first_bytes */
   const uint64_t *first_bytes;
-  uint64_t max_message_bytes;      /* that every worker takes; 0: no limit */
+  uint64_t max_message_bytes; /* that every worker takes; 0: no limit */
+  /* In its place: what each worker takes, in the order of speeds, and behind these what others
+   * take that may join later. Whose limit costs more than they give (every tile would have to
+   * be cut for it) get none: params.max_message_bytes is the least of those that do, and owners
+   * are numbered among them. NULL: as above. */
+  const uint64_t *limits;
+  uint32_t limit_count;
   uint64_t min_tile_flops;         /* 0: no limit */
   uint32_t worker_count;           /* that are ready, in the order in which they join; 0: all is
                                       computed here */
@@ -48,5 +54,8 @@ typedef struct tess_plan_choice {
 tess_code tess_plan_make_chosen(tess_plan *plan, const tess_plan_choice *choice,
                                 tess_plan_params *params, bool *local_only,
                                 const tess_allocator *allocator, tess_reason *reason);
+
+/* Can a worker with this limit be given every tile of the plan? */
+bool tess_plan_fits_limit(const tess_plan *plan, uint64_t max_message_bytes);
 
 #endif

@@ -41,6 +41,7 @@ typedef struct tess_tile_outcome {
   /* The executor answered, and its answer is not what was asked for: nothing of
    * it was used. */
   bool wrong_answer;
+  bool answered;       /* whatever it said; not needed beside TESS_OK and wrong_answer */
   double compute_ms;   /* in the kernel, as the executor tells */
   uint64_t bytes_sent; /* bodies */
   uint64_t bytes_received;

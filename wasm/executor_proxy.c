@@ -24,7 +24,11 @@
 static void pulse_ended(tess__proxy *self, double now_ms) {
   tess_pulse_news news = tess_proxy_pulse_ended(&self->pulse, now_ms);
   const double told = tess_speed_credible(self->pulse.response.gflops);
-  if (self->pulse.end.status.code == TESS_OK && told > 0) self->base.gflops = told;
+  if (self->pulse.end.status.code == TESS_OK) {
+    const uint64_t limit = self->pulse.response.max_message_bytes;
+    if (told > 0) self->base.gflops = told;
+    if (limit > 0 && limit < self->max_message_bytes) self->base.max_message_bytes = limit;
+  }
   if (news == TESS_PULSE_SILENT) tess__proxy_fell_silent(self);
 }
 
@@ -59,7 +63,9 @@ static tess_code proxy_start(tess_tile_executor *executor, tess_tile_work *work,
   tess_status_init(&r->end.status, self->allocator);
   r->operands[0].ref = chosen(self, work, work->a_panel);
   r->operands[1].ref = chosen(self, work, work->b_panel);
+  tess_metadata_init(&r->headers, self->allocator, 0);
   r->options.arena = &r->arena;
+  r->options.response_headers = &r->headers;
   r->options.timeout_ms = work->timeout_ms > 0 ? (int64_t)work->timeout_ms : 0;
   const tess_matrix *c = &work->gemm.c;
   tess_proxy_limit_answer(

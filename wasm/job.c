@@ -54,12 +54,29 @@ static bool wants_remote(tess_job *job, double now_ms) {
   return c->policy->ops->choose(c->policy, &question, now_ms);
 }
 
+/* Can it be sent every tile? Tells once if it cannot. */
+static bool takes_tiles(tess_job *job, const tess__worker *worker) {
+  const uint64_t limit = worker->executor->max_message_bytes;
+  tess__share *share = &job->shares[worker - job->controller->workers];
+  if (tess_plan_fits_limit(&job->plan, limit)) return true;
+  if (!share->left_out)
+    tess_reason_set(tess__job_note(job), TESS_OK,
+                    "%s takes messages of %U bytes, and the tiles of this product need %U: "
+                    "it gets none",
+                    worker->executor->name, limit,
+                    job->plan.largest_request_bytes > job->plan.largest_reply_bytes
+                        ? job->plan.largest_request_bytes
+                        : job->plan.largest_reply_bytes);
+  share->left_out = job->left_out = true;
+  return false;
+}
+
 static void join_ready_workers(tess_job *job, double now_ms) {
   tess_controller *c = job->controller;
   for (uint32_t i = 0; i < c->worker_count; i++) {
     tess__worker *worker = &c->workers[i];
     if (!tess__worker_ready(worker, now_ms)) continue;
-    if (job->shares[i].number != 0) continue;
+    if (job->shares[i].number != 0 || !takes_tiles(job, worker)) continue;
     job->shares[i].number = tess_schedule_join(&job->schedule, worker->health.capacity);
     tess_schedule_use_speed(&job->schedule, job->shares[i].number, &worker->speed);
     if (job->shares[i].number != 0) job->shares[job->joined_count++].joined = i;
@@ -84,14 +101,16 @@ static void set_side(tess_job *job, bool remote, double now_ms) {
 
 /* ---- the plan ---- */
 
-static uint64_t message_limit(const tess_controller *c) {
-  uint64_t limit = 0;
-  for (uint32_t i = 0; i < c->worker_count; i++) {
-    if (c->workers[i].executor == NULL) continue;
-    uint64_t theirs = c->workers[i].executor->max_message_bytes;
-    if (theirs != 0 && (limit == 0 || theirs < limit)) limit = theirs;
-  }
-  return limit;
+/* What those take that are ready, in the order in which they join, and behind them those that
+ * may join later. */
+static uint32_t message_limits(const tess_controller *c, double now_ms, uint64_t *limits) {
+  uint32_t count = 0;
+  for (unsigned ready = 2; ready-- > 0;)
+    for (uint32_t i = 0; i < c->worker_count; i++)
+      if (c->workers[i].executor != NULL &&
+          tess__worker_ready(&c->workers[i], now_ms) == (ready != 0))
+        limits[count++] = c->workers[i].executor->max_message_bytes;
+  return count;
 }
 
 /* What is known of the speed of each worker that is ready, in the order in which they
@@ -125,6 +144,7 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
   const tess_speed *speeds[TESS_CONTROLLER_MAX_WORKERS];
   tess_speed told[TESS_CONTROLLER_MAX_WORKERS];
   double weights[TESS_CONTROLLER_MAX_WORKERS];
+  uint64_t limits[TESS_CONTROLLER_MAX_WORKERS];
   tess_plan_choice choice = {
       .m = job->shape.m,
       .n = job->shape.n,
@@ -135,7 +155,8 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
       .named = job->params.a_block.name != NULL && job->params.b_block.name != NULL,
       .whole_tiles = job->params.whole_tiles,
       .far = all_are_far(job, now_ms),
-      .max_message_bytes = message_limit(c),
+      .limits = limits,
+      .limit_count = message_limits(c, now_ms, limits),
       .min_tile_flops = c->min_tile_flops,
       .worker_count = remote ? ready_speeds(job, now_ms, speeds, told) : 0,
       .speeds = speeds,
@@ -174,7 +195,9 @@ static uint64_t answer_bytes(const tess_job *job, double now_ms) {
   const tess_controller *c = job->controller;
   uint64_t places = 0;
   for (uint32_t i = 0; i < c->worker_count; i++)
-    if (tess__worker_ready(&c->workers[i], now_ms)) places += c->workers[i].executor->capacity;
+    if (tess__worker_ready(&c->workers[i], now_ms) &&
+        tess_plan_fits_limit(&job->plan, c->workers[i].executor->max_message_bytes))
+      places += c->workers[i].executor->capacity;
   if (places > job->plan.tile_count) places = job->plan.tile_count;
   const uint64_t each = job->plan.largest_reply_bytes;
   return places != 0 && job->plan.bytes_in / places < each ? job->plan.bytes_in : places * each;
@@ -362,7 +385,10 @@ void tess__job_report(tess_job *job, double now_ms) {
   const tess_schedule *schedule = &job->schedule;
   uint32_t proxied = schedule->tiles_done - schedule->local_tiles;
   if (job->remote && job->code == TESS_OK && proxied == 0 && schedule->local_tiles > 0)
-    note_text(job, "no worker answered: computed locally");
+    note_text(job, job->answered ? "no answer of a worker could be used: computed locally"
+                   : job->left_out && job->joined_count == 0
+                       ? "no worker takes its tiles: computed locally"
+                       : "no worker answered: computed locally");
 
   const char *notes[TESS__JOB_MAX_NOTES];
   for (uint32_t i = 0; i < job->note_count; i++)

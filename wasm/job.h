@@ -74,6 +74,7 @@ typedef struct tess__share {
   uint32_t rejected;
   uint32_t cache_hits; /* operands that it held already */
   uint64_t cache_bytes;
+  bool left_out; /* tiles are too large for it, and that was told */
 } tess__share;
 
 struct tess_job {
@@ -101,6 +102,8 @@ struct tess_job {
   tess_check check;
   tess_verifier verifier;
   uint32_t joined_count;
+  bool answered; /* a worker did, well or not */
+  bool left_out; /* a worker was: its tiles are too large */
   bool ended;
   tess_code code;
   tess_reason message;

@@ -273,6 +273,9 @@ static void on_done(tess_tile_work *work, const tess_tile_outcome *outcome) {
   double now = c->host.now_ms(c->host.ctx);
   attempt_unlink(attempt);
   if (outcome->wrong_answer) c->counts.wrong_answers++;
+  if (attempt->worker != NULL &&
+      (outcome->code == TESS_OK || outcome->wrong_answer || outcome->answered))
+    job->answered = true;
   if (outcome->code == TESS_OK) {
     answer_came(job, attempt, outcome, now);
   } else {

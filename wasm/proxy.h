@@ -44,7 +44,8 @@ typedef struct tess__proxy_request {
   uint64_t bytes_sent;
   tessera_matmul_v1_MatmulRequest message;
   tessera_matmul_v1_TileResult result;
-  tess_arena arena; /* holds what result points to */
+  tess_arena arena;      /* holds what result points to */
+  tess_metadata headers; /* of the answer: there was one, whatever it says */
   tess_call_options options;
   tess_proxy_limit limit;
   tess_client_call *call;

@@ -30,6 +30,7 @@ void tess__proxy_request_unlink(tess__proxy *self, tess__proxy_request *r) {
 void tess__proxy_request_free(tess__proxy_request *r) {
   tess__proxy *self = r->self;
   tess_arena_cleanup(&r->arena);
+  tess_metadata_cleanup(&r->headers);
   tess_status_cleanup(&r->end.status);
   self->allocator->free(self->allocator->ctx, r);
 }
@@ -121,6 +122,7 @@ static bool retry_without(tess__proxy_request *r) {
   r->due = true;
   atomic_store(&r->end.ended, false);
   tess_status_reset(&r->end.status);
+  tess_metadata_clear(&r->headers);
   tess_arena_cleanup(&r->arena);
   return true;
 }
@@ -134,7 +136,7 @@ void tess__proxy_call_ended(tess__proxy_request *r) {
   if (code != TESS_UNAVAILABLE && code != TESS_DEADLINE_EXCEEDED)
     tess_proxy_pulse_heard(&r->self->pulse, r->self->blocks.now_ms);
   if (retry_without(r)) return;
-  tess_tile_outcome outcome = {.code = r->end.status.code};
+  tess_tile_outcome outcome = {.code = r->end.status.code, .answered = r->headers.count > 0};
   tess_reason_clear(&outcome.reason);
   if (outcome.code == TESS_OK) {
     outcome.code = tess__proxy_check_result(r, &outcome.result, &outcome.reason);

@@ -158,6 +158,74 @@ START_TEST(what_no_message_holds_stays_here) {
 }
 END_TEST
 
+#define MIB ((uint64_t)1 << 20)
+
+/* One worker that takes small messages alone does not make the tiles of all small, unless
+ * nobody else is there. Owners are numbered among those that get tiles. */
+START_TEST(limits_that_differ) {
+  static const tess_speed quick = {.ms_per_flop = 1e-8};
+  const tess_speed *speeds[] = {&quick, &quick, &quick};
+  double weights[3];
+  static const struct {
+    uint32_t side, workers;
+    uint64_t limits[4];
+    uint32_t limit_count;
+    uint64_t kept; /* the least limit that tiles keep to */
+    uint32_t owners;
+  } cases[] = {
+      {3000, 3, {1024 * MIB, 2 * MIB, 1024 * MIB}, 3, 1024 * MIB, 2},
+      {3000, 3, {2 * MIB, 2 * MIB, 2 * MIB}, 3, 2 * MIB, 3},
+      {3000, 3, {1024 * MIB, 1024 * MIB, 1024 * MIB}, 3, 1024 * MIB, 3},
+      {3000, 3, {2 * MIB, 0, 1024 * MIB}, 3, 1024 * MIB, 2}, /* 0: takes all */
+      {3000, 3, {512 * MIB, 1024 * MIB, 2 * MIB}, 3, 512 * MIB, 2},
+      {200, 3, {1024 * MIB, 2 * MIB, 1024 * MIB}, 3, 2 * MIB, 3}, /* its tiles are small anyhow */
+      /* One that is not there and takes little does not make tiles small, nor does one that
+       * is not there and takes much take them from those that are. */
+      {3000, 2, {1024 * MIB, 1024 * MIB, 2 * MIB}, 3, 1024 * MIB, 2},
+      {3000, 2, {2 * MIB, 2 * MIB, 1024 * MIB}, 3, 2 * MIB, 2},
+      /* Slightly less than the others: tiles are cut for it, because it is worth it. */
+      {3000, 3, {1024 * MIB, 16 * MIB, 1024 * MIB}, 3, 16 * MIB, 3},
+      /* Nobody is there yet. */
+      {3000, 0, {1024 * MIB, MIB / 8, 1024 * MIB}, 3, 1024 * MIB, 1},
+      /* No tile at all for the least of them. */
+      {3000, 2, {10, 1024 * MIB}, 2, 1024 * MIB, 1},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+    tess_plan_choice choice = square(cases[i].side, cases[i].workers, speeds, weights);
+    const uint64_t first_bytes[] = {0, 1000, 0};
+    choice.limits = cases[i].limits;
+    choice.limit_count = cases[i].limit_count;
+    if (i % 2 == 1) choice.first_bytes = first_bytes;
+    ck_assert_int_eq(make(&choice), TESS_OK);
+    ck_assert(!local_only);
+    ck_assert_msg(params.max_message_bytes == cases[i].kept, "case %zu: %llu", i,
+                  (unsigned long long)params.max_message_bytes);
+    ck_assert_msg(params.worker_count == cases[i].owners, "case %zu: %u", i, params.worker_count);
+    ck_assert(tess_plan_fits_limit(&plan, cases[i].kept));
+    for (size_t j = 0; j < plan.tile_count; ++j)
+      ck_assert_uint_lt(plan.tiles[j].owner, params.worker_count);
+    tess_plan_cleanup(&plan);
+  }
+  /* Who may be the only one that holds an operand is not left out. */
+  static const uint64_t limits[] = {2 * MIB, 1024 * MIB};
+  /* Nor is one that computes so slowly that small tiles hold nobody up. */
+  const tess_speed *crawling[] = {&slow, &slow};
+  tess_plan_choice choice = square(3000, 2, crawling, weights);
+  choice.limits = limits;
+  choice.limit_count = 2;
+  ck_assert_int_eq(make(&choice), TESS_OK);
+  ck_assert_uint_eq(params.worker_count, 2);
+  tess_plan_cleanup(&plan);
+  choice = square(3000, 2, speeds, weights);
+  choice.limits = limits;
+  choice.limit_count = 2;
+  choice.workers_only = true;
+  ck_assert_int_eq(make(&choice), TESS_OK);
+  ck_assert_uint_eq(params.worker_count, 2);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
 START_TEST(what_cannot_be_planned_is_refused) {
   tess_plan_choice choice = square(10, 0, NULL, NULL);
   choice.dtype = TESS_DTYPE_UNSPECIFIED;
@@ -170,5 +238,6 @@ int main(void) {
   return RUN_TESTS("plan_choice", 300, shares_follow_what_workers_say,
                    equal_shares_where_one_says_nothing, more_tiles_for_more_workers_and_for_eyes,
                    far_workers_are_streamed_to, shares_of_streams, without_workers_it_stays_here,
-                   what_no_message_holds_stays_here, what_cannot_be_planned_is_refused);
+                   what_no_message_holds_stays_here, limits_that_differ,
+                   what_cannot_be_planned_is_refused);
 }

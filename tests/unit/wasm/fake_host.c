@@ -411,7 +411,7 @@ static void answer(fake_host *host, posted *p) {
       answer_with(host, handle, -1, "", NULL, 0);
       break;
     case WORKER_HTTP_500:
-      answer_with(host, handle, 500, "", "oops", 4);
+      answer_with(host, handle, 500, "content-type: text/plain\r\n", "oops", 4);
       break;
     case WORKER_HTTP_404_HTML:
       answer_with(host, handle, 404, "content-type: text/html\r\n", "<html>", 6);

@@ -147,7 +147,8 @@ START_TEST(bad_workers_cost_only_time) {
   }
   if (all) {
     ck_assert_uint_eq(p.proxied_tiles, 0);
-    ck_assert_str_eq(p.note, "no worker answered: computed locally");
+    ck_assert_str_eq(p.note, how == WRONG ? "no answer of a worker could be used: computed locally"
+                                          : "no worker answered: computed locally");
   } else {
     ck_assert_uint_eq(p.local_tiles, 0);
     if (how != NEVER) ck_assert_ptr_nonnull(strstr(last_log, r.workers[1]->name));
@@ -292,6 +293,70 @@ START_TEST(a_quarter_of_the_speed) {
 }
 END_TEST
 
+/* One that takes small messages alone would make all tiles small: it gets none, and that
+ * is told. Where nobody else is there, tiles are cut for it; where all take less than this
+ * product's tiles need, it stays here. */
+START_TEST(limits_that_differ) {
+  random_state = 17;
+  rig r = rig_make(TESS_MODE_PROXY, 3, GOOD, 2);
+  r.workers[1]->base.max_message_bytes = 20000;
+  product p = product_make(300, 300, 300, TESS_DTYPE_FLOAT64, false, false, 1, 0);
+  run_exact(&r, &p, false);
+  ck_assert_uint_eq(r.workers[1]->started, 0);
+  ck_assert_uint_gt(r.workers[0]->started, 0);
+  ck_assert_uint_gt(r.workers[2]->started, 0);
+  ck_assert_uint_eq(p.local_tiles, 0);
+  ck_assert_uint_eq(p.note_count, 1);
+  ck_assert_msg(strstr(p.note, "takes messages of 20000 bytes") != NULL, "%s", p.note);
+  /* Small tiles it takes. */
+  product small = product_make(20, 20, 20, TESS_DTYPE_FLOAT64, false, false, 1, 0);
+  run_exact(&r, &small, true);
+  ck_assert_uint_eq(small.note_count, 0);
+  ck_assert_uint_gt(r.workers[1]->started, 0);
+  rig_free(&r);
+  /* The others fail: it is given none of the tiles that were cut for them. */
+  rig failing = rig_make(TESS_MODE_PROXY, 3, FAILS, 2);
+  failing.workers[1]->how = GOOD;
+  failing.workers[1]->base.max_message_bytes = 20000;
+  p.done = p.tiles = 0;
+  run_exact(&failing, &p, false);
+  ck_assert_uint_eq(p.proxied_tiles, 0);
+  ck_assert_uint_eq(failing.workers[1]->started, 0);
+  rig_free(&failing);
+  rig alone = rig_make(TESS_MODE_PROXY, 1, GOOD, 2);
+  alone.workers[0]->base.max_message_bytes = 20000;
+  p.done = p.tiles = 0;
+  run_exact(&alone, &p, false);
+  ck_assert_uint_eq(p.local_tiles, 0);
+  ck_assert_uint_eq(p.note_count, 0);
+  product_free(&p);
+  product_free(&small);
+  rig_free(&alone);
+}
+END_TEST
+
+/* Why it came to be computed here. */
+START_TEST(what_is_told_is_true) {
+  static const struct {
+    behaviour how;
+    const char *note;
+  } cases[] = {{FAILS, "no worker answered: computed locally"},
+               {WRONG, "no answer of a worker could be used: computed locally"},
+               {LIES, "no answer of a worker could be used: computed locally"}};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    random_state = 23;
+    rig r = rig_make(TESS_MODE_PROXY, 1, cases[i].how, 2);
+    product p = product_make(30, 20, 10, TESS_DTYPE_FLOAT32, false, false, 1, 0);
+    p.check = TESS_CHECK_ALWAYS;
+    run_exact(&r, &p, false);
+    ck_assert_uint_eq(p.proxied_tiles, 0);
+    ck_assert_str_eq(p.note, cases[i].note);
+    product_free(&p);
+    rig_free(&r);
+  }
+}
+END_TEST
+
 int main(void) {
   TCase *tc = tcase_create("controller_workers");
   tcase_add_loop_test(tc, a_lie_is_found_and_computed_anew, 0, 32);
@@ -304,6 +369,8 @@ int main(void) {
   tcase_add_loop_test(tc, random_failures_always_end_well, 0, 20);
   tcase_add_loop_test(tc, parts_of_k_are_added_once, 0, 12);
   tcase_add_loop_test(tc, c0_stays_here, 0, 10);
+  tcase_add_test(tc, limits_that_differ);
+  tcase_add_test(tc, what_is_told_is_true);
   tcase_add_loop_test(tc, a_quarter_of_the_speed, 0, 8);
   tcase_set_timeout(tc, 100);
   return run_case("controller_workers", tc);
