@@ -164,23 +164,27 @@ static tess_code write_part(const source *s, int fd, tess_tile part, tess_matrix
   return TESS_OK;
 }
 
-/* How many elements fit; 0: too few. */
-static uint64_t room_for(const source *s) {
-  const size_t size = tess_dtype_size(s->info.dtype);
-  const uint64_t room = (s->params->memory_bytes - 3 * WINDOW_BYTES) / size;
-  return room > s->info.dense_bytes / size / MOST_PASSES ? room : 0;
-}
-
 static uint64_t parts_of(uint32_t all, uint32_t each) {
   return all > 0 ? ((uint64_t)all + each - 1) / each : 1;
 }
 
-/* Whole rows, as many as fit; of rows that do not fit, pieces. */
-static tess_code copy_parts(source *s, int fd, uint64_t room, tess_status *status) {
+/* Whole rows, as many as fit; of rows that do not fit, pieces. False: too many passes. */
+static bool choose_parts(const source *s, uint32_t *rows, uint32_t *cols) {
+  const uint32_t all_rows = s->info.rows, all_cols = s->info.cols;
+  const uint64_t bytes = s->params->memory_bytes;
+  const uint64_t room =
+      bytes > 3 * WINDOW_BYTES ? (bytes - 3 * WINDOW_BYTES) / tess_dtype_size(s->info.dtype) : 0;
+  if (room == 0) return false;
+  *cols = least(room, all_cols);
+  *rows = *cols > 0 ? least(room / *cols, all_rows) : all_rows;
+  if (*rows == 0 || *cols == 0) return true;
+  const uint64_t down = parts_of(all_rows, *rows), across = parts_of(all_cols, *cols);
+  return down <= MOST_PASSES && down * across <= MOST_PASSES;
+}
+
+static tess_code copy_parts(source *s, int fd, uint32_t rows, uint32_t cols, tess_status *status) {
   const uint32_t all_rows = s->info.rows, all_cols = s->info.cols;
   const size_t size = tess_dtype_size(s->info.dtype);
-  const uint32_t cols = least(room, all_cols);
-  const uint32_t rows = cols > 0 ? least(room / cols, all_rows) : all_rows;
   const size_t bytes = (size_t)rows * cols * size;
   void *memory = cli_memory_new(bytes > 0 ? bytes : 1);
   if (memory == NULL)
@@ -214,14 +218,14 @@ tess_code cli_dense_copy_make(cli_npy_reader *copy, const cli_npy_reader *text,
   tess_code code = source_open(&s, text->path, text->fd, params->dtype, status);
   if (code != TESS_OK) return code;
   s.params = params;
-  const uint64_t room = room_for(&s);
-  if (room == 0)
+  uint32_t rows = 0, cols = 0;
+  if (!choose_parts(&s, &rows, &cols))
     code = tess_status_set(status, TESS_RESOURCE_EXHAUSTED,
                            "%s: with so little memory its text would be read more than %u times; "
                            "raise --memory-limit, or convert the file to .npy",
                            s.path, MOST_PASSES);
   if (code == TESS_OK) code = make_file(&s, &fd, status);
-  if (code == TESS_OK) code = copy_parts(&s, fd, room, status);
+  if (code == TESS_OK) code = copy_parts(&s, fd, rows, cols, status);
   source_close(&s);
   if (code == TESS_OK) return cli_npy_reader_take(copy, text->path, fd, status);
   if (fd >= 0) close(fd);

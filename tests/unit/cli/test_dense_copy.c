@@ -102,6 +102,21 @@ START_TEST(in_several_passes) {
 }
 END_TEST
 
+/* One row in a pass, because two do not quite fit, or one in two: more passes than there
+ * may be, though half as many would hold all elements. */
+START_TEST(too_many_passes) {
+  static const uint32_t shapes[][2] = {{1025, 90000}, {513, 170000}};
+  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+    FILE *out = write_head("coordinate integer general", shapes[i][0], shapes[i][1]);
+    fprintf(out, " 1\n500 1 7\n");
+    fclose(out);
+    ck_assert_int_eq(make(TESS_DTYPE_FLOAT32), TESS_RESOURCE_EXHAUSTED);
+    ck_assert_ptr_nonnull(strstr(status.message, "more than 1024 times"));
+    cli_npy_reader_close(&text);
+  }
+}
+END_TEST
+
 START_TEST(coordinates) {
   FILE *out = write_head("coordinate integer skew-symmetric", 500, 500);
   fprintf(out, " 4\n500 1 7\n2 1 3\n2 1 4\n400 399 -9\n");
@@ -184,6 +199,7 @@ int main(void) {
   tcase_set_timeout(tests, 60);
   tcase_add_checked_fixture(tests, setup, teardown);
   tcase_add_test(tests, in_several_passes);
+  tcase_add_test(tests, too_many_passes);
   tcase_add_test(tests, coordinates);
   tcase_add_test(tests, without_elements);
   tcase_add_test(tests, out_of_time);
