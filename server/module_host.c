@@ -5,6 +5,7 @@
  */
 #include "server/module_host.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -112,6 +113,20 @@ static tess_slice text(const char *s) {
   return (tess_slice){s, strlen(s)};
 }
 
+/* Most memory of a module, where it is given no less. */
+#define MODULE_MEMORY_BYTES (UINT64_C(1) << 32)
+
+/* Says both numbers: what is needed, and what there is. */
+static void refuse_for_memory(tess__request *request, uint64_t bytes) {
+  const uint64_t given = request->host->options.memory_limit;
+  char why[192];
+  snprintf(why, sizeof why,
+           "the request of %" PRIu64 " bytes does not fit into the module's memory of %" PRIu64
+           " (--memory-limit) beside what it holds",
+           bytes, given != 0 ? given : MODULE_MEMORY_BYTES);
+  tess__request_fail_counted(request, TESS_RESOURCE_EXHAUSTED, why);
+}
+
 /* The request is complete: to the module with it. */
 static tess_engine_outcome deliver(tess_module_host *host, tess__request *request) {
   if (host->instance == NULL) {
@@ -122,9 +137,9 @@ static tess_engine_outcome deliver(tess_module_host *host, tess__request *reques
     tess__request_fail_counted(request, TESS_INTERNAL, "the module was restarted");
     return tess__body_drop(host, &request->body);
   }
-  bool had_body = request->body.size > 0;
+  const uint64_t bytes = request->body.size;
   tess_engine_body body = tess__body_give(host, &request->body);
-  if (had_body && body.chunk.data == NULL) {
+  if (bytes > 0 && body.chunk.data == NULL) {
     tess__request_fail_counted(request, TESS_RESOURCE_EXHAUSTED, "no memory for the request");
     return TESS_ENGINE_DONE;
   }
@@ -139,8 +154,7 @@ static tess_engine_outcome deliver(tess_module_host *host, tess__request *reques
                               (tess_slice){request->headers, request->headers_size}, &body);
   tess__watchdog_leave(host);
   if (outcome == TESS_ENGINE_REFUSED) {
-    tess__request_fail_counted(request, TESS_RESOURCE_EXHAUSTED,
-                               "the module has no memory for the request");
+    refuse_for_memory(request, bytes);
     return TESS_ENGINE_DONE;
   }
   return outcome;
@@ -154,8 +168,7 @@ static tess_engine_outcome make_block(tess_module_host *host, tess__request *req
   }
   outcome = tess__body_to_guest(host, &request->body, (size_t)request->content_length);
   if (outcome == TESS_ENGINE_REFUSED) {
-    tess__request_fail_counted(request, TESS_RESOURCE_EXHAUSTED,
-                               "the module has no memory for the request");
+    refuse_for_memory(request, (uint64_t)request->content_length);
     return TESS_ENGINE_DONE;
   }
   if (outcome == TESS_ENGINE_DONE) tess__request_block_answered(request);

@@ -17,7 +17,7 @@ import numpy as np
 
 import fake_worker
 import harness
-from harness import Case, integers
+from harness import MULTIPLY, Case, integers
 from long_files import MIB, LongFiles
 
 SANITIZED = "--sanitized" in sys.argv  # a sanitizer's own memory counts as well
@@ -331,13 +331,20 @@ class Admission(Case):
 
     def test_a_server(self):
         # What jsc makes at run time no sanitizer looks into.
-        for engine in ("native",) if SANITIZED else ("native", "jsc"):
+        for engine in ("native", "wasm2c") if SANITIZED else ("native", "wasm2c", "jsc"):
             with self.subTest(engine=engine), \
                  harness.server("--memory-limit", "64M", "--engine", engine) as program:
                 # 160,000 bytes each, and 32,000,000 of a result, twice.
                 a, b = (integers(self.rng, *shape, "float64") for shape in ((2000, 10), (10, 2000)))
                 self.refused(program, a, b, "needs 64320000 bytes at its peak",
                              "has 58720256 in all", "--memory-limit")
+                if engine != "native":  # its memory is the process's: the module refuses
+                    with harness.Client(program.url) as client:
+                        status, _, reply = client.post(MULTIPLY, bytes(66000000),
+                                                       {"Content-Type": "application/proto"})
+                    self.assertEqual(status, 429)
+                    for word in (b"66000000 bytes", b"memory of 67108864 (--memory-limit)"):
+                        self.assertIn(word, reply)
                 # A request that is refused before it is sent: Python's client does not look.
                 folder = tempfile.mkdtemp(prefix="tessera-files-")
                 self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
