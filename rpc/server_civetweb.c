@@ -194,7 +194,7 @@ static_assert(MG_MAX_HEADERS == TESS__MAX_HEADERS, "update TESS__MAX_HEADERS");
 /* "HOST:PORT" to what civetweb binds: a numeric address. */
 static tess_code resolve(const char *listen, bool tls, char *address, size_t address_size,
                          char *host_out, size_t host_size, tess_status *status) {
-  char host[260];
+  char host[256];
   if (tess_http_server_listen_check(listen, status) != TESS_OK) return TESS_INVALID_ARGUMENT;
   const char *colon = strrchr(listen, ':');
   size_t length = (size_t)(colon - listen);
