@@ -14,7 +14,7 @@ export type PostRequest = {
      */
     timeoutMs: number;
     /**
-     * of the reply; larger ones are an error
+     * of the reply; no more is read: ABI_STATUS_TOO_LARGE
      */
     maxBytes: number;
 };
