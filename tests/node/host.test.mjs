@@ -78,6 +78,7 @@ test('what is no module, and what the module refuses, is said in words', async (
     [{ module, workers: ['nonsense'] }, 'invalid_argument', /not the URL of a worker/],
     [{ module, workers: ['ftp://x/'] }, 'invalid_argument', /starts with http/],
     [{ module, workers: ['http://u:secret@x/'] }, 'invalid_argument', /no user name and no password: "http:\/\/…@x"$/],
+    [{ module, workers: ['http://u:secret@h:99999'] }, 'invalid_argument', /^(?!.*secret)/],
     [{ module, workers: [new URL('http://u@x/')] }, 'invalid_argument', /no user name/],
     [{ module, workers: ['http://x/?a=1'] }, 'invalid_argument', /no "\?"/], [{ module, workers: ['http://x/#a'] }, 'invalid_argument', /no "\?" and no "#"/],
     [{ module, engine: 'a\nmode=proxy' }, 'invalid_argument', /line end/],

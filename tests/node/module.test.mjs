@@ -255,6 +255,19 @@ test('an abandoned product stops, and its memory comes back', async (t) => {
   assert.ok(tessera.memoryBytes <= before, `${before} → ${tessera.memoryBytes}`);
 });
 
+/** Bytes of the heap and of buffers. Dead buffers may still be counted after one collection. */
+async function leastMemory() {
+  let least = Infinity;
+  for (let same = 0, i = 0; same < 3 && i < 100; i++) {
+    globalThis.gc?.();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    same = heapUsed + arrayBuffers < least - 65536 ? 0 : same + 1;
+    least = Math.min(least, heapUsed + arrayBuffers);
+  }
+  return least;
+}
+
 test('1,000 products in one instance: no growth beyond the first few', async (t) => {
   const { urls } = await twoWorkers(t);
   const { client, tessera } = await here(t, { mode: 'adaptive', workers: urls });
@@ -266,10 +279,9 @@ test('1,000 products in one instance: no growth beyond the first few', async (t)
     if (i % 100 === 50) await client.setMode(/** @type {const} */ (['serial', 'proxy', 'adaptive'])[(i / 50) % 3 | 0]);
     same((await client.multiply(products[i % 3])).c?.data, answers[i % 3], `product ${i}`);
     if (i === 20) early = tessera.memoryBytes;
-    if (i === 200) { globalThis.gc?.(); heapEarly = process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers; }
+    if (i === 200) heapEarly = await leastMemory();
   }
-  globalThis.gc?.();
-  const heap = process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
+  const heap = await leastMemory();
   assert.equal(tessera.memoryBytes, early);
   assert.ok(heap < heapEarly + 8 * 2 ** 20, `${heapEarly} → ${heap}`);
 });

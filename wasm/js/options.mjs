@@ -92,7 +92,7 @@ export function checkOptions(options) {
  * @returns {URL} */
 export function peerUrl(given, whose, base) {
   const text = String(given);
-  const refuse = (/** @type {string} */ why) => new TesseraError('invalid_argument', `${why}: ${shown(text)}`);
+  const refuse = (/** @type {string} */ why) => new TesseraError('invalid_argument', `${why}: ${shown(text.replace(/\/\/[^/?#]*@/, '//…@'))}`);
   let url;
   try {
     url = new URL(text, base);

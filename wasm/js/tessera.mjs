@@ -521,7 +521,8 @@ export class Tessera {
     }
     if (refusal !== 0) return refusal;
     const headers = headersFromText(guest.text(headPtr, headLen));
-    const told = Number(headers.find(([name]) => name === ABI_MAX_RESPONSE_BYTES)?.[1] ?? Infinity);
+    const wanted = Number(headers.find(([name]) => name === ABI_MAX_RESPONSE_BYTES)?.[1]);
+    const told = wanted > 0 ? wanted : Infinity; // what is no number bounds nothing
     const request = {
       url,
       headers: headers.filter(([name]) => name !== ABI_MAX_RESPONSE_BYTES),
