@@ -316,7 +316,8 @@ static void open_call(tess_call *call, const tess_http_request *request, int64_t
   call->begun = true;
   if (call->refused) return;
   if (tess_metadata_append(&call->request_headers, request->headers) != TESS_OK) {
-    tess__call_refuse(call, TESS_RESOURCE_EXHAUSTED, "out of memory");
+    tess__call_refuse(call, TESS_RESOURCE_EXHAUSTED,
+                      "out of memory, or too many values in one header");
     return;
   }
   run_interceptors(call);

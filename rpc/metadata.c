@@ -42,6 +42,10 @@ static bool is_value_char(unsigned char c) {
   return (c >= ' ' && c != 0x7F) || c == '\t';
 }
 
+/* Values that came joined in one: as many as a head may have headers. Each takes an entry,
+ * which is much more than its comma. */
+#define MAX_JOINED 64u
+
 static bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
@@ -109,7 +113,7 @@ static char *append_copy(tess_metadata *metadata, tess_slice prefix, tess_slice 
     copy += size + 1;
     value.size -= size + 1;
     bytes = name_size;
-    entry = new_entry(metadata, bytes);
+    entry = metadata->count - count_before < MAX_JOINED ? new_entry(metadata, bytes) : NULL;
     if (entry == NULL) {
       metadata->count = count_before;
       metadata->bytes = bytes_before;

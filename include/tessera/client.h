@@ -73,7 +73,9 @@ typedef struct tess_call_options {
    * transport takes bodies whole (small ones, or the module's host). NULL is fine. */
   void (*on_sent)(void *ctx);
   /* Of a unary call: the most that its response can be, where the caller knows that and it is
-   * less than the client takes. No more is read: TESS_DATA_LOSS; nor decompressed. */
+   * less than the client takes. No more of a message is kept: TESS_DATA_LOSS; nor decompressed:
+   * TESS_RESOURCE_EXHAUSTED. (A body behind a head that has failed the call is read and
+   * dropped.) */
   size_t max_response_bytes;
 } tess_call_options;
 

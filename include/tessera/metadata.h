@@ -4,7 +4,7 @@
  * and trailers carry it. Names are kept in lower case. A name that ends in
  * "-bin" carries bytes: the value is unpadded base64 on the wire and plain
  * bytes through the _binary calls. What came joined, "AP8, AQ", is added as an entry
- * for each of its values.
+ * for each of its values, of which there may be 64.
  * Source: https://connectrpc.com/docs/protocol ("Custom-Metadata"), RFC 9110 5.
  */
 #ifndef TESSERA_METADATA_H

@@ -151,6 +151,25 @@ START_TEST(joined_values_and_the_limit) {
 }
 END_TEST
 
+/* A header of commas alone must not become an entry for each. */
+START_TEST(joined_values_are_bounded) {
+  char value[2 * 65];
+  memset(value, ',', sizeof value);
+  for (size_t i = 0; i < sizeof value; i += 2)
+    value[i] = 'A';
+  for (size_t count = 63; count <= 65; count++) {
+    tess_metadata m;
+    tess_metadata_init(&m, NULL, 0);
+    bool fits = count <= 64;
+    ck_assert_int_eq(tess_metadata_add_n(&m, "x-bin", 5, value, 2 * count - 1),
+                     fits ? TESS_OK : TESS_RESOURCE_EXHAUSTED);
+    ck_assert_uint_eq(m.count, fits ? count : 0);
+    ck_assert_int_eq(tess_metadata_add_n(&m, "x", 1, value, 2 * count - 1), TESS_OK);
+    tess_metadata_cleanup(&m);
+  }
+}
+END_TEST
+
 START_TEST(lines) {
   static const struct {
     const char *line;
@@ -185,5 +204,5 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("metadata", 60, order_and_repeats, what_is_refused, limit, binary, joined_values,
-                   joined_values_and_the_limit, lines);
+                   joined_values_and_the_limit, joined_values_are_bounded, lines);
 }
