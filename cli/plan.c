@@ -312,13 +312,9 @@ static void leave_out(planning *p, const tess_plan *plan, const tess_plan_params
   for (uint32_t i = 0; i < p->count; i++) {
     const uint64_t limit = message_limit(p, p->index[i]);
     if (limit < params->max_message_bytes) {
-      cli_note(false,
-               "note: %s takes messages of %llu bytes, and the tiles of this product need %llu: it "
-               "gets none",
-               p->workers[i].url, (unsigned long long)limit,
-               (unsigned long long)(plan->largest_request_bytes > plan->largest_reply_bytes
-                                        ? plan->largest_request_bytes
-                                        : plan->largest_reply_bytes));
+      tess_reason why;
+      tess_plan_tell_left_out(plan, limit, &why);
+      cli_note(false, "note: %s %s", p->workers[i].url, why.text);
       continue;
     }
     p->index[kept] = p->index[i];

@@ -241,9 +241,20 @@ static uint64_t choose_limit(const tess_plan_choice *choice, kept_workers *kept,
   return chosen;
 }
 
+static uint64_t largest_message(const tess_plan *plan) {
+  return plan->largest_request_bytes > plan->largest_reply_bytes ? plan->largest_request_bytes
+                                                                 : plan->largest_reply_bytes;
+}
+
 bool tess_plan_fits_limit(const tess_plan *plan, uint64_t max_message_bytes) {
-  return max_message_bytes == 0 || (plan->largest_request_bytes <= max_message_bytes &&
-                                    plan->largest_reply_bytes <= max_message_bytes);
+  return max_message_bytes == 0 || largest_message(plan) <= max_message_bytes;
+}
+
+void tess_plan_tell_left_out(const tess_plan *plan, uint64_t max_message_bytes,
+                             tess_reason *reason) {
+  tess_reason_set(reason, TESS_OK,
+                  "takes messages of %U bytes, and the tiles of this product need %U: it gets none",
+                  max_message_bytes, largest_message(plan));
 }
 
 /* ---- a plan ---- */

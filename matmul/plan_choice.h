@@ -57,5 +57,8 @@ tess_code tess_plan_make_chosen(tess_plan *plan, const tess_plan_choice *choice,
 
 /* Can a worker with this limit be given every tile of the plan? */
 bool tess_plan_fits_limit(const tess_plan *plan, uint64_t max_message_bytes);
+/* For people, behind the name of such a worker: that it is given none, and why. */
+void tess_plan_tell_left_out(const tess_plan *plan, uint64_t max_message_bytes,
+                             tess_reason *reason);
 
 #endif

@@ -417,12 +417,12 @@ bool tess__client_decompress_end(tess__client_base *base, tess_slice *data) {
 
 tess_code tess__client_decode_message(const tess__client_codec *codec,
                                       const tess_compressor *compressor, tess_slice data,
-                                      void *message) {
+                                      size_t max_bytes, void *message) {
   const tess_client *client = codec->client;
   const tess_message_type *type = codec->method->response;
   tess_arena scratch;
   tess_arena_init(&scratch, client->allocator, 0);
-  tess_code code = tess__decompress(compressor, &data, codec->max_response_bytes, client->allocator,
+  tess_code code = tess__decompress(compressor, &data, max_bytes, client->allocator,
                                     codec->arena != NULL ? codec->arena : &scratch, codec->status);
   if (code == TESS_OK)
     code = client->options.codec->decode(client->options.codec, type, data, codec->arena,
@@ -440,10 +440,10 @@ tess_code tess__client_decode_message(const tess__client_codec *codec,
 
 tess_code tess__client_decode(tess__client_base *base, tess_slice data, bool compressed,
                               tess_arena *arena, void *message) {
-  tess__client_codec codec = {base->client, base->method,  base->framed,
-                              arena,        &base->status, base->max_response_bytes};
-  tess_code code = tess__client_decode_message(
-      &codec, compressed ? base->response_compressor : NULL, data, message);
+  tess__client_codec codec = {base->client, base->method, base->framed, arena, &base->status};
+  tess_code code =
+      tess__client_decode_message(&codec, compressed ? base->response_compressor : NULL, data,
+                                  base->max_response_bytes, message);
   if (code != TESS_OK) {
     base->failed = true;
     base->status.code = code;

@@ -73,19 +73,18 @@ typedef struct tess__client_codec {
   bool framed;
   tess_arena *arena; /* gets what was compressed, or decoded; may be NULL on decode */
   tess_status *status;
-  size_t max_response_bytes; /* decompressed; for decoding alone */
 } tess__client_codec;
 
 /* Encodes a message, enveloped if framed, compressed if the client does and it is
  * worth it. */
 tess_code tess__client_encode_message(const tess__client_codec *codec, const void *message,
                                       tess_segments *segments, bool *compressed);
-/* Decompresses (compressor may be NULL) and decodes one message into *message (an
- * uninitialised struct; empty after an error). With an arena `data` must live as
- * long as it. */
+/* Decompresses (compressor may be NULL; to max_bytes) and decodes one message into
+ * *message (an uninitialised struct; empty after an error). With an arena `data` must
+ * live as long as it. */
 tess_code tess__client_decode_message(const tess__client_codec *codec,
                                       const tess_compressor *compressor, tess_slice data,
-                                      void *message);
+                                      size_t max_bytes, void *message);
 
 /* Decides the call's status, unless it is decided. */
 tess_code tess__client_fail(tess__client_base *base, tess_code code, const char *format, ...)

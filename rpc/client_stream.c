@@ -186,7 +186,7 @@ tess_code tess_client_stream_send(tess_client_call *handle, const void *message)
   bool compressed = false;
   tess_arena_init(&arena, client->allocator, 0);
   tess_status_init(&status, client->allocator);
-  tess__client_codec codec = {client, base->method, true, &arena, &status, 0};
+  tess__client_codec codec = {client, base->method, true, &arena, &status};
   code = tess__client_encode_message(&codec, message, &call->scratch, &compressed);
   bool wake = false;
   if (code == TESS_OK) {

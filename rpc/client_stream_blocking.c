@@ -247,14 +247,9 @@ tess_code tess_client_stream_read(tess_client_stream *stream, void *message, tes
   if (resume) tess_client_stream_resume(stream->call);
   tess_status own;
   tess_status_init(&own, client->allocator);
-  tess__client_codec codec = {client,
-                              stream->method,
-                              true,
-                              NULL,
-                              status != NULL ? status : &own,
-                              client->options.max_response_bytes};
+  tess__client_codec codec = {client, stream->method, true, NULL, status != NULL ? status : &own};
   code = tess__client_decode_message(&codec, raw->compressor, (tess_slice){raw->data, raw->size},
-                                     message);
+                                     client->options.max_response_bytes, message);
   tess_status_cleanup(&own);
   tess__free(client->allocator, raw);
   return code;

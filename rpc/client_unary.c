@@ -343,7 +343,7 @@ static unary_call *prepare(tess_client *client, const tess_method *method,
   tess_code code = tess__client_begin(base, client, method, options, call + 1,
                                       TESS__CLIENT_BLOCK_BYTES - sizeof *call);
   tess_segments_init(&call->body, &base->arena_allocator, 0);
-  tess__client_codec codec = {client, method, base->framed, &base->arena, &base->status, 0};
+  tess__client_codec codec = {client, method, base->framed, &base->arena, &base->status};
   if (code == TESS_OK)
     code = tess__client_encode_message(&codec, request, &call->body, &compressed);
   if (code == TESS_OK) code = try_get(call, compressed);

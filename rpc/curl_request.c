@@ -16,8 +16,8 @@ typedef tess__curl_request request;
 enum {
   SMALL_BODY_BYTES = 64 << 10, /* gathered and sent with the head */
   MAX_HEAD_BYTES = 256 << 10,  /* of a response */
-  /* What goes through them is copied twice, by curl and the kernel. They have to fit into a
-   * core's second cache for that: 2 MiB and 512 KiB cost a quarter of the speed. */
+  /* What goes through them is copied twice, by curl and the kernel, and has to be in a core's
+   * second cache still: 512 KiB and 2 MiB were slower (docs/performance.md). */
   IN_BYTES = 64 << 10,  /* CURLOPT_BUFFERSIZE */
   OUT_BYTES = 128 << 10 /* CURLOPT_UPLOAD_BUFFERSIZE */
 };

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <tessera/http_server.h>
 #include <tessera/status.h>
 #include <tessera/version.h>
 
+#include "program/listen.h"
 #include "program/number.h"
 #include "server/allow_list.h"
 
@@ -198,16 +198,6 @@ static bool take_worker(server_options *options, FILE *err) {
   return good;
 }
 
-static bool take_listen(const char **listen, FILE *err) {
-  tess_status status = TESS_STATUS_INIT;
-  bool good = tess_http_server_listen_check(optarg, &status) == TESS_OK;
-  if (!good)
-    fprintf(err, "tessera-server: --listen: %s\n", status.message != NULL ? status.message : "?");
-  tess_status_cleanup(&status);
-  *listen = optarg;
-  return good;
-}
-
 static bool take_option(server_options *options, const char *const *engines, int option,
                         FILE *err) {
   static const char *const modes[] = {"serial", "proxy", "adaptive", NULL};
@@ -215,7 +205,7 @@ static bool take_option(server_options *options, const char *const *engines, int
   uint64_t number = 0;
   switch (option) {
     case OPTION_LISTEN:
-      return take_listen(&options->listen, err);
+      return program_listen_take("tessera-server", optarg, &options->listen, err);
     case OPTION_WORKER:
       return take_worker(options, err);
     case OPTION_WORKERS_FILE:

@@ -59,14 +59,11 @@ static bool takes_tiles(tess_job *job, const tess__worker *worker) {
   const uint64_t limit = worker->executor->max_message_bytes;
   tess__share *share = &job->shares[worker - job->controller->workers];
   if (tess_plan_fits_limit(&job->plan, limit)) return true;
-  if (!share->left_out)
-    tess_reason_set(tess__job_note(job), TESS_OK,
-                    "%s takes messages of %U bytes, and the tiles of this product need %U: "
-                    "it gets none",
-                    worker->executor->name, limit,
-                    job->plan.largest_request_bytes > job->plan.largest_reply_bytes
-                        ? job->plan.largest_request_bytes
-                        : job->plan.largest_reply_bytes);
+  if (!share->left_out) {
+    tess_reason why;
+    tess_plan_tell_left_out(&job->plan, limit, &why);
+    tess_reason_set(tess__job_note(job), TESS_OK, "%s %s", worker->executor->name, why.text);
+  }
   share->left_out = job->left_out = true;
   return false;
 }

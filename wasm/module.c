@@ -3,13 +3,13 @@
  * See module.h: the instance, and the requests it drives between the host and
  * the RPC core.
  */
-#include "wasm/abi.h"
 #include "wasm/module.h"
 
 #include <string.h>
 
 #include <tessera/server.h>
 
+#include "wasm/abi.h"
 #include "wasm/config.h"
 #include "wasm/controller.h"
 #include "wasm/extension.h"

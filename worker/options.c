@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <tessera/http_server.h>
 #include <tessera/version.h>
 
 #include "matmul/kernel.h"
+#include "program/listen.h"
 #include "program/number.h"
 #include "program/processors.h"
 #include "worker/machine.h"
@@ -135,20 +135,10 @@ static void print_version(FILE *out) {
   fprintf(out, ")\n");
 }
 
-static bool take_listen(const char **listen, FILE *err) {
-  tess_status status = TESS_STATUS_INIT;
-  bool good = tess_http_server_listen_check(optarg, &status) == TESS_OK;
-  if (!good)
-    fprintf(err, "tessera-worker: --listen: %s\n", status.message != NULL ? status.message : "?");
-  tess_status_cleanup(&status);
-  *listen = optarg;
-  return good;
-}
-
 static bool take_option(worker_options *options, int option, FILE *err) {
   switch (option) {
     case OPTION_LISTEN:
-      return take_listen(&options->listen, err);
+      return program_listen_take("tessera-worker", optarg, &options->listen, err);
     case OPTION_THREADS:
       return take_unsigned("threads", 1, 1024, &options->threads, err);
     case OPTION_CONCURRENCY:
