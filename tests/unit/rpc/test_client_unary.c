@@ -5,66 +5,11 @@
  */
 #include "tests/unit/run_case.h"
 
-#include "canned.h"
-#include "echo_service.h"
-
-#include <tessera/client.h>
-#include <tessera/transport_memory.h>
+#include "unary_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PROTO "content-type: application/proto\n"
-#define JSON "content-type: application/json\n"
-
-static const char hi[] = "\x0a\x02hi";
-
-/* A client of a canned answer. */
-typedef struct fixture {
-  canned canned;
-  echo_state state;
-  tess_server *server; /* NULL: canned */
-  tess_transport *transport;
-  tess_client *client;
-  tess_status status;
-} fixture;
-
-static void set_up_with(fixture *f, tess_client_options options, size_t max_piece_bytes,
-                        bool with_server) {
-  if (with_server) {
-    f->server = tess_server_new(NULL);
-    echo_register(f->server, &f->state);
-  }
-  f->transport = tess_transport_memory_new(&(tess_transport_memory_options){
-      .handler = with_server ? tess_server_http_handler(f->server) : canned_handler(&f->canned),
-      .max_piece_bytes = max_piece_bytes});
-  options.transport = f->transport;
-  if (options.base_url == NULL) options.base_url = "http://h:1";
-  tess_status_init(&f->status, NULL);
-  f->client = tess_client_new(&options, &f->status);
-  ck_assert_ptr_nonnull(f->client);
-}
-
-static void set_up(fixture *f, bool with_server) {
-  memset(f, 0, sizeof *f);
-  set_up_with(f, (tess_client_options){0}, 0, with_server);
-}
-
-static void tear_down(fixture *f) {
-  tess_client_free(f->client);
-  f->transport->ops->free(f->transport);
-  tess_server_free(f->server);
-  tess_status_cleanup(&f->status);
-}
-
-static tess_code echo(fixture *f, const tess_call_options *options, echo_response *response) {
-  static char text[] = "hi";
-  echo_request request;
-  tessera__test__v1__echo_request__init(&request);
-  request.text = text;
-  return tessera_test_v1_echo_service_echo(f->client, options, &request, response, &f->status);
-}
 
 START_TEST(what_is_sent) {
   fixture f;
@@ -190,161 +135,6 @@ START_TEST(error_details) {
   ck_assert_str_eq(f.status.details[1].type_name, "c.D");
   ck_assert_uint_eq(f.status.details[1].value_size, 0);
   tear_down(&f);
-}
-END_TEST
-
-START_TEST(response_limit) {
-  for (int form = 0; form < 2; form++) {
-    fixture f;
-    echo_response response;
-    memset(&f, 0, sizeof f);
-    set_up_with(&f, (tess_client_options){.max_response_bytes = 4}, 2, false);
-    f.canned = (canned){.status = 200,
-                        .headers = PROTO,
-                        .body = "\x0a\x03hi!",
-                        .body_size = 5,
-                        .no_content_length = form == 1};
-    ck_assert_int_eq(echo(&f, NULL, &response), TESS_RESOURCE_EXHAUSTED);
-    ck_assert_int_eq(f.canned.aborts, 1);
-    f.canned.body = hi;
-    f.canned.body_size = 4;
-    ck_assert_int_eq(echo(&f, NULL, &response), TESS_OK);
-    tessera_test_v1_echo_service_echo_response_clear(f.client, &response);
-    tear_down(&f);
-  }
-}
-END_TEST
-
-/* What a caller knows of its response: more is a wrong answer, and an error is none. */
-START_TEST(response_that_cannot_be) {
-  static const char error[] = "{\"code\":\"not_found\",\"message\":\"there is none\"}";
-  static const tess_call_options known = {.max_response_bytes = 4},
-                                 large = {.max_response_bytes = 100};
-  for (int form = 0; form < 2; form++) {
-    fixture f;
-    echo_response response;
-    memset(&f, 0, sizeof f);
-    set_up_with(&f, (tess_client_options){.max_response_bytes = 5}, 2, false);
-    f.canned = (canned){.status = 200,
-                        .headers = PROTO,
-                        .body = "\x0a\x03hi!",
-                        .body_size = 5,
-                        .no_content_length = form == 1};
-    ck_assert_int_eq(echo(&f, &known, &response), TESS_DATA_LOSS);
-    ck_assert_int_eq(f.canned.aborts, 1);
-    /* No more than the client takes. */
-    ck_assert_int_eq(echo(&f, &large, &response), TESS_OK);
-    tessera_test_v1_echo_service_echo_response_clear(f.client, &response);
-    f.canned.body = "\x0a\x04hi!!";
-    f.canned.body_size = 6;
-    ck_assert_int_eq(echo(&f, &large, &response), TESS_RESOURCE_EXHAUSTED);
-    f.canned.body = hi;
-    f.canned.body_size = 4;
-    ck_assert_int_eq(echo(&f, &known, &response), TESS_OK);
-    tessera_test_v1_echo_service_echo_response_clear(f.client, &response);
-    f.canned.status = 404;
-    f.canned.headers = JSON;
-    f.canned.body = error;
-    f.canned.body_size = sizeof error - 1;
-    ck_assert_int_eq(echo(&f, &known, &response), TESS_NOT_FOUND);
-    tear_down(&f);
-  }
-}
-END_TEST
-
-#define WEB "content-type: application/grpc-web+proto\n"
-
-/* A limit for messages is none for what ends a response: that may have as many bytes as
- * metadata, and some for an error. */
-START_TEST(response_limit_spares_the_end) {
-  static const char error[] = "{\"code\":\"not_found\",\"message\":\"there is none\"}";
-  static const char web_error[] =
-      "\x80\0\0\0\x2d"
-      "grpc-status: 5\r\ngrpc-message: there is none\r\n";
-  static const char web_good[] =
-      "\0\0\0\0\x04\x0a\x02hi\x80\0\0\0\x1a"
-      "grpc-status: 0\r\nx-b: two\r\n";
-  static const char web_large[] = "\0\0\0\0\x05\x0a\x03hi!";
-  enum { LARGE = 16 * 1024 };
-  static char large[LARGE];
-  memset(large, ' ', sizeof large);
-  memcpy(large, error, sizeof error - 1);
-  static const struct {
-    int protocol, status;
-    const char *headers, *body;
-    size_t size;
-    tess_code code;
-  } cases[] = {
-      {0, 404, JSON, error, sizeof error - 1, TESS_NOT_FOUND},
-      {0, 404, JSON, large, 8000, TESS_NOT_FOUND},
-      {0, 404, JSON, large, LARGE, TESS_RESOURCE_EXHAUSTED},
-      {1, 200, WEB, web_error, sizeof web_error - 1, TESS_NOT_FOUND},
-      {1, 200, WEB, web_good, sizeof web_good - 1, TESS_OK},
-      {1, 200, WEB, web_large, sizeof web_large - 1, TESS_RESOURCE_EXHAUSTED},
-      {1, 200, WEB, large, LARGE, TESS_RESOURCE_EXHAUSTED},
-  };
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-    for (int form = 0; form < 2; form++) {
-      fixture f;
-      echo_response response;
-      memset(&f, 0, sizeof f);
-      set_up_with(&f,
-                  (tess_client_options){.protocol = (tess_protocol)cases[i].protocol,
-                                        .max_response_bytes = 4,
-                                        .max_metadata_bytes = 1000},
-                  0, false);
-      f.canned = (canned){.status = cases[i].status,
-                          .headers = cases[i].headers,
-                          .body = cases[i].body,
-                          .body_size = cases[i].size,
-                          .no_content_length = form == 1};
-      tess_code code = echo(&f, NULL, &response);
-      ck_assert_msg(code == cases[i].code, "case %zu: %d (%s)", i, code, f.status.message);
-      if (code == TESS_NOT_FOUND) ck_assert_str_eq(f.status.message, "there is none");
-      if (code == TESS_OK) tessera_test_v1_echo_service_echo_response_clear(f.client, &response);
-      tear_down(&f);
-    }
-}
-END_TEST
-
-/* Headers and trailers that are more than metadata may be: the limit is told. */
-START_TEST(metadata_limit) {
-  static const char web_trailers[] =
-      "\x80\0\0\0\x33"
-      "grpc-status: 0\r\nx-b: 0123456789012345678901234567\r\n";
-  static const struct {
-    int protocol;
-    const char *headers, *body;
-    size_t size;
-    const char *what;
-  } cases[] = {
-      {0, PROTO "x-a: 012345678901234567890\n", hi, 4, "headers"},
-      {1, WEB "x-a: 0\n", hi, 4, "headers"},
-      {1, WEB, web_trailers, sizeof web_trailers - 1, "trailers"},
-  };
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    fixture f;
-    echo_response response;
-    memset(&f, 0, sizeof f);
-    set_up_with(&f,
-                (tess_client_options){.protocol = (tess_protocol)cases[i].protocol,
-                                      .max_metadata_bytes = 40},
-                0, false);
-    f.canned = (canned){.status = 200,
-                        .headers = cases[i].headers,
-                        .body = cases[i].body,
-                        .body_size = cases[i].size};
-    tess_metadata headers;
-    tess_metadata_init(&headers, NULL, 0);
-    ck_assert_int_eq(echo(&f, &(tess_call_options){.response_headers = &headers}, &response),
-                     TESS_RESOURCE_EXHAUSTED);
-    char expected[100];
-    snprintf(expected, sizeof expected, "the response's %s are larger than the limit of 40 bytes",
-             cases[i].what);
-    ck_assert_str_eq(f.status.message, expected);
-    tess_metadata_cleanup(&headers);
-    tear_down(&f);
-  }
 }
 END_TEST
 
@@ -752,9 +542,8 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("client_unary", 60, what_is_sent, good_answers, bad_answers, error_details,
-                   response_limit, response_that_cannot_be, response_limit_spares_the_end,
-                   metadata_limit, requests_that_cannot_be_made, deadline_here, transport_fails,
-                   whole_call, large_payload_in_place, without_waiting, a_callback_cannot_wait,
-                   orphans, a_refused_call_leaves_no_handle, cancelled, interceptors,
-                   get_travels_in_the_url, grpc_web, refused_options);
+                   requests_that_cannot_be_made, deadline_here, transport_fails, whole_call,
+                   large_payload_in_place, without_waiting, a_callback_cannot_wait, orphans,
+                   a_refused_call_leaves_no_handle, cancelled, interceptors, get_travels_in_the_url,
+                   grpc_web, refused_options);
 }
