@@ -7,7 +7,7 @@
 const char hi[5] = "\x0a\x02hi";
 
 void set_up_with(fixture *f, tess_client_options options, size_t max_piece_bytes,
-                        bool with_server) {
+                 bool with_server) {
   if (with_server) {
     f->server = tess_server_new(NULL);
     echo_register(f->server, &f->state);
