@@ -26,6 +26,10 @@ QUICK = False
 LONGEST_S = 120
 # Of this run, in order.
 REPORTS = []
+# Of the contestants: processes that run.
+RUNNING = set()
+# So long, at most, is waited until they all stand still.
+SETTLE_S = 1
 # How busy the machine was before anything ran.
 LOAD = os.getloadavg()[0]
 
@@ -45,6 +49,32 @@ def read_line(process, timeout):
         return process.stdout.readline() if selector.select(timeout) else ""
 
 
+def cpu_ns(pids):
+    """What these processes and their children have computed so far."""
+    total = 0
+    for pid in pids:
+        try:
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                total += int((task / "schedstat").read_text().split()[0])
+                total += cpu_ns((task / "children").read_text().split())
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it ended meanwhile
+    return total
+
+
+def settle():
+    """Waits until no contestant computes: threads of OpenBLAS poll for another tenth of a second after each product,
+    and would take a core from whoever runs next."""
+    until, before = time.monotonic() + SETTLE_S, cpu_ns(RUNNING)
+    while time.monotonic() < until:
+        start = time.monotonic()
+        time.sleep(0.02)
+        now = cpu_ns(RUNNING)
+        if now - before < 0.1e9 * (time.monotonic() - start):
+            return
+        before = now
+
+
 class Server:
     """A program that prints 'listening on URL' first. Use it in a with statement."""
 
@@ -54,6 +84,7 @@ class Server:
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True, env=self.env)
+        RUNNING.add(self.process.pid)
         line = read_line(self.process, 60)
         match = re.search(r"http://\S+", line)
         if not match:
@@ -70,6 +101,7 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        RUNNING.discard(self.process.pid)
         self.process.stdout.close()
 
     def cpu_seconds(self):
@@ -130,6 +162,7 @@ def rounds(contestants, count, budget_s=None):
         if index % 2:
             names.reverse()
         for name in names:
+            settle()
             try:
                 results[name].append(contestants[name]())
             except SystemExit as why:

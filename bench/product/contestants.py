@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 import sys
 
-from harness import BIN, ROOT, Server, environment, read_line
+from harness import BIN, ROOT, RUNNING, Server, environment, read_line
 
 PEERS = pathlib.Path(os.environ.get("PEERS_DIR", ROOT / "build/bench/peers"))
 HERE = pathlib.Path(__file__).resolve().parent
@@ -26,6 +26,7 @@ class Runner:
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env=self.env)
+        RUNNING.add(self.process.pid)
         return self
 
     def __exit__(self, *unused):
@@ -38,6 +39,7 @@ class Runner:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        RUNNING.discard(self.process.pid)
         self.process.stdout.close()
 
     def run(self, word="cold"):
