@@ -2,9 +2,11 @@
 #define _GNU_SOURCE 1 /* sched_getcpu, cpu_set_t */
 #include "worker/placement.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,18 +46,23 @@ static bool is_first_of_core(int processor) {
   return first == processor;
 }
 
-/* The socket that holds it, or -1: somebody else has it. */
+/* The socket that holds it, or -1 and errno; EADDRINUSE: somebody else has it. */
 static int claim_processor(const char *realm, int processor, int sharing) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   /* The empty first byte makes it abstract: a name and no file. */
   int length = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "%s-processor-%d-%d",
                         realm, processor, sharing);
-  if (length < 0 || (size_t)length >= sizeof address.sun_path - 1) return -1;
+  if (length < 0 || (size_t)length >= sizeof address.sun_path - 1) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
   if (bind(fd, (const struct sockaddr *)&address, size) == 0) return fd;
+  const int why = errno;
   close(fd);
+  errno = why;
   return -1;
 }
 
@@ -72,16 +79,56 @@ static int first_processor(const cpu_set_t *usable) {
   return processor;
 }
 
-static void claim_some(worker_placement *placement, const char *realm, unsigned threads,
-                       int sharing, bool of_first, int first, cpu_set_t *left) {
-  for (int n = 0; n < CPU_SETSIZE && placement->count < threads; n++) {
-    const int i = (first + n) % CPU_SETSIZE;
-    if (!CPU_ISSET((size_t)i, left) || is_first_of_core(i) != of_first) continue;
-    int fd = claim_processor(realm, i, sharing);
-    if (fd < 0) continue;
-    placement->claims[placement->count++] = (claim){i, fd};
-    CPU_CLR((size_t)i, left);
+/* What is known of each processor. */
+typedef struct claims_map {
+  uint16_t claims[CPU_SETSIZE]; /* bit s: the claim with `sharing` s is somebody's */
+  bool second[CPU_SETSIZE];     /* of its core's hardware threads not the first */
+} claims_map;
+_Static_assert(MAX_SHARING <= 16, "a bit each");
+
+static void read_cores(claims_map *map, const cpu_set_t *usable) {
+  for (int i = 0; i < CPU_SETSIZE; i++)
+    map->second[i] = CPU_ISSET((size_t)i, usable) && !is_first_of_core(i);
+}
+
+/* Adds the claims that there are. Nothing where nobody tells: then they are found one by one. */
+static void read_claims(claims_map *map, const char *realm) {
+  FILE *file = fopen("/proc/net/unix", "re");
+  if (file == NULL) return;
+  char name[96], line[256];
+  snprintf(name, sizeof name, " @%s-processor-", realm);
+  while (fgets(line, sizeof line, file) != NULL) {
+    const char *at = strstr(line, name);
+    unsigned processor, sharing;
+    if (at != NULL && sscanf(at + strlen(name), "%u-%u", &processor, &sharing) == 2 &&
+        processor < CPU_SETSIZE && sharing < MAX_SHARING)
+      map->claims[processor] |= (uint16_t)(1u << sharing);
   }
+  fclose(file);
+}
+
+static int claims_of(const claims_map *map, int processor) {
+  return __builtin_popcount(map->claims[processor]);
+}
+
+/* The one that fewest have claimed, first hardware threads before second ones, or
+ * NO_PROCESSOR. */
+static int least_claimed(const claims_map *map, int first, const cpu_set_t *left) {
+  int best = NO_PROCESSOR;
+  for (int n = 0; n < CPU_SETSIZE; n++) {
+    const int i = (first + n) % CPU_SETSIZE;
+    if (!CPU_ISSET((size_t)i, left) || claims_of(map, i) >= MAX_SHARING) continue;
+    const int fewer = best == NO_PROCESSOR ? 1 : claims_of(map, best) - claims_of(map, i);
+    if (fewer > 0 || (fewer == 0 && map->second[best] && !map->second[i])) best = i;
+  }
+  return best;
+}
+
+static int first_free(const claims_map *map, int processor) {
+  int sharing = 0;
+  while (map->claims[processor] >> sharing & 1u)
+    sharing++;
+  return sharing;
 }
 
 worker_placement *worker_placement_new(const char *realm, unsigned threads) {
@@ -92,9 +139,23 @@ worker_placement *worker_placement_new(const char *realm, unsigned threads) {
       calloc(1, sizeof *placement + threads * sizeof placement->claims[0]);
   if (placement == NULL) return NULL;
   const int first = first_processor(&usable);
-  for (int sharing = 0; sharing < MAX_SHARING && placement->count < threads; sharing++) {
-    claim_some(placement, realm, threads, sharing, true, first, &usable);
-    claim_some(placement, realm, threads, sharing, false, first, &usable);
+  claims_map map = {0};
+  read_cores(&map, &usable);
+  read_claims(&map, realm);
+  while (placement->count < threads) {
+    const int processor = least_claimed(&map, first, &usable);
+    if (processor == NO_PROCESSOR) break;
+    const int sharing = first_free(&map, processor);
+    const int fd = claim_processor(realm, processor, sharing);
+    if (fd >= 0) {
+      placement->claims[placement->count++] = (claim){processor, fd};
+      CPU_CLR((size_t)processor, &usable);
+    } else {
+      if (errno != EADDRINUSE) break;
+      /* Somebody was faster, and may have claimed more than this. */
+      map.claims[processor] |= (uint16_t)(1u << sharing);
+      read_claims(&map, realm);
+    }
   }
   if (placement->count > 0) return placement;
   free(placement);

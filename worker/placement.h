@@ -10,7 +10,8 @@
  * A claim is an abstract Unix socket (unix(7)) named after the processor: it ends with
  * the process, however that ends, and nobody can be reached by it. Without claims
  * (none left, not Linux) all stays with the scheduler; those of another network
- * namespace are not seen, so each begins its search with another processor.
+ * namespace are not seen, so each begins its search with another processor. Who has
+ * claimed what stands in /proc/net/unix (proc(5)).
  */
 #ifndef TESSERA_WORKER_PLACEMENT_H
 #define TESSERA_WORKER_PLACEMENT_H

@@ -77,6 +77,38 @@ START_TEST(a_claim_given_back_is_the_next_ones) {
 }
 END_TEST
 
+/* Two who come after others have left: not on one processor while both are claimed alike. */
+START_TEST(what_was_given_back_leads_nobody_astray) {
+  cpu_set_t usable;
+  ck_assert_int_eq(sched_getaffinity(0, sizeof usable, &usable), 0);
+  if (CPU_COUNT(&usable) < 2) return;
+  for (size_t i = CPU_SETSIZE; i-- > 0 && CPU_COUNT(&usable) > 2;)
+    CPU_CLR(i, &usable);
+  ck_assert_int_eq(sched_setaffinity(0, sizeof usable, &usable), 0);
+  /* Five of each processor, of which two stay: of the one those who came last, of the
+   * other those who came first. */
+  worker_placement *others[10];
+  int came[2] = {0, 0};
+  for (int i = 0; i < 10; i++)
+    ck_assert_ptr_nonnull(others[i] = worker_placement_new(realm, 1));
+  const int one = worker_placement_processor(others[0], 0);
+  for (int i = 0; i < 10; i++) {
+    const int which = worker_placement_processor(others[i], 0) == one ? 0 : 1;
+    const int nth = came[which]++;
+    if (which == 0 ? nth >= 3 : nth < 2) continue;
+    worker_placement_free(others[i]);
+    others[i] = NULL;
+  }
+  ck_assert_int_eq(came[0], 5);
+  worker_placement *a = worker_placement_new(realm, 1), *b = worker_placement_new(realm, 1);
+  ck_assert_int_ne(worker_placement_processor(a, 0), worker_placement_processor(b, 0));
+  worker_placement_free(a);
+  worker_placement_free(b);
+  for (int i = 0; i < 10; i++)
+    worker_placement_free(others[i]);
+}
+END_TEST
+
 START_TEST(there_is_an_end) {
   worker_placement *rounds[16];
   for (int i = 0; i < 16; i++)
@@ -183,6 +215,7 @@ int main(int argc, char **argv) {
   tcase_add_test(tests, a_second_round_begins_where_all_are_claimed);
   tcase_add_test(tests, its_own_threads_have_different_processors);
   tcase_add_test(tests, a_claim_given_back_is_the_next_ones);
+  tcase_add_test(tests, what_was_given_back_leads_nobody_astray);
   tcase_add_test(tests, there_is_an_end);
   tcase_add_test(tests, a_claim_ends_with_its_process);
   tcase_add_test(tests, a_thread_goes_home_and_may_leave);
