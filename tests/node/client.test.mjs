@@ -101,7 +101,7 @@ test('wrong arguments are invalid_argument, for every call, before anything is s
   }
   for (const matrix of matrices) await fails(client.putBlock(matrix), 'invalid_argument', /./);
   for (const name of [undefined, 'x', new Uint8Array(5)]) await fails(client.dropBlock(name), 'invalid_argument', /the name of the block/);
-  for (const mode of [undefined, 'fast', 5]) await fails(client.setMode(mode), 'invalid_argument', /serial, proxy or adaptive/);
+  for (const mode of [undefined, 'fast', 5, 'unspecified', 'SERIAL']) await fails(client.setMode(mode), 'invalid_argument', /serial, proxy or adaptive/);
   for (const options of [null, 5, 'x', { timeoutMs: NaN }, { timeoutMs: -1 }, { timeoutMs: '5' }, { signal: {} }, { headers: { 'a b': 'x' } }, { headers: { a: 'x\ny' } }, { headers: { a: '€' } }]) {
     for (const call of ['describe', 'listBlocks', 'getMode']) await fails(client[call](options), 'invalid_argument', /./);
     await fails(client.setMode('proxy', options), 'invalid_argument', /./);
@@ -153,10 +153,60 @@ test('timeouts of less than one millisecond and of more than a timer takes; head
   });
   await fails((await clientOf(t, () => {})).describe({ timeoutMs: 0.5 }), 'deadline_exceeded');
   for (const [timeoutMs, headers] of /** @type {[number | undefined, any][]} */ ([[2 ** 31, new Headers({ 'x-own': 'b' })], [2 ** 40, [['x-own', 'c']]],
-    [Infinity, { 'x-own': 'd', 'Content-Type': 'text/plain' }], [0, { 'x-own': ['e', 'f'] }], [undefined, { 'connect-timeout-ms': '5', 'x-own': 'g' }]])) {
+    [Infinity, { 'x-own': 'd', 'Content-Type': 'text/plain' }], [0, { 'x-own': ['e', 'f'] }], [undefined, { 'x-own': 'g', 'x-none': null }], [null, null]])) {
     await client.describe({ timeoutMs, headers });
   }
-  assert.deepEqual(told, ['2147483648 b', 'undefined c', 'undefined d', 'undefined e, f', 'undefined g'].map((one) => `${one} application/proto`));
+  assert.deepEqual(told, ['2147483648 b', 'undefined c', 'undefined d', 'undefined e, f', 'undefined g', 'undefined undefined'].map((one) => `${one} application/proto`));
+});
+
+test('headers that cannot be sent are refused by their name', async (t) => {
+  const { url } = await serve(t, () => assert.fail('nothing must be sent'));
+  const caller = new FetchCaller(url);
+  const cases = /** @type {[any, RegExp][]} */ ([[{ 'x-n': 5 }, /header x-n is text, not 5/], [[['x-n', 5]], /x-n/], [{ 'x-n': ['a', null] }, /x-n/], [{ 'x-n': {} }, /x-n/],
+    [{ 'x-n': 'a\nb' }, /x-n/], [{ 'a b': 'x' }, /"a b"/], ['x: y', /headers are/], [['x: y'], /a pair of name and value/]]);
+  for (const [headers, message] of cases) {
+    await fails(caller.request({ path: '/x', headers }), 'invalid_argument', message);
+    await fails(new MatmulClient(caller).describe({ headers }), 'invalid_argument', message);
+  }
+  for (const name of ['connect-timeout-ms', 'Connect-Timeout-Ms']) {
+    await fails(new MatmulClient(caller).describe({ headers: { [name]: '5' } }), 'invalid_argument', /connect-timeout-ms is made from the option timeoutMs/);
+  }
+  for (const wrong of [{ path: 'x' }, { path: undefined }, { path: '@evil.example/' }, { path: '/x', method: 5 }, { path: '/x', body: 'text' }, { path: '/x', timeoutMs: '5' }, { path: '/x', signal: {} }]) {
+    await fails(caller.request(/** @type {any} */ (wrong)), 'invalid_argument');
+  }
+});
+
+test('signals of any making end a call, and keep no listener of it', async (t) => {
+  const { listener } = fakeWorker({ streamTile: 1 });
+  const client = new MatmulClient(new FetchCaller((await serve(t, listener)).url));
+  const wrong = await clientOf(t, (_, outgoing) => outgoing.writeHead(200, { 'content-type': 'text/html' }).end('x'));
+  const silent = new MatmulClient(new FetchCaller((await serve(t, () => {})).url));
+  const one = new AbortController();
+  const kept = new Set();
+  const add = one.signal.addEventListener.bind(one.signal);
+  const remove = one.signal.removeEventListener.bind(one.signal);
+  Object.assign(one.signal, {
+    addEventListener: (/** @type {any[]} */ ...args) => { kept.add(args[1]); return Reflect.apply(add, undefined, args); },
+    removeEventListener: (/** @type {any[]} */ ...args) => { kept.delete(args[1]); return Reflect.apply(remove, undefined, args); },
+  });
+  const call = { signal: one.signal, timeoutMs: 5000 };
+  await client.describe(call);
+  for await (const _ of client.multiplyTiles({ a: A, b: B }, call));
+  for await (const _ of client.multiplyTiles({ a: A, b: B }, call)) break;
+  await fails(client.getMode(call), 'unimplemented');
+  await fails(wrong.describe(call), 'unknown');
+  await fails((async () => { for await (const _ of wrong.multiplyTiles({ a: A, b: B }, call)); })(), 'unknown');
+  await fails(new MatmulClient(new FetchCaller('http://127.0.0.1:1')).describe(call), 'unavailable');
+  await fails(silent.describe({ ...call, timeoutMs: 20 }), 'deadline_exceeded');
+  assert.equal(kept.size, 0);
+
+  // No reason, no throwIfAborted, no AbortSignal at all.
+  const old = Object.assign(new EventTarget(), { aborted: false });
+  const pending = silent.describe(/** @type {any} */ ({ signal: old }));
+  setTimeout(() => { old.aborted = true; old.dispatchEvent(new Event('abort')); }, 20);
+  await fails(pending, 'canceled');
+  await fails(client.describe(/** @type {any} */ ({ signal: old })), 'canceled');
+  await fails(new MatmulClient(await probe(t)).describe(/** @type {any} */ ({ signal: old })), 'canceled');
 });
 
 test('replies of a broken peer', async (t) => {

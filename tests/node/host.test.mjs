@@ -40,9 +40,9 @@ test('headers reach the module in lower case and come back', async (t) => {
 });
 
 test('the configuration is what create() was given', async (t) => {
-  const tessera = await probe(t, { workers: ['http://127.0.0.1:9/', 'http://127.0.0.1:10/x'], mode: 'proxy', maxMessageBytes: 1000, thresholdMs: 5 });
+  const tessera = await probe(t, { workers: ['http://127.0.0.1:9/', 'http://127.0.0.1:10/x'], mode: 'proxy', maxMessageBytes: 1024, thresholdMs: 5 });
   assert.equal(await bodyText(await tessera.request({ path: '/configuration' })),
-    'engine=node\nmode=proxy\nworker=http://127.0.0.1:9/\nworker=http://127.0.0.1:10/x\nmax_message_bytes=1000\nthreshold_ms=5\n');
+    'engine=node\nmode=proxy\nworker=http://127.0.0.1:9/\nworker=http://127.0.0.1:10/x\nmax_message_bytes=1024\nthreshold_ms=5\n');
   const alone = await probe(t);
   assert.match(await bodyText(await alone.request({ path: '/configuration' })), /^engine=node\nmode=serial\nmax_message_bytes=268435456\n$/);
 });
@@ -80,6 +80,11 @@ test('what is no module, and what the module refuses, is said in words', async (
     [{ module, workers: ['http://u:secret@x/'] }, 'invalid_argument', /no user name and no password: "http:\/\/…@x"$/],
     [{ module, workers: ['http://u:secret@h:99999'] }, 'invalid_argument', /^(?!.*secret)/],
     [{ module, workers: [new URL('http://u@x/')] }, 'invalid_argument', /no user name/],
+    [{ module, workers: ['http:127.0.0.1:1'] }, 'invalid_argument', /starts with http:\/\/ or https:\/\/: "http:127.0.0.1:1"$/],
+    [{ module, workers: ['http://bücher.de/'] }, 'invalid_argument', /ASCII letters without blanks/], [{ module, workers: [' http://x/'] }, 'invalid_argument', /http:\/\/ or/],
+    [{ module, workers: [`http://x/${'a'.repeat(247)}`] }, 'invalid_argument', /at most 255 characters, not 256/],
+    [{ module, workers: ['http://x', 'http://y', 'http://x/'] }, 'invalid_argument', /given twice: "http:\/\/x"/],
+    [{ module, workers: Array.from({ length: 1025 }, (_, i) => `http://x:${i + 1}`) }, 'invalid_argument', /at most 1024 workers, not 1025/],
     [{ module, workers: ['http://x/?a=1'] }, 'invalid_argument', /no "\?"/], [{ module, workers: ['http://x/#a'] }, 'invalid_argument', /no "\?" and no "#"/],
     [{ module, engine: 'a\nmode=proxy' }, 'invalid_argument', /line end/],
   ]);
@@ -93,27 +98,37 @@ test('what is no module, and what the module refuses, is said in words', async (
   }
 });
 
-test('an option that is not of its kind is refused by its name', async () => {
+/** Options of numbers, and the words for what each may be. */
+const RANGES = {
+  maxMessageBytes: 'from 1024 to 4294967295', maxInflightBytes: 'from 1024 on', cacheBytes: 'from 0 on', thresholdMs: 'from 1 to 86400000',
+  tileTimeoutMs: 'from 1 to 86400000', maxRequests: 'from 1 on, or Infinity', maxPosts: 'from 1 on, or Infinity', highWaterBytes: 'from 0 on, or Infinity',
+};
+const UNBOUNDED = ['maxRequests', 'maxPosts', 'highWaterBytes'];
+
+test('an option that is not of its kind is refused by its name, with what it may be', async () => {
   const module = await readFile(given('TESSERA_PROBE'));
-  const numbers = ['maxMessageBytes', 'maxInflightBytes', 'cacheBytes', 'thresholdMs', 'tileTimeoutMs', 'maxRequests', 'maxPosts', 'highWaterBytes'];
+  const numbers = Object.keys(RANGES);
   const cases = /** @type {[string, any, Function][]} */ ([
-    ...numbers.flatMap((name) => [NaN, Infinity, -1, 1.5].map((value) => [name, value, RangeError])),
-    ...numbers.flatMap((name) => ['5', null, 5n, {}, true].map((value) => [name, value, TypeError])),
-    ['maxRequests', 0, RangeError], ['maxPosts', 0, RangeError], ['maxMessageBytes', 0, RangeError],
-    ['workers', 'http://127.0.0.1:9', TypeError], ['workers', [5], TypeError], ['workers', {}, TypeError], ['workers', null, TypeError],
-    ['mode', 5, TypeError], ['engine', {}, TypeError], ['log', 'console', TypeError], ['log', null, TypeError],
-    ['transport', {}, TypeError], ['transport', null, TypeError], ['transport', () => {}, TypeError],
+    ...numbers.flatMap((name) => [NaN, -Infinity, -1, 1.5, 2 ** 53].map((value) => [name, value, RangeError])),
+    ...numbers.filter((name) => !UNBOUNDED.includes(name)).map((name) => [name, Infinity, RangeError]),
+    ...numbers.flatMap((name) => ['5', 5n, {}, true].map((value) => [name, value, TypeError])),
+    ['maxRequests', 0, RangeError], ['maxPosts', 0, RangeError], ['maxMessageBytes', 1023, RangeError], ['maxMessageBytes', 2 ** 32, RangeError],
+    ['maxInflightBytes', 1023, RangeError], ['thresholdMs', 0, RangeError], ['tileTimeoutMs', 86_400_001, RangeError],
+    ['workers', 'http://127.0.0.1:9', TypeError], ['workers', [5], TypeError], ['workers', {}, TypeError], ['workers', [null], TypeError],
+    ['mode', 5, TypeError], ['engine', {}, TypeError], ['log', 'console', TypeError],
+    ['transport', {}, TypeError], ['transport', () => {}, TypeError],
     ['module', 5, TypeError], ['module', null, TypeError], ['module', undefined, TypeError], ['module', {}, TypeError],
   ]);
   for (const [name, value, kind] of cases) {
     await assert.rejects(Tessera.create(/** @type {any} */ ({ module, [name]: value })), (error) => {
       assert.ok(error instanceof kind, `${name}: ${String(value)}: ${error}`);
-      assert.match(/** @type {Error} */ (error).message, new RegExp(`\\b${name}\\b`));
+      assert.match(/** @type {Error} */ (error).message, new RegExp(`\\b${name}\\b.*${RANGES[/** @type {keyof typeof RANGES} */ (name)] ?? ''}`));
       return true;
     });
   }
   for (const options of [undefined, null, 'module.wasm']) await assert.rejects(Tessera.create(/** @type {any} */ (options)), TypeError);
-  assert.throws(() => nodeTransport({ maxSocketsPerHost: NaN }), /maxSocketsPerHost/);
+  for (const value of [NaN, 0, '5']) assert.throws(() => nodeTransport(/** @type {any} */ ({ maxSocketsPerHost: value })), /maxSocketsPerHost is a whole number from 1 on, or Infinity/);
+  for (const options of [null, 5]) assert.throws(() => nodeTransport(/** @type {any} */ (options)), /takes an object of options/);
   assert.throws(() => nodeTransport(/** @type {any} */ ({ tls: 'pem' })), /tls/);
   assert.throws(() => nodeTransport({ tls: { ca: 'x', cert: 'no certificate' } }), (error) => error instanceof TypeError && /the option tls/.test(error.message));
   const tessera = await Tessera.create({ module });
@@ -121,7 +136,51 @@ test('an option that is not of its kind is refused by its name', async () => {
     assert.throws(() => nodeHandler(tessera, /** @type {any} */ ({ [name]: value })), new RegExp(name));
   }
   assert.throws(() => nodeHandler(/** @type {any} */ ({})), /takes a Tessera/);
+  assert.throws(() => nodeHandler(tessera, /** @type {any} */ (null)), /takes an object of options/);
   tessera.close();
+});
+
+test('null is an option that was not given, and Infinity a limit that is none', async (t) => {
+  const nothing = Object.fromEntries([...Object.keys(RANGES), 'workers', 'mode', 'engine', 'log', 'transport'].map((name) => [name, null]));
+  const plain = await probe(t, /** @type {any} */ (nothing));
+  assert.equal(await bodyText(await plain.request({ path: '/configuration' })), 'engine=node\nmode=serial\nmax_message_bytes=268435456\n');
+  assert.equal((await plain.request(/** @type {any} */ ({ path: '/echo', method: null, headers: null, body: null, signal: null, timeoutMs: null }))).status, 200);
+  const wide = await probe(t, { ...Object.fromEntries(UNBOUNDED.map((name) => [name, Infinity])), transport: nodeTransport({ maxSocketsPerHost: Infinity }) });
+  for await (const chunk of /** @type {AsyncIterable<Uint8Array>} */ ((await wide.request({ path: '/stream' })).body)) assert.ok(chunk.length > 0);
+  nodeTransport(/** @type {any} */ ({ maxSocketsPerHost: null, tls: null })).close();
+  for (const maxBodyBytes of [null, Infinity]) {
+    const { url } = await serve(t, nodeHandler(plain, /** @type {any} */ ({ maxBodyBytes, corsOrigin: null, ready: null })));
+    assert.equal(await (await fetch(`${url}/echo`, { method: 'POST', body: 'hello' })).text(), 'hello');
+    assert.equal((await fetch(`${url}/readyz`)).status, 200);
+  }
+});
+
+/** A signal as libraries made it for old engines: no reason, no throwIfAborted.
+ * @returns {{signal: any, abort: () => void, listeners: Set<() => void>}} */
+function oldSignal() {
+  /** @type {Set<() => void>} */
+  const listeners = new Set();
+  const signal = {
+    aborted: false,
+    addEventListener: (/** @type {string} */ _, /** @type {() => void} */ listener) => listeners.add(listener),
+    removeEventListener: (/** @type {string} */ _, /** @type {() => void} */ listener) => listeners.delete(listener),
+  };
+  const abort = () => {
+    signal.aborted = true;
+    for (const listener of [...listeners]) listener();
+  };
+  return { signal, abort, listeners };
+}
+
+test('a signal of old engines is as good as any', async (t) => {
+  const tessera = await probe(t);
+  const { signal, abort, listeners } = oldSignal();
+  assert.equal((await tessera.request({ path: '/echo', signal })).status, 200);
+  assert.equal(listeners.size, 0);
+  const pending = tessera.request({ path: '/never', signal });
+  abort();
+  await assert.rejects(pending, { name: 'AbortError' });
+  await assert.rejects(tessera.request({ path: '/echo', signal }), { name: 'AbortError' });
 });
 
 test('loop() is called when due, and not in between', async (t) => {
@@ -194,7 +253,7 @@ test('abort and timeout tell the module and end the request', async (t) => {
 });
 
 test('too many requests, too large ones, and a module without memory are refused, the next is answered', async (t) => {
-  const tessera = await probe(t, { maxRequests: 3, maxMessageBytes: 1000 });
+  const tessera = await probe(t, { maxRequests: 3, maxMessageBytes: 1024 });
   const abort = new AbortController();
   const waiting = [1, 2, 3].map(() => tessera.request({ path: '/never', signal: abort.signal }).catch(() => {}));
   const fourth = await tessera.request({ path: '/echo', body: bytesOf('x') });
@@ -202,7 +261,7 @@ test('too many requests, too large ones, and a module without memory are refused
   assert.equal(JSON.parse(await bodyText(fourth)).code, 'resource_exhausted');
   abort.abort();
   await Promise.all(waiting);
-  assert.equal((await tessera.request({ path: '/echo', body: new Uint8Array(1001) })).status, 429);
+  assert.equal((await tessera.request({ path: '/echo', body: new Uint8Array(1025) })).status, 429);
   const full = await tessera.request({ path: '/full' });
   assert.equal(full.status, 503);
   assert.equal((await tessera.request({ path: '/no-memory-next' })).status, 200);
@@ -266,7 +325,7 @@ test('wrong arguments are a TypeError for their caller alone', async (t) => {
   const tessera = await probe(t);
   const innocent = tessera.request({ path: '/sleep' });
   for (const wrong of [{ body: [new BigUint64Array(2)] }, { body: [Float32Array.of(1, 2)] }, { body: ['ab'] }, { body: 'ab' },
-    { path: Symbol('x') }, { path: undefined }, { method: 5 }, { timeoutMs: '5' }, { timeoutMs: null }, { signal: {} }, { signal: null },
+    { path: Symbol('x') }, { path: undefined }, { method: 5 }, { timeoutMs: '5' }, { signal: {} },
     { headers: 'x: y' }, { headers: { x: 5 } }, { headers: [['x', 5]] }, { headers: { x: ['a', null] } }]) {
     await assert.rejects(tessera.request(/** @type {any} */ ({ path: '/echo', ...wrong })), TypeError);
   }

@@ -7,7 +7,8 @@
  *   const { c } = await client.multiply({ a: { rows: 2, cols: 2, dtype: 'float64', data: new Float64Array([1, 2, 3, 4]) }, b: ... });
  */
 import { serverStream, unary } from './connect.mjs';
-import { peerUrl, shown } from './options.mjs';
+import { pairs } from './headers.mjs';
+import { abortReason, checkSignal, checkTimeout, peerUrl, shown } from './options.mjs';
 import { join } from './protobuf.mjs';
 import * as messages from './messages.mjs';
 import { TesseraError } from './status.mjs';
@@ -241,18 +242,21 @@ export class MatmulClient {
   }
 
   /** Products in flight go on and lose nothing.
-   * @param {Mode} mode
+   * @param {SettableMode} mode
    * @param {CallOptions} [options]
    * @returns {Promise<Mode>} the mode before */
   async setMode(mode, options) {
-    const wire = `MODE_${String(mode).toUpperCase()}`;
-    if (!messages.MODES.includes(/** @type {any} */ (wire))) throw wrong(`the mode is serial, proxy or adaptive, not ${shown(mode)}`);
-    const { previous } = await unary(this.#caller, SET_MODE, { mode: wire }, options);
+    if (!SETTABLE_MODES.includes(mode)) throw wrong(`the mode is serial, proxy or adaptive, not ${shown(mode)}`);
+    const { previous } = await unary(this.#caller, SET_MODE, { mode: `MODE_${mode.toUpperCase()}` }, options);
     return modeName(previous);
   }
 }
 
-/** @typedef {'serial' | 'proxy' | 'adaptive' | 'unspecified'} Mode */
+/** @typedef {'serial' | 'proxy' | 'adaptive'} SettableMode
+ * @typedef {SettableMode | 'unspecified'} Mode as peers tell it; unspecified by one that does not say */
+
+/** @type {readonly SettableMode[]} */
+const SETTABLE_MODES = ['serial', 'proxy', 'adaptive'];
 
 /** @param {string | number} wire a number: one that this client does not know
  * @returns {Mode} */
@@ -272,68 +276,118 @@ export class FetchCaller {
     this.#base = origin + pathname.replace(/\/+$/, '');
   }
 
-  /** @param {import('./tessera.mjs').TesseraRequest} request
+  /** Rejects with TesseraError(invalid_argument) on what cannot be sent, with deadline_exceeded after `timeoutMs`, with the
+   * signal's reason when that fires, and with what fetch says. The body is to be read to its end, or left.
+   * @param {import('./tessera.mjs').TesseraRequest} request
    * @returns {Promise<{status: number, headers: Headers, body: AsyncIterable<Uint8Array>}>} */
-  async request({ method = 'POST', path, headers, body, signal, timeoutMs = 0 }) {
-    const late = timeoutMs > 0 ? AbortSignal.timeout(Math.min(Math.ceil(timeoutMs), MAX_TIMER_MS)) : undefined;
-    const signals = [signal, late].filter((one) => one !== undefined);
-    const pieces = body === undefined || body instanceof Uint8Array ? body : join(body);
+  async request(request) {
+    const sent = toFetch(request);
+    const { signal, timeoutMs } = request;
+    const ends = new Ends(signal, timeoutMs ?? 0);
     try {
-      const response = await fetch(this.#base + path, {
-        method,
-        headers: /** @type {HeadersInit} */ (headers),
-        body: /** @type {BodyInit | undefined} */ (pieces),
-        signal: signals.length > 1 ? anyOf(signals) : signals[0],
-        credentials: 'omit',
-        cache: 'no-store',
-        redirect: 'error',
-      });
-      return { status: response.status, headers: response.headers, body: chunksOf(response, late, timeoutMs) };
+      const response = await fetch(this.#base + request.path, { ...sent, signal: ends.signal, credentials: 'omit', cache: 'no-store', redirect: 'error' });
+      return { status: response.status, headers: response.headers, body: new ReplyBody(response, ends) };
     } catch (error) {
-      throw lateError(error, late, timeoutMs);
+      ends.release();
+      throw ends.reason ?? error;
     }
   }
 }
 
-/** @param {Response} response
- * @param {AbortSignal | undefined} late
- * @param {number} timeoutMs
- * @returns {AsyncGenerator<Uint8Array>} */
-async function* chunksOf(response, late, timeoutMs) {
-  if (response.body === null) return;
-  const reader = response.body.getReader();
-  let done = false;
+/** What fetch is given. Throws TesseraError, and RangeError where a body is larger than an array can be.
+ * @param {import('./tessera.mjs').TesseraRequest} request
+ * @returns {{method: string, headers: Headers, body: BodyInit | undefined}} */
+function toFetch({ method, path, headers, body, signal, timeoutMs }) {
+  const list = new Headers();
   try {
-    for (;;) {
-      const next = await reader.read();
-      done = next.done;
-      if (next.value === undefined) return;
-      yield next.value;
-    }
+    checkSignal(signal);
+    checkTimeout(timeoutMs);
+    if (typeof (method ?? 'POST') !== 'string') throw new TypeError(`a method is text, not ${shown(method)}`);
+    if (typeof path !== 'string' || !path.startsWith('/')) throw new TypeError(`a path is text that starts with "/", not ${shown(path)}`);
+    for (const [name, value] of pairs(headers)) list.append(name, value);
   } catch (error) {
-    done = true;
-    throw lateError(error, late, timeoutMs);
-  } finally {
-    if (!done) await reader.cancel().catch(() => {}); // broken already: nothing is left to cancel
+    throw new TesseraError('invalid_argument', /** @type {Error} */ (error).message, { cause: error });
+  }
+  const pieces = body === undefined || body === null ? [] : body instanceof Uint8Array ? [body] : body;
+  if (!Array.isArray(pieces) || !pieces.every((piece) => piece instanceof Uint8Array)) throw wrong('body is a Uint8Array, or an array of them');
+  return { method: method ?? 'POST', headers: list, body: pieces.length === 0 ? undefined : /** @type {BodyInit} */ (join(pieces)) };
+}
+
+/** What ends an exchange early: its caller's signal and its time. fetch sees a signal of its own, so that
+ * any kind of AbortSignal will do and that nothing stays with the caller's when the exchange is over. */
+class Ends {
+  /** Why it was ended. @type {unknown} */
+  reason;
+  #abort = new AbortController();
+  #release = () => {};
+
+  /** @param {AbortSignal | null | undefined} signal
+   * @param {number} timeoutMs 0: none */
+  constructor(signal, timeoutMs) {
+    const end = (/** @type {unknown} */ reason) => {
+      this.release();
+      this.reason = reason;
+      this.#abort.abort(reason);
+    };
+    if (signal?.aborted) {
+      end(abortReason(signal));
+      return;
+    }
+    const leave = () => end(abortReason(/** @type {AbortSignal} */ (signal)));
+    signal?.addEventListener('abort', leave, { once: true });
+    const late = () => end(new TesseraError('deadline_exceeded', `no reply within ${timeoutMs} ms`));
+    const timer = timeoutMs > 0 ? setTimeout(late, Math.min(Math.ceil(timeoutMs), MAX_TIMER_MS)) : undefined;
+    /** @type {any} */ (timer)?.unref?.(); // in Node, what waits is the connection
+    this.#release = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', leave);
+    };
+  }
+
+  get signal() {
+    return this.#abort.signal;
+  }
+
+  release() {
+    this.#release();
   }
 }
 
-/** @param {unknown} error
- * @param {AbortSignal | undefined} late
- * @param {number} timeoutMs */
-function lateError(error, late, timeoutMs) {
-  return late?.aborted ? new TesseraError('deadline_exceeded', `no reply within ${timeoutMs} ms`, { cause: error }) : error;
-}
+/** The chunks of a reply; what ends the exchange early is let go of when they are over.
+ * @implements {AsyncIterableIterator<Uint8Array>} */
+class ReplyBody {
+  #reader;
+  #ends;
 
-/** AbortSignal.any, which Node 18 lacks.
- * @param {AbortSignal[]} signals
- * @returns {AbortSignal} */
-function anyOf(signals) {
-  if (typeof AbortSignal.any === 'function') return AbortSignal.any(signals);
-  const controller = new AbortController();
-  for (const signal of signals) {
-    if (signal.aborted) controller.abort(signal.reason);
-    else signal.addEventListener('abort', () => controller.abort(signal.reason), { once: true });
+  /** @param {Response} response
+   * @param {Ends} ends */
+  constructor(response, ends) {
+    this.#reader = response.body?.getReader();
+    this.#ends = ends;
+    if (this.#reader === undefined) ends.release();
   }
-  return controller.signal;
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  /** @returns {Promise<IteratorResult<Uint8Array>>} */
+  async next() {
+    try {
+      const read = await this.#reader?.read();
+      if (read !== undefined && !read.done) return { value: read.value, done: false };
+    } catch (error) {
+      this.#ends.release();
+      throw this.#ends.reason ?? error;
+    }
+    this.#ends.release();
+    return { value: undefined, done: true };
+  }
+
+  /** @returns {Promise<IteratorResult<Uint8Array>>} */
+  async return() {
+    this.#ends.release();
+    await this.#reader?.cancel().catch(() => {}); // broken already: nothing is left to cancel
+    return { value: undefined, done: true };
+  }
 }

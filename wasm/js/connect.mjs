@@ -12,10 +12,11 @@ import { codeOfHttp, errorOfJson, TesseraError } from './status.mjs';
  * @typedef {object} Caller something that carries an HTTP exchange: Tessera, FetchCaller
  * @property {(request: import('./tessera.mjs').TesseraRequest) => Promise<{status: number, headers: Headers, body: Uint8Array | AsyncIterable<Uint8Array>}>} request
  *
- * @typedef {object} CallOptions
+ * @typedef {object} CallOptions null is taken as not given
  * @property {AbortSignal} [signal]
  * @property {number} [timeoutMs] also told to the other side; 0: none
- * @property {import('./headers.mjs').HeadersLike} [headers] beside those of the protocol
+ * @property {import('./headers.mjs').HeadersLike} [headers] beside those of the protocol: content-type and
+ *   connect-protocol-version are replaced, connect-timeout-ms is refused (that is timeoutMs). Values are text, never numbers
  *
  * @typedef {object} Method
  * @property {string} path "/package.Service/Method"
@@ -28,7 +29,8 @@ const FLAG_END = 0x02;
 const ENVELOPE_BYTES = 5;
 /** An envelope that claims more is refused before anything is allocated. */
 const MAX_ENVELOPE_BYTES = 0x7fffffff;
-/** Of connect-timeout-ms, which has ten digits at most. */
+const TIMEOUT_HEADER = 'connect-timeout-ms';
+/** Of that header, which has ten digits at most. */
 const MAX_TIMEOUT_MS = 9_999_999_999;
 
 const fromUtf8 = new TextDecoder();
@@ -46,11 +48,11 @@ function prepare(method, contentType, input, options) {
     checkTimeout(options.timeoutMs);
     const headers = new Headers();
     for (const [name, value] of pairs(options.headers)) headers.append(name, value);
+    if (headers.has(TIMEOUT_HEADER)) throw new TypeError(`the header ${TIMEOUT_HEADER} is made from the option timeoutMs: give that`);
     headers.set('content-type', contentType);
     headers.set('connect-protocol-version', '1');
     const ms = options.timeoutMs ?? 0;
-    if (ms > 0 && ms <= MAX_TIMEOUT_MS) headers.set('connect-timeout-ms', String(Math.ceil(ms)));
-    else headers.delete('connect-timeout-ms');
+    if (ms > 0 && ms <= MAX_TIMEOUT_MS) headers.set(TIMEOUT_HEADER, String(Math.ceil(ms)));
     return { headers, message: encode(method.input, input) };
   } catch (error) {
     throw new TesseraError('invalid_argument', /** @type {Error} */ (error).message, { cause: error });
@@ -64,7 +66,7 @@ function prepare(method, contentType, input, options) {
  * @param {CallOptions} options */
 async function send(caller, method, headers, body, { signal, timeoutMs }) {
   try {
-    return await caller.request({ method: 'POST', path: method.path, headers, body, signal, timeoutMs });
+    return await caller.request({ method: 'POST', path: method.path, headers, body, signal: signal ?? undefined, timeoutMs: timeoutMs ?? 0 });
   } catch (error) {
     throw asTesseraError(error, signal);
   }
@@ -105,6 +107,12 @@ async function whole(body, signal) {
   } catch (error) {
     throw asTesseraError(error, signal);
   }
+}
+
+/** Of a body that nobody reads: ends the exchange.
+ * @param {Uint8Array | AsyncIterable<Uint8Array>} body */
+async function leave(body) {
+  if (!(body instanceof Uint8Array)) await body[Symbol.asyncIterator]().return?.();
 }
 
 /** The error that an unsuccessful HTTP reply tells of.
@@ -236,6 +244,7 @@ export async function* serverStream(caller, method, input, options = {}) {
   const reply = await send(caller, method, headers, [head, ...message], options);
   if (reply.status !== 200) throw errorOfReply(reply.status, reply.headers, await whole(reply.body, options.signal));
   if (mediaType(reply.headers) !== contentType) {
+    await leave(reply.body);
     throw new TesseraError('unknown', `${method.path} replied with ${mediaType(reply.headers) || 'no content type'}`);
   }
   try {

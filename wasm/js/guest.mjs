@@ -27,7 +27,7 @@ export class Guest {
   #memory;
 
   /**
-   * @param {WebAssembly.Module} module
+   * @param {import('./load.mjs').CompiledModule} module
    * @param {(guest: () => Guest) => Record<string, Function>} makeImports
    *   gets a way to the guest, which does not exist yet, and returns the imports of abi.h
    * @returns {Promise<Guest>}
@@ -50,7 +50,7 @@ export class Guest {
     return guest;
   }
 
-  /** @param {WebAssembly.Instance} instance */
+  /** @param {import('./load.mjs').ModuleInstance} instance */
   constructor(instance) {
     const exports = /** @type {Record<string, any>} */ (instance.exports);
     for (const name of Object.keys(ABI_EXPORTS)) {

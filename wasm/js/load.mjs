@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** From whatever names the module to a compiled WebAssembly.Module. */
 
-/** @typedef {WebAssembly.Module | ArrayBuffer | ArrayBufferView | URL | string | Response} ModuleBytes
+/** WebAssembly.Module and Instance, which only projects with the lib "dom" (or "webworker") have a type of.
+ * @typedef {typeof globalThis extends {WebAssembly: {Module: {prototype: infer M}}} ? M : never} CompiledModule
+ * @typedef {typeof globalThis extends {WebAssembly: {Instance: {prototype: infer I}}} ? I : never} ModuleInstance */
+
+/** @typedef {CompiledModule | ArrayBuffer | ArrayBufferView | URL | string | Response} ModuleBytes
  * @typedef {ModuleBytes | Promise<ModuleBytes>} ModuleSource */
 
 /** Whether this is Node (and not a browser, nor a Node-like shim of one). */
@@ -23,7 +27,7 @@ export const isModuleSource = (source) => source instanceof WebAssembly.Module |
  * Bytes are compiled; a URL is fetched and compiled while it arrives; in Node
  * a path or a file: URL, as a URL or as text, is read.
  * @param {ModuleSource} given
- * @returns {Promise<WebAssembly.Module>}
+ * @returns {Promise<CompiledModule>}
  */
 export async function loadModule(given) {
   const source = await given;
@@ -38,7 +42,7 @@ export async function loadModule(given) {
 }
 
 /** @param {Response} response
- * @returns {Promise<WebAssembly.Module>} */
+ * @returns {Promise<CompiledModule>} */
 async function loadResponse(response) {
   if (!isResponse(response)) throw new Error('neither bytes, nor a URL, nor a Response'); // what a promise gave
   if (!response.ok) throw new Error(`${response.url || 'the response'}: HTTP ${response.status}`);

@@ -5,15 +5,16 @@
  * cancellation when the client goes away.
  */
 import { validateHeaderValue } from 'node:http';
-import { checkWhole, shown } from './options.mjs';
+import { checkWhole, given, shown } from './options.mjs';
 import { errorReply, TesseraError } from './status.mjs';
 
 /** Headers of one connection, not of the message. */
 const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect']);
 
 /**
- * @typedef {object} HandlerOptions
- * @property {number} [maxBodyBytes] of a request; default 256 MiB
+ * @typedef {object} HandlerOptions null is taken as not given
+ * @property {number} [maxBodyBytes] of a request, 0 or more, or Infinity; default 256 MiB. What the host takes is bounded
+ *   by its maxMessageBytes, too
  * @property {string} [corsOrigin] "*" or one origin; default: no CORS headers
  * @property {() => boolean} [ready] for /readyz; default: ready
  */
@@ -132,16 +133,17 @@ function hostMetrics(tessera) {
  */
 export function nodeHandler(tessera, options = {}) {
   if (typeof tessera?.request !== 'function') throw new TypeError(`nodeHandler() takes a Tessera, not ${shown(tessera)}`);
-  checkWhole('maxBodyBytes', options.maxBodyBytes, 0);
-  if (options.ready !== undefined && typeof options.ready !== 'function') throw new TypeError(`the option ready is a function, not ${shown(options.ready)}`);
-  if (options.corsOrigin !== undefined) checkCorsOrigin(options.corsOrigin);
+  if (typeof options !== 'object' || options === null) throw new TypeError(`nodeHandler() takes an object of options, not ${shown(options)}`);
+  checkWhole('maxBodyBytes', options.maxBodyBytes, 0, Infinity);
+  if (given(options.ready) && typeof options.ready !== 'function') throw new TypeError(`the option ready is a function, not ${shown(options.ready)}`);
+  if (given(options.corsOrigin)) checkCorsOrigin(options.corsOrigin);
   const maxBytes = options.maxBodyBytes ?? 256 * 1024 * 1024;
   return async (incoming, outgoing) => {
     const left = new AbortController();
     outgoing.once('close', () => {
       if (!outgoing.writableFinished) left.abort(new TesseraError('canceled', 'the client went away'));
     });
-    if (options.corsOrigin !== undefined) {
+    if (given(options.corsOrigin)) {
       outgoing.setHeader('access-control-allow-origin', options.corsOrigin);
       outgoing.setHeader('access-control-expose-headers', '*');
     }

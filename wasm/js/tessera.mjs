@@ -20,7 +20,7 @@ import {
 import { Guest, NoMemory, NotAModule } from './guest.mjs';
 import { contentTypeOf, headersFromText, headersToText } from './headers.mjs';
 import { inNode, loadModule } from './load.mjs';
-import { checkOptions, checkSignal, checkTimeout, configuration, workerUrl } from './options.mjs';
+import { abortReason, checkOptions, checkSignal, checkTimeout, configuration, workerUrls } from './options.mjs';
 import { deliver, NOT_A_WORKER, Posts } from './posts.mjs';
 import { ReplyStream } from './reply-stream.mjs';
 import { errorReply, TesseraError } from './status.mjs';
@@ -59,8 +59,9 @@ const MAX_INT32 = 0x7fffffff;
  * @typedef {import('./client.mjs').Description} Description
  * @typedef {import('./client.mjs').BlockList} BlockList
  * @typedef {import('./client.mjs').Mode} Mode
+ * @typedef {import('./client.mjs').SettableMode} SettableMode
  *
- * @typedef {object} TesseraRequest
+ * @typedef {object} TesseraRequest null is taken as not given
  * @property {string} [method] default POST
  * @property {string} path
  * @property {import('./headers.mjs').HeadersLike} [headers]
@@ -73,6 +74,8 @@ const MAX_INT32 = 0x7fffffff;
  * @property {Headers} headers
  * @property {Uint8Array | AsyncIterableIterator<Uint8Array>} body an iterator when the module streams;
  *   leaving the iteration early cancels the request
+ *
+ * @typedef {{getRandomValues(bytes: Uint8Array): unknown}} Randomness the part of Crypto that is used
  *
  * @typedef {object} Exchange a request in flight
  * @property {number} id
@@ -88,7 +91,7 @@ export class Tessera {
   /** @type {WebAssembly.Module} */ #module;
   /** @type {string} */ #configuration;
   /** @type {import('./transport-fetch.mjs').Transport} */ #transport;
-  /** @type {Crypto} */ #crypto;
+  /** @type {Randomness} */ #crypto;
   #limits;
   #turns = new Turns(() => this.#turn());
 
@@ -125,7 +128,7 @@ export class Tessera {
    */
   static async create(options) {
     checkOptions(options);
-    const workers = (options.workers ?? []).map(workerUrl);
+    const workers = workerUrls(options.workers ?? []);
     const compiled = await loadModule(options.module).catch((error) => {
       throw new TesseraError('failed_precondition', `the module cannot be loaded: ${message(error)}`, { cause: error });
     });
@@ -146,9 +149,9 @@ export class Tessera {
    * Use Tessera.create().
    * @param {TesseraOptions} options
    * @param {readonly URL[]} workers
-   * @param {WebAssembly.Module} module
+   * @param {import('./load.mjs').CompiledModule} module
    * @param {import('./transport-fetch.mjs').Transport} transport
-   * @param {Crypto} crypto
+   * @param {Randomness} crypto
    */
   constructor(options, workers, module, transport, crypto) {
     this.#options = options;
@@ -194,8 +197,8 @@ export class Tessera {
     const head = headersToText(request.headers);
     const contentType = contentTypeOf(head);
     if (this.#closed) throw new TesseraError('unavailable', 'this host is closed');
-    request.signal?.throwIfAborted();
-    const body = request.body === undefined ? [] : request.body instanceof Uint8Array ? [request.body] : request.body;
+    if (request.signal?.aborted) throw abortReason(request.signal);
+    const body = request.body === undefined || request.body === null ? [] : request.body instanceof Uint8Array ? [request.body] : request.body;
     if (typeof request.path !== 'string' || typeof (request.method ?? 'POST') !== 'string') {
       throw new TypeError('path and method are strings');
     }
@@ -218,7 +221,7 @@ export class Tessera {
       while (this.#guest === undefined || this.#inside) {
         const failure = await this.#untilReady(request.signal, limitMs, leftMs());
         if (failure !== undefined) return errorReply(contentType, failure.code, failure.message);
-        request.signal?.throwIfAborted();
+        if (request.signal?.aborted) throw abortReason(request.signal);
       }
     } finally {
       this.#waiting--;
@@ -342,7 +345,7 @@ export class Tessera {
         signal?.removeEventListener('abort', abort);
         this.#waits.delete(end);
       };
-      const abort = () => { release(); reject(signal?.reason); };
+      const abort = () => { release(); reject(abortReason(/** @type {AbortSignal} */ (signal))); };
       const end = (/** @type {TesseraError | undefined} */ failure) => { release(); resolve(failure); };
       const timer = limitMs > 0 ? setTimeout(() => end(noReply(limitMs)), leftMs) : undefined;
       signal?.addEventListener('abort', abort, { once: true });
@@ -439,8 +442,9 @@ export class Tessera {
   #watch(exchange, signal, limitMs, leftMs) {
     const leave = () => {
       this.#cancel(exchange);
-      if (exchange.stream === undefined) exchange.reject(signal?.reason);
-      else exchange.stream.fail(signal?.reason);
+      const reason = abortReason(/** @type {AbortSignal} */ (signal));
+      if (exchange.stream === undefined) exchange.reject(reason);
+      else exchange.stream.fail(reason);
     };
     const expire = () => {
       this.#cancel(exchange);

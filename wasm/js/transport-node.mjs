@@ -38,14 +38,18 @@ function checkCredentials(credentials) {
 }
 
 /**
- * tls: for https URLs, in PEM. ca: who signs the peers' certificates (default: Node's list);
- * cert and key: what to show where a peer asks for it.
- * @param {{maxSocketsPerHost?: number, tls?: {ca?: string | Buffer, cert?: string | Buffer, key?: string | Buffer}}} [options]
+ * maxSocketsPerHost: 1 or more, or Infinity; default 64. tls: for https URLs, as Node's tls.createSecureContext() takes them:
+ * ca: who signs the peers' certificates, one or several (default: Node's list); cert and key, or pfx: what to show where a peer
+ * asks for it; passphrase: of the key. null is taken as not given. Throws TypeError and RangeError.
+ * @param {{maxSocketsPerHost?: number, tls?: Pick<import('node:tls').SecureContextOptions, 'ca' | 'cert' | 'key' | 'pfx' | 'passphrase'>}} [options]
  * @returns {import('./transport-fetch.mjs').Transport}
  */
-export function nodeTransport({ maxSocketsPerHost = 64, tls: credentials = {} } = {}) {
-  checkWhole('maxSocketsPerHost', maxSocketsPerHost, 1);
-  if (typeof credentials !== 'object' || credentials === null) throw new TypeError(`the option tls is an object, not ${shown(credentials)}`);
+export function nodeTransport(options = {}) {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`nodeTransport() takes an object of options, not ${shown(options)}`);
+  checkWhole('maxSocketsPerHost', options.maxSocketsPerHost, 1, Infinity);
+  const maxSocketsPerHost = options.maxSocketsPerHost ?? 64;
+  const credentials = options.tls ?? {};
+  if (typeof credentials !== 'object') throw new TypeError(`the option tls is an object, not ${shown(credentials)}`);
   if (Object.keys(credentials).length > 0) checkCredentials(credentials);
   const settings = { keepAlive: true, noDelay: true, maxSockets: maxSocketsPerHost, maxFreeSockets: 16, scheduling: /** @type {const} */ ('lifo') };
   const plain = new http.Agent(settings);

@@ -42,10 +42,10 @@ export class MatmulClient {
         effective: Mode;
     }>;
     /** Products in flight go on and lose nothing.
-     * @param {Mode} mode
+     * @param {SettableMode} mode
      * @param {CallOptions} [options]
      * @returns {Promise<Mode>} the mode before */
-    setMode(mode: Mode, options?: CallOptions): Promise<Mode>;
+    setMode(mode: SettableMode, options?: CallOptions): Promise<Mode>;
     #private;
 }
 /** Carries exchanges to a server or worker with fetch. */
@@ -53,9 +53,11 @@ export class FetchCaller {
     /** Throws TesseraError(invalid_argument) on what is no URL of a server.
      * @param {string | URL} base "http://127.0.0.1:8080"; in a browser also relative to the page */
     constructor(base: string | URL);
-    /** @param {import('./tessera.mjs').TesseraRequest} request
+    /** Rejects with TesseraError(invalid_argument) on what cannot be sent, with deadline_exceeded after `timeoutMs`, with the
+     * signal's reason when that fires, and with what fetch says. The body is to be read to its end, or left.
+     * @param {import('./tessera.mjs').TesseraRequest} request
      * @returns {Promise<{status: number, headers: Headers, body: AsyncIterable<Uint8Array>}>} */
-    request({ method, path, headers, body, signal, timeoutMs }: import("./tessera.mjs").TesseraRequest): Promise<{
+    request(request: import("./tessera.mjs").TesseraRequest): Promise<{
         status: number;
         headers: Headers;
         body: AsyncIterable<Uint8Array>;
@@ -224,4 +226,8 @@ export type TileResult = {
     stats?: ProductStats | undefined;
 };
 export type CallOptions = import("./connect.mjs").CallOptions;
-export type Mode = "serial" | "proxy" | "adaptive" | "unspecified";
+export type SettableMode = "serial" | "proxy" | "adaptive";
+/**
+ * as peers tell it; unspecified by one that does not say
+ */
+export type Mode = SettableMode | "unspecified";

@@ -26,6 +26,9 @@ export type Caller = {
         body: Uint8Array | AsyncIterable<Uint8Array>;
     }>;
 };
+/**
+ * null is taken as not given
+ */
 export type CallOptions = {
     signal?: AbortSignal | undefined;
     /**
@@ -33,7 +36,8 @@ export type CallOptions = {
      */
     timeoutMs?: number | undefined;
     /**
-     * beside those of the protocol
+     * beside those of the protocol: content-type and
+     * connect-protocol-version are replaced, connect-timeout-ms is refused (that is timeoutMs). Values are text, never numbers
      */
     headers?: import("./headers.mjs").HeadersLike | undefined;
 };

@@ -7,14 +7,14 @@ export class NotAModule extends Error {
 }
 export class Guest {
     /**
-     * @param {WebAssembly.Module} module
+     * @param {import('./load.mjs').CompiledModule} module
      * @param {(guest: () => Guest) => Record<string, Function>} makeImports
      *   gets a way to the guest, which does not exist yet, and returns the imports of abi.h
      * @returns {Promise<Guest>}
      */
-    static start(module: WebAssembly.Module, makeImports: (guest: () => Guest) => Record<string, Function>): Promise<Guest>;
-    /** @param {WebAssembly.Instance} instance */
-    constructor(instance: WebAssembly.Instance);
+    static start(module: import("./load.mjs").CompiledModule, makeImports: (guest: () => Guest) => Record<string, Function>): Promise<Guest>;
+    /** @param {import('./load.mjs').ModuleInstance} instance */
+    constructor(instance: import("./load.mjs").ModuleInstance);
     /** Calls an export. Whatever it throws means that the instance is dead.
      * @param {string} name
      * @param {...number} args

@@ -1,12 +1,12 @@
 // Made by tools/js-types.mjs from headers.mjs; do not edit.
-/** Every header as a pair.
- * @param {HeadersLike | undefined} headers
- * @returns {Iterable<readonly [string, string]>} */
-export function pairs(headers: HeadersLike | undefined): Iterable<readonly [string, string]>;
-/** Throws TypeError on a name or a value that HTTP does not allow.
- * @param {HeadersLike | undefined} headers
+/** Every header as a pair. Throws TypeError on a name or a value that HTTP does not allow; values are text, never numbers.
+ * @param {HeadersLike | null | undefined} headers
+ * @returns {Generator<readonly [string, string]>} */
+export function pairs(headers: HeadersLike | null | undefined): Generator<readonly [string, string]>;
+/** Throws TypeError on what pairs() refuses.
+ * @param {HeadersLike | null | undefined} headers
  * @returns {string} */
-export function headersToText(headers: HeadersLike | undefined): string;
+export function headersToText(headers: HeadersLike | null | undefined): string;
 /** Throws TypeError on a line without a colon.
  * @param {string} text
  * @returns {[string, string][]} */

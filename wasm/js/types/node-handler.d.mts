@@ -6,9 +6,13 @@
  * @returns {(incoming: import('node:http').IncomingMessage, outgoing: import('node:http').ServerResponse) => Promise<void>}
  */
 export function nodeHandler(tessera: import("./tessera.mjs").Tessera, options?: HandlerOptions): (incoming: import("node:http").IncomingMessage, outgoing: import("node:http").ServerResponse) => Promise<void>;
+/**
+ * null is taken as not given
+ */
 export type HandlerOptions = {
     /**
-     * of a request; default 256 MiB
+     * of a request, 0 or more, or Infinity; default 256 MiB. What the host takes is bounded
+     * by its maxMessageBytes, too
      */
     maxBodyBytes?: number | undefined;
     /**

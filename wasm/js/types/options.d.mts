@@ -1,14 +1,14 @@
 // Made by tools/js-types.mjs from options.mjs; do not edit.
-/** A whole number from `least` on, or absent. Throws TypeError and RangeError.
+/** A whole number from `least` to `most`, or absent. Throws TypeError and RangeError that name the range.
  * @param {string} name of the option
  * @param {unknown} value
  * @param {number} least
- * @param {number} [most] */
+ * @param {number} [most] Infinity: it may be Infinity, too */
 export function checkWhole(name: string, value: unknown, least: number, most?: number): void;
 /** A timeout: milliseconds, 0 for none, or absent. Throws TypeError and RangeError.
  * @param {unknown} value */
 export function checkTimeout(value: unknown): void;
-/** An AbortSignal, also one of another realm, or absent. Throws TypeError.
+/** An AbortSignal, also one of another realm or of another making, or absent. Throws TypeError.
  * @param {any} value */
 export function checkSignal(value: any): void;
 /** A wrong value as messages show it.
@@ -19,26 +19,34 @@ export function shown(value: unknown): string;
  * @param {TesseraOptions} options */
 export function checkOptions(options: TesseraOptions): void;
 /** The URL of a worker or a server: http or https, without what fetch refuses or a path cannot follow. Throws TesseraError.
- * @param {string | URL} given
+ * @param {string | URL} what
  * @param {string} whose "a worker"
  * @param {string} [base] what it may be relative to
  * @returns {URL} */
-export function peerUrl(given: string | URL, whose: string, base?: string): URL;
+export function peerUrl(what: string | URL, whose: string, base?: string): URL;
 /** A worker's URL, whose path ends in a slash so that only what lies below it is allowed.
- * @param {string | URL} given
+ * Throws TesseraError, also on what a URL parser mends and the module does not take.
+ * @param {string | URL} what
  * @returns {URL} */
-export function workerUrl(given: string | URL): URL;
+export function workerUrl(what: string | URL): URL;
+/** Those of all workers. Throws TesseraError.
+ * @param {readonly (string | URL)[]} workers
+ * @returns {URL[]} */
+export function workerUrls(workers: readonly (string | URL)[]): URL[];
 /** The lines that configure() reads.
  * @param {TesseraOptions} options
  * @param {number} maxMessageBytes
  * @returns {string} */
 export function configuration(options: TesseraOptions, maxMessageBytes: number): string;
+export function abortReason(signal: AbortSignal): unknown;
+export function given<T>(value: T): value is NonNullable<T>;
 /**
  * What Tessera.create() is given, whether it can be used, and what the module is told of it.
  */
 export type LogLevel = "debug" | "info" | "warning" | "error";
 /**
- * What Tessera.create() is given, whether it can be used, and what the module is told of it.
+ * null is taken as not given. Numbers are whole ones; those of maxRequests, maxPosts and
+ *  highWaterBytes may be Infinity: no limit but the module's own
  */
 export type TesseraOptions = {
     module: import("./load.mjs").ModuleSource;
@@ -55,35 +63,35 @@ export type TesseraOptions = {
      */
     engine?: string | undefined;
     /**
-     * of a request, a reply and a worker's reply; default 256 MiB
+     * of a request, a reply and a worker's reply, 1024 to 4294967295; default 256 MiB
      */
     maxMessageBytes?: number | undefined;
     /**
-     * operands on their way to workers; default: the module's
+     * operands on their way to workers, 1024 or more; default: the module's
      */
     maxInflightBytes?: number | undefined;
     /**
-     * blocks that the module keeps by name; default: the module's
+     * blocks that the module keeps by name, 0 or more; default: the module's
      */
     cacheBytes?: number | undefined;
     /**
-     * of the adaptive mode; default: the module's
+     * of the adaptive mode, 1 to 86400000 (a day); default: the module's
      */
     thresholdMs?: number | undefined;
     /**
-     * default: the module's
+     * 1 to 86400000 (a day); default: the module's
      */
     tileTimeoutMs?: number | undefined;
     /**
-     * in flight; more are refused with resource_exhausted; default 64
+     * in flight, 1 or more; what is beyond is refused with resource_exhausted; default 64
      */
     maxRequests?: number | undefined;
     /**
-     * to workers in flight; default 256
+     * to workers in flight, 1 or more; default 256
      */
     maxPosts?: number | undefined;
     /**
-     * of a streamed reply that is not read; default 4 MiB
+     * of a streamed reply that is not read, 0 or more; default 4 MiB
      */
     highWaterBytes?: number | undefined;
     /**

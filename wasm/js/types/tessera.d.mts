@@ -15,11 +15,11 @@ export class Tessera {
      * Use Tessera.create().
      * @param {TesseraOptions} options
      * @param {readonly URL[]} workers
-     * @param {WebAssembly.Module} module
+     * @param {import('./load.mjs').CompiledModule} module
      * @param {import('./transport-fetch.mjs').Transport} transport
-     * @param {Crypto} crypto
+     * @param {Randomness} crypto
      */
-    constructor(options: TesseraOptions, workers: readonly URL[], module: WebAssembly.Module, transport: import("./transport-fetch.mjs").Transport, crypto: Crypto);
+    constructor(options: TesseraOptions, workers: readonly URL[], module: import("./load.mjs").CompiledModule, transport: import("./transport-fetch.mjs").Transport, crypto: Randomness);
     /** Instances made after traps so far. */
     get restarts(): number;
     /** Size of the module's memory, which only grows; 0 while there is no instance. */
@@ -58,6 +58,10 @@ export type WorkerStats = import("./client.mjs").WorkerStats;
 export type Description = import("./client.mjs").Description;
 export type BlockList = import("./client.mjs").BlockList;
 export type Mode = import("./client.mjs").Mode;
+export type SettableMode = import("./client.mjs").SettableMode;
+/**
+ * null is taken as not given
+ */
 export type TesseraRequest = {
     /**
      * default POST
@@ -86,6 +90,12 @@ export type TesseraReply = {
      * leaving the iteration early cancels the request
      */
     body: Uint8Array | AsyncIterableIterator<Uint8Array>;
+};
+/**
+ * the part of Crypto that is used
+ */
+export type Randomness = {
+    getRandomValues(bytes: Uint8Array): unknown;
 };
 /**
  * a request in flight
