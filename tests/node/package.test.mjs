@@ -22,13 +22,13 @@ const [{ filename, files }] = JSON.parse(npm('pack', '--json', '--offline', JS))
 writeFileSync(join(project, 'package.json'), '{"name": "user", "version": "1.0.0", "type": "module"}');
 npm('install', '--offline', '--no-audit', '--no-fund', `./${filename}`);
 
-/** What tsc says of a program; '' when nothing is wrong.
+/** What tsc says of a program; '' when nothing is wrong, in the declarations of the package and of Node neither.
  * @param {string} code
  * @param {Record<string, unknown>} settings */
 function compile(code, settings) {
   writeFileSync(join(project, 'main.mts'), code);
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({
-    compilerOptions: { target: 'es2022', strict: true, noEmit: true, types: ['node'], typeRoots: [join(ROOT, 'tests/node_modules/@types')], ...settings },
+    compilerOptions: { target: 'es2022', strict: true, noEmit: true, skipLibCheck: false, types: ['node'], typeRoots: [join(ROOT, 'tests/node_modules/@types')], ...settings },
     files: ['main.mts'],
   }));
   const { status, stdout } = spawnSync(process.execPath, [TSC], { cwd: project, encoding: 'utf8' });
@@ -43,7 +43,7 @@ import { nodeHandler } from 'tessera-host/node-handler';
 import { nodeTransport } from 'tessera-host/transport-node';
 
 const options: TesseraOptions = { module: new URL('x.wasm', import.meta.url), workers: ['http://127.0.0.1:8081'], mode: 'adaptive',
-  transport: nodeTransport({ tls: { ca: 'PEM' } }), log: (level, text) => console.log(level.toUpperCase(), text.length) };
+  transport: nodeTransport({ tls: { ca: ['PEM', Buffer.from('PEM')], cert: 'PEM', key: 'PEM', passphrase: 'secret' }, maxSocketsPerHost: Infinity }), log: (level, text) => console.log(level.toUpperCase(), text.length) };
 const tessera: Tessera = await Tessera.create(options);
 const a: DenseMatrix = { rows: 1, cols: 1, dtype: 'float64', data: new Float64Array([2]) };
 const call: CallOptions = { signal: new AbortController().signal, timeoutMs: 5, headers: { 'x-a': 'b' } };
@@ -56,6 +56,7 @@ for (const client of [new MatmulClient(tessera), new MatmulClient(new FetchCalle
   const told: Description = await client.describe();
   const blocks: BlockList = await client.listBlocks();
   const before: Mode = await client.setMode('proxy');
+  if (before !== 'unspecified') await client.setMode(before);
   console.log(told.workers[0].megabytesPerSecond, blocks.blocks[0].sha256.length, before);
 }
 try {
@@ -73,6 +74,10 @@ export const wrong = async (client: MatmulClient) => {
   await client.multiply({ a });
   // @ts-expect-error: no such mode
   await client.setMode('fast');
+  // @ts-expect-error: only told, never set
+  await client.setMode('unspecified');
+  // @ts-expect-error: text
+  await client.describe({ headers: { 'x-n': 5 } });
   // @ts-expect-error: numbers are numbers
   await Tessera.create({ module: 'x.wasm', maxRequests: '5' });
   // @ts-expect-error: no module
@@ -96,16 +101,32 @@ test('every export has its types and its code in the archive', () => {
   const packed = new Set(files.map((/** @type {{path: string}} */ { path }) => `./${path}`));
   const targets = [description.main, description.types, ...Object.values(description.bin), ...Object.keys(description.browser),
     ...Object.values(description.exports).flatMap((one) => typeof one === 'string' ? [one] : [one.types, one.default])];
-  for (const file of targets) assert.ok(packed.has(file), `${file} is not packed`);
+  for (const file of [...targets, './README.md', './LICENSE']) assert.ok(packed.has(file), `${file} is not packed`);
+  assert.equal(readFileSync(join(JS, 'LICENSE'), 'utf8'), readFileSync(join(ROOT, 'LICENSE'), 'utf8'));
 });
 
+/** As a page uses it: no Node, its types neither. */
+const BROWSER = `
+import { FetchCaller, MatmulClient, Tessera, type DenseMatrix, type TileResult } from 'tessera-host';
+const compiled: WebAssembly.Module = await WebAssembly.compileStreaming(fetch('x.wasm'));
+for (const module of [compiled, fetch('x.wasm'), new URL('x.wasm', location.href), 'x.wasm']) {
+  const tessera = await Tessera.create({ module, workers: ['http://127.0.0.1:8081'] });
+  const a: DenseMatrix = { rows: 1, cols: 1, dtype: 'float32', data: new Float32Array(1) };
+  const result: TileResult = await new MatmulClient(tessera).multiply({ a, b: a }, { signal: AbortSignal.timeout(5) });
+  document.title = String(result.c?.data[0]);
+}
+await new MatmulClient(new FetchCaller(location.href)).describe({ headers: new Headers() });
+`;
+
 test('strict TypeScript compiles against the package, and refuses wrong uses', () => {
-  for (const settings of [
-    { module: 'nodenext', exactOptionalPropertyTypes: true },
-    { module: 'esnext', moduleResolution: 'bundler', skipLibCheck: true },
-    { module: 'nodenext', lib: ['es2022'], skipLibCheck: true }, // a Node project without the DOM
-  ]) {
-    assert.equal(compile(USER, settings), '', JSON.stringify(settings));
+  for (const [code, settings] of /** @type {[string, any][]} */ ([
+    [USER, { module: 'nodenext', lib: ['es2022'], exactOptionalPropertyTypes: true }], // a Node project: no DOM
+    [USER, { module: 'nodenext' }],
+    [USER, { module: 'esnext', moduleResolution: 'bundler' }],
+    [BROWSER, { module: 'esnext', moduleResolution: 'bundler', lib: ['es2022', 'dom'], types: [] }],
+    [BROWSER.replace('document.title', 'self.name').replace(/location/g, 'self.location'), { module: 'esnext', moduleResolution: 'bundler', lib: ['es2022', 'webworker'], types: [] }],
+  ])) {
+    assert.equal(compile(code, settings), '', JSON.stringify(settings));
   }
   // What resolves neither exports nor .mts finds the types of the main entry.
   assert.equal(compile('import { Tessera } from "tessera-host";\nexport const make: (options: { module: string }) => Promise<Tessera> = Tessera.create;',
