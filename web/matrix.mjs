@@ -34,7 +34,7 @@ export function parseMatrix(text, dtype) {
     row.forEach((word, j) => {
       const number = /^[+-]?(inf|infinity)$/i.test(word) ? (word.startsWith('-') ? -Infinity : Infinity) : /^nan$/i.test(word) ? NaN : Number(word);
       if (word === '' || (Number.isNaN(number) && !/^nan$/i.test(word))) {
-        throw new MatrixError(`row ${i + 1}, column ${j + 1}: “${word}” is not a number`);
+        throw new MatrixError(`row ${i + 1}, column ${j + 1}: “${word.length > 40 ? `${word.slice(0, 40)}…` : word}” is not a number`);
       }
       data[i * cols + j] = number;
     });
@@ -58,19 +58,17 @@ export function randomFrom(seed) {
 /** Periods of the pattern along each side. */
 const WAVES = 2;
 
-/** A sine table: element (i, k) of the left factor, or (k, j) of the right, so
+/** Sines: element (i, k) of the left factor, and cosines: (k, j) of the right, so
  * that the product is a sum of harmonics, a pattern that an eye can check.
  * @param {DenseMatrix} matrix
  * @param {boolean} left */
 function fillWaves({ rows, cols, data }, left) {
   const points = left ? rows : cols;
-  const sine = Float64Array.from({ length: points }, (_, i) => Math.sin((2 * Math.PI * WAVES * i) / points));
-  const quarter = Math.round(points / (4 * WAVES)); // turns a sine into a cosine
+  const wave = Float64Array.from({ length: points }, (_, i) => (left ? Math.sin : Math.cos)((2 * Math.PI * WAVES * i) / points));
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < cols; j++) {
       const harmonic = (left ? j : i) + 1;
-      const phase = (left ? i : j) * harmonic + (left ? 0 : quarter);
-      data[i * cols + j] = sine[phase % points] / (left ? harmonic : 1);
+      data[i * cols + j] = wave[((left ? i : j) * harmonic) % points] / (left ? harmonic : 1);
     }
   }
 }

@@ -127,8 +127,8 @@ export class Operand {
       }
     }
     const whole = (/** @type {number} */ n) => Number.isInteger(n) && n >= 1 && n <= 16384;
-    if (!whole(spec.rows)) return `${this.#name} needs between 1 and 16384 rows.`;
-    if (!whole(spec.cols)) return `${this.#name} needs between 1 and 16384 columns.`;
+    if (!whole(spec.rows)) return `${this.#name} needs a whole number of rows, from 1 to 16384.`;
+    if (!whole(spec.cols)) return `${this.#name} needs a whole number of columns, from 1 to 16384.`;
     return '';
   }
 

@@ -22,7 +22,7 @@ export function size(bytes) {
 
 /** @param {number} gflops
  * @returns {string} */
-export const speed = (gflops) => `${gflops >= 10 ? gflops.toFixed(1) : gflops.toPrecision(2)} GFLOP/s`;
+export const speed = (gflops) => `${gflops >= 10 ? gflops.toFixed(1) : gflops >= 0.01 ? gflops.toPrecision(2) : '<0.01'} GFLOP/s`;
 
 /** @param {number} value
  * @returns {string} */
@@ -40,7 +40,7 @@ const FIRST = {
   unimplemented: 'The other side does not know how to do that.',
   permission_denied: 'The other side does not allow that.',
   unauthenticated: 'The other side wants to know who asks.',
-  data_loss: 'The reply broke off.',
+  data_loss: 'What came is not what was asked for.',
   internal: 'Something went wrong inside.',
 };
 

@@ -258,6 +258,7 @@ export async function checkPage(workers) {
     const page = await open('?n=64&where=proxy');
     for (const [list, words] of /** @type {[string, RegExp][]} */ ([
       ['', /at least one worker/], ['http://', /is not a URL/], ['ftp://127.0.0.1:8081', /http:\/\/ or https:\/\//], ['http://u:p@127.0.0.1:8081', /no user name/],
+      ['http:127.0.0.1:8081', /starts with http:\/\/ or https:\/\/: "http:127/], [`http://x/${'a'.repeat(247)}`, /at most 255 characters, not 256/],
       ['http://127.0.0.1:8081 http://127.0.0.1:8082\nhttp://127.0.0.1:8081/', /“http:\/\/127.0.0.1:8081\/” is there twice/]])) {
       enter(page, get(page, '#workers'), list);
       get(page, '#run').click();

@@ -99,6 +99,8 @@ test('fillings are what they say, and repeatable', () => {
   const near = (/** @type {any} */ data, /** @type {number[]} */ expected) => expected.forEach((x, i) => assert.ok(Math.abs(data[i] - x) < 1e-12, `${i}: ${data[i]}, not ${x}`));
   near(left, [0, 0, 1, 0, 0, 0, -1, 0, 0, 0, 1, 0]); // sin(2 (k+1) 2π i / 8) / (k+1), two periods
   near(right, [1, 0, -1, 0, 1, 0, -1, 0]); // cos(2 · 2π j / 8)
+  near(makeMatrix({ rows: 2, cols: 3, dtype: 'float64', filling: 'waves', seed: 0, left: false }).data, [1, -0.5, -0.5, 1, -0.5, -0.5]); // too few points for a quarter
+  near(makeMatrix({ rows: 1, cols: 1, dtype: 'float64', filling: 'waves', seed: 0, left: false }).data, [1]);
 });
 
 /** @param {any} a
@@ -136,9 +138,29 @@ test('the check passes honest products and catches one wrong element', () => {
   }
 });
 
+test('the check accuses nobody of an overflow, and sees what is wrong beside one', () => {
+  const of = (/** @type {'float32' | 'float64'} */ dtype, /** @type {number[]} */ values) =>
+    ({ rows: 2, cols: 2, dtype, data: dtype === 'float32' ? Float32Array.from(values) : Float64Array.from(values) });
+  for (const [dtype, big] of /** @type {['float32' | 'float64', number][]} */ ([['float32', 1e38], ['float64', 1e307]])) {
+    const a = of(dtype, [big, big, 2, 3]);
+    const b = of(dtype, [big, 2, 3, 4]);
+    const factors = { a, b, transposeA: false, transposeB: false };
+    const c = naive(a, b, false, false);
+    assert.equal(c.data[0], Infinity);
+    assert.deepEqual(checkProduct(factors, c, randomFrom(1)), { ok: true, exact: false, error: NaN });
+    c.data[3] = -big; // the second row is finite
+    assert.ok(!checkProduct(factors, c, randomFrom(1)).ok);
+    const small = { ...factors, a: of(dtype, [1, 2, 3, 4]), b: of(dtype, [1, 2, 3, 4]) };
+    for (const wrong of [NaN, Infinity, -Infinity]) assert.ok(!checkProduct(small, of(dtype, [7, 10, 15, wrong]), randomFrom(1)).ok);
+    const holes = { ...factors, a: of(dtype, [NaN, 1, 1, 1]), b: of(dtype, [1, 2, 3, 4]) };
+    assert.deepEqual(checkProduct(holes, of(dtype, [NaN, NaN, 4, 6]), randomFrom(1)), { ok: true, exact: false, error: NaN });
+    assert.ok(!checkProduct(holes, of(dtype, [NaN, NaN, 4, 7]), randomFrom(1)).ok, 'a wrong row beside one of NaN');
+  }
+});
+
 test('numbers as people read them', () => {
   assert.deepEqual([0.123, 4.56, 78.9, 1234, 45_678, 83_000].map(duration), ['0.12 ms', '4.6 ms', '79 ms', '1.23 s', '45.7 s', '1 min 23 s']);
   assert.deepEqual([12, 2048, 5 * 2 ** 20, 64 * 2 ** 20, 3 * 2 ** 30].map(size), ['12 B', '2 KiB', '5.0 MiB', '64 MiB', '3.0 GiB']);
   assert.deepEqual([-3, 0.5, 1e12].map(number), ['−3', '0.50000', '1.0000e+12']);
-  assert.deepEqual([0.1234, 52.34].map(speed), ['0.12 GFLOP/s', '52.3 GFLOP/s']);
+  assert.deepEqual([0.1234, 52.34, 0.0000014, 0].map(speed), ['0.12 GFLOP/s', '52.3 GFLOP/s', '<0.01 GFLOP/s', '<0.01 GFLOP/s']);
 });
