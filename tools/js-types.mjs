@@ -36,7 +36,7 @@ function declarations() {
       if (found.has(`${name}.d.mts`)) continue;
       // The comments of typedefs say again what the types after them say.
       const text = readFileSync(join(out, `${name}.d.mts`), 'utf8').replace(/^\/\*\*(?:(?!\*\/)[^])*?@typedef(?:(?!\*\/)[^])*\*\/\n/gm, '')
-        .replaceAll('Uint8Array<ArrayBufferLike>', 'Uint8Array'); // which TypeScript before 5.7 cannot read
+        .replace(/\b(\w+Array|ArrayBufferView)<ArrayBuffer(?:Like)?>/g, '$1'); // which TypeScript before 5.7 cannot read
       found.set(`${name}.d.mts`, `// Made by tools/js-types.mjs from ${name}.mjs; do not edit.\n${text}`);
       for (const [, next] of text.matchAll(/(?:from|import\() ?["']\.\/([\w-]+)\.mjs["']/g)) wanted.push(next);
     }

@@ -43,7 +43,7 @@ test('wrong usage is 2, work that fails is 1, each with a line that says why', a
   const cases = /** @type {[string[], number, RegExp][]} */ ([
     [[], 2, /--module FILE is missing/], [['--nonsense'], 2, /--nonsense/], [['--module', module, '--listen', 'here'], 2, /HOST:PORT, not here/],
     [['--module', module, '--listen', '127.0.0.1:99999'], 2, /HOST:PORT/], [['--module', module, '--mode', 'fast'], 2, /--mode wants one of/],
-    [['--module', module, '--max-message-bytes', 'x'], 2, /positive number/], [['--module', module, '--worker', 'nonsense'], 2, /not the URL of a worker/],
+    [['--module', module, '--max-message-bytes', 'x'], 2, /from 1024 to 4294967295, not x/], [['--module', module, '--max-message-bytes', '5'], 2, /from 1024/], [['--module', module, '--worker', 'nonsense'], 2, /not the URL of a worker/],
     [['--module', module, '--worker', 'http://u:p@127.0.0.1:1'], 2, /no user name and no password/], [['--module', module, '--cors', '*\n'], 2, /--cors wants/],
     [['--module', module, '--cache-bytes', ''], 2, /--cache-bytes wants/],
     [['--module', '/nowhere.wasm'], 1, /ENOENT/], [['--module', module, '--listen', '192.0.2.1:1'], 1, /EADDRNOTAVAIL/],

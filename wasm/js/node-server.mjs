@@ -56,7 +56,7 @@ function settings() {
   if (values.module === undefined) return leave(2, `--module FILE is missing\n${USAGE}`);
   if (values.mode !== undefined && !MODES.includes(values.mode)) return leave(2, `--mode wants one of ${MODES.join(', ')}, not ${values.mode}`);
   const maxBytes = Number(values['max-message-bytes']);
-  if (!Number.isSafeInteger(maxBytes) || maxBytes <= 0) return leave(2, '--max-message-bytes wants a positive number');
+  if (!Number.isInteger(maxBytes) || maxBytes < 1024 || maxBytes > 0xffffffff) return leave(2, `--max-message-bytes wants a number from 1024 to 4294967295, not ${values['max-message-bytes']}`);
   const cacheBytes = values['cache-bytes'] === undefined ? undefined : Number(values['cache-bytes']);
   if (cacheBytes !== undefined && (values['cache-bytes'] === '' || !Number.isSafeInteger(cacheBytes) || cacheBytes < 0)) return leave(2, '--cache-bytes wants a number of bytes');
   return {

@@ -37,7 +37,7 @@ export class Guest {
     /** A view that lives until the next call. Throws RangeError outside of the memory.
      * @param {number} ptr
      * @param {number} len */
-    bytes(ptr: number, len: number): Uint8Array<ArrayBuffer>;
+    bytes(ptr: number, len: number): Uint8Array;
     /** @param {number} ptr
      * @param {number} len */
     text(ptr: number, len: number): string;
