@@ -75,12 +75,14 @@ static uint32_t line_at(double sum, double total, uint32_t side) {
 
 /* All of C for everyone, and a part of k for each: does it move fewer bytes than
  * strips whose half perimeters sum to half_perimeters? */
-static bool splits_k(const tess_plan_params *params, uint32_t count, double half_perimeters) {
+static bool splits_k(const tess_plan_params *params, const tess__plan_share *shares, uint32_t count,
+                     double half_perimeters) {
   if (!params->split_k || count < 2 || params->k < count) return false;
   double m = params->m, n = params->n, k = params->k;
   double strips = half_perimeters * k + m * n * (params->sends_c ? 2 : 1);
   double parts = (m * weight_of_a(params) + n * weight_of_b(params)) * k + m * n * count;
-  tess_plan_params part = tess__plan_part(params, tess__plan_ceil_div(params->k, count));
+  /* The deepest part is that of the heaviest share, which is the first: rounded up. */
+  tess_plan_params part = tess__plan_part(params, (uint32_t)(shares[0].weight * k / TIE) + 1);
   return parts < 0.9 * strips && tess__plan_fits(&part, params->m, params->n);
 }
 
@@ -140,7 +142,7 @@ tess_code tess__plan_lay(tess__plan_list *list, const tess_plan_params *params,
     group_strips(w->shares, count, cols, rows, w->best, w->sums, w->from);
   }
   groups.strip_count = read_strips(w->from, count, w->ends);
-  if (splits_k(params, count, cost < turned_cost ? cost : turned_cost))
+  if (splits_k(params, w->shares, count, cost < turned_cost ? cost : turned_cost))
     return lay_parts(list, params, w->shares, w->sums, count, reason);
   return lay_tiles(list, params, w->shares, w->sums, &groups, reason);
 }

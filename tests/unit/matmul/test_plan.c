@@ -401,6 +401,13 @@ START_TEST(splits_over_k) {
   ck_assert_uint_eq(plan.tiles[0].depth, 500000); /* the heaviest first */
   ck_assert_uint_eq(plan.tiles[0].owner, 0);
   tess_plan_cleanup(&plan);
+  /* The parts of unequal workers keep the limit, too: the deepest one by itself. */
+  p.sends_c = false;
+  p.max_message_bytes = 4ull * (64 + 48) * 340000; /* equal parts would fit */
+  ck_assert_int_eq(tess_plan_make(&plan, &p, NULL, NULL), TESS_OK);
+  check_parts(&plan, &p);
+  ck_assert_uint_le(plan.largest_request_bytes, p.max_message_bytes);
+  tess_plan_cleanup(&plan);
   /* Not where C is large, nor where it was not asked for. */
   p = (tess_plan_params){.m = 1000,
                          .n = 1000,
