@@ -307,11 +307,11 @@ static void message_limits(const planning *p, uint64_t *limits) {
 }
 
 /* Whoever cannot be sent the tiles gets none; the others are its owners, in order. */
-static void leave_out(planning *p, const tess_plan *plan, const tess_plan_params *params) {
+static void leave_out(planning *p, const tess_plan *plan) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < p->count; i++) {
     const uint64_t limit = message_limit(p, p->index[i]);
-    if (limit < params->max_message_bytes) {
+    if (!tess_plan_fits_limit(plan, limit)) {
       tess_reason why;
       tess_plan_tell_left_out(plan, limit, &why);
       cli_note(false, "note: %s %s", p->workers[i].url, why.text);
@@ -377,7 +377,7 @@ static tess_code tell_plan(planning *p, tess_status *status) {
   if (local_only) {
     cli_note(false, "note: no tile fits into a message to a worker: all would be computed here");
   } else {
-    leave_out(p, &plan, &params);
+    leave_out(p, &plan);
     tess_forecast_params forecast_params = {.plan = &plan,
                                             .plan_params = &params,
                                             .workers = p->lines,

@@ -275,6 +275,24 @@ static tess_code make_within(tess_plan *plan, const tess_plan_choice *choice,
   return code;
 }
 
+/* A worker joins when every tile fits its limit (tess_plan_fits_limit), chosen or not: so
+ * whoever does is planned for, too, and owners are exactly those that join. */
+static tess_code make_for_all_that_fit(tess_plan *plan, const tess_plan_choice *choice,
+                                       tess_plan_params *params, bool *local_only,
+                                       kept_workers *kept, const tess_allocator *allocator,
+                                       tess_reason *reason) {
+  uint64_t limit = choose_limit(choice, kept, allocator);
+  for (;;) {
+    const tess_plan_choice those = only_those(choice, limit, kept);
+    tess_code code = make_within(plan, &those, params, local_only, allocator, reason);
+    if (code != TESS_OK || *local_only) return code;
+    const uint64_t fits = limit_from(choice, largest_message(plan));
+    if (fits >= limit) return TESS_OK;
+    tess_plan_cleanup(plan);
+    limit = fits;
+  }
+}
+
 tess_code tess_plan_make_chosen(tess_plan *plan, const tess_plan_choice *choice,
                                 tess_plan_params *params, bool *local_only,
                                 const tess_allocator *allocator, tess_reason *reason) {
@@ -288,9 +306,7 @@ tess_code tess_plan_make_chosen(tess_plan *plan, const tess_plan_choice *choice,
   *plan = (tess_plan){.allocator = allocator};
   *local_only = false;
   if (kept.speeds != NULL && kept.first_bytes != NULL) {
-    const uint64_t limit = choose_limit(choice, &kept, allocator);
-    const tess_plan_choice those = only_those(choice, limit, &kept);
-    code = make_within(plan, &those, params, local_only, allocator, reason);
+    code = make_for_all_that_fit(plan, choice, params, local_only, &kept, allocator, reason);
     params->first_bytes = NULL; /* it has done its work */
   } else {
     tess_reason_set(reason, code, "out of memory");

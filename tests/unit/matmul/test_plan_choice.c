@@ -226,6 +226,33 @@ START_TEST(limits_that_differ) {
 }
 END_TEST
 
+/* A worker joins a run when every tile fits its limit: then it is an owner, too, also where
+ * the limit that was chosen lies above its own. */
+START_TEST(whoever_takes_every_tile_is_an_owner) {
+  static const tess_speed plain = {.ms_per_flop = 2e-8},
+                          remote = {.ms_per_flop = 1e-8, .ms_per_byte = 1.4e-5},
+                          quick = {.ms_per_flop = 1e-8};
+  const tess_speed *speeds[] = {&plain, &remote, &quick};
+  static const uint64_t limits[] = {600 << 10, 20447232, 94633984};
+  double weights[3];
+  tess_plan_choice choice = square(1, 3, speeds, weights);
+  choice.m = 2055;
+  choice.n = 1870;
+  choice.k = 1618;
+  choice.many_tiles = true;
+  choice.limits = limits;
+  choice.limit_count = 3;
+  ck_assert_int_eq(make(&choice), TESS_OK);
+  ck_assert(!local_only);
+  uint32_t fit = 0;
+  for (size_t i = 0; i < 3; ++i)
+    fit += tess_plan_fits_limit(&plan, limits[i]);
+  ck_assert_uint_eq(fit, 2);
+  ck_assert_uint_eq(params.worker_count, fit);
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
 START_TEST(what_cannot_be_planned_is_refused) {
   tess_plan_choice choice = square(10, 0, NULL, NULL);
   choice.dtype = TESS_DTYPE_UNSPECIFIED;
@@ -239,5 +266,5 @@ int main(void) {
                    equal_shares_where_one_says_nothing, more_tiles_for_more_workers_and_for_eyes,
                    far_workers_are_streamed_to, shares_of_streams, without_workers_it_stays_here,
                    what_no_message_holds_stays_here, limits_that_differ,
-                   what_cannot_be_planned_is_refused);
+                   whoever_takes_every_tile_is_an_owner, what_cannot_be_planned_is_refused);
 }
