@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "rpc/civetweb_unity.h"
 #include "rpc/deadline.h"
@@ -191,9 +192,15 @@ static int on_request(struct mg_connection *connection) {
 
 static_assert(MG_MAX_HEADERS == TESS__MAX_HEADERS, "update TESS__MAX_HEADERS");
 
-/* "HOST:PORT" to what civetweb binds: a numeric address. */
-static tess_code resolve(const char *listen, bool tls, char *address, size_t address_size,
-                         char *host_out, size_t host_size, tess_status *status) {
+/* Where to listen. */
+typedef struct place {
+  char address[96]; /* as civetweb reads it: numeric */
+  char host[256];   /* as it was given */
+  struct sockaddr_storage socket;
+  socklen_t socket_size;
+} place;
+
+static tess_code resolve(place *where, const char *listen, bool tls, tess_status *status) {
   char host[256];
   if (tess_http_server_listen_check(listen, status) != TESS_OK) return TESS_INVALID_ARGUMENT;
   const char *colon = strrchr(listen, ':');
@@ -203,7 +210,7 @@ static tess_code resolve(const char *listen, bool tls, char *address, size_t add
   memcpy(host, listen, length);
   host[length] = 0;
   long port = strtol(colon + 1, NULL, 10);
-  snprintf(host_out, host_size, "%s", host[0] != 0 ? host : "0.0.0.0");
+  snprintf(where->host, sizeof where->host, "%s", host[0] != 0 ? host : "0.0.0.0");
   char *name = host;
   if (host[0] == '[') {
     host[length - 1] = 0;
@@ -218,12 +225,32 @@ static tess_code resolve(const char *listen, bool tls, char *address, size_t add
   rc = getnameinfo(list->ai_addr, list->ai_addrlen, numeric, sizeof numeric, NULL, 0,
                    NI_NUMERICHOST);
   bool v4 = list->ai_family == AF_INET;
+  where->socket_size = list->ai_addrlen;
+  memcpy(&where->socket, list->ai_addr, list->ai_addrlen);
   freeaddrinfo(list);
   if (rc != 0)
     return tess_status_set(status, TESS_INVALID_ARGUMENT, "cannot listen on \"%s\": %s", listen,
                            gai_strerror(rc));
-  snprintf(address, address_size, v4 ? "%s:%ld%s" : "[%s]:%ld%s", numeric, port, tls ? "s" : "");
+  if (v4)
+    ((struct sockaddr_in *)&where->socket)->sin_port = htons((uint16_t)port);
+  else
+    ((struct sockaddr_in6 *)&where->socket)->sin6_port = htons((uint16_t)port);
+  snprintf(where->address, sizeof where->address, v4 ? "%s:%ld%s" : "[%s]:%ld%s", numeric, port,
+           tls ? "s" : "");
   return TESS_OK;
+}
+
+/* civetweb's last words are that the ports failed: the system says why. NULL: it is something
+ * else, or no longer so. */
+static const char *why_not(const place *where) {
+  const int yes = 1;
+  const int fd = socket(where->socket.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  bool good = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
+              bind(fd, (const struct sockaddr *)&where->socket, where->socket_size) == 0 &&
+              listen(fd, 1) == 0;
+  const int error = errno;
+  if (fd >= 0) close(fd);
+  return good ? NULL : strerror(error);
 }
 
 static void init_library(void) {
@@ -258,7 +285,7 @@ static void tune_listener(const struct mg_context *context) {
   if (loopback && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) != 0) errno = 0;
 }
 
-static tess_code start_civetweb(tess_http_server *server, const char *listen, const char *address,
+static tess_code start_civetweb(tess_http_server *server, const char *listen, const place *where,
                                 size_t connections, int64_t header_ms, tess_status *status) {
   char threads[24], queue[24], body_ms[24], idle_ms[24], error[256] = "";
   /* Some more threads than connections, to turn away those over the limit; idle
@@ -270,7 +297,7 @@ static tess_code start_civetweb(tess_http_server *server, const char *listen, co
                                                                 : header_ms));
   snprintf(idle_ms, sizeof idle_ms, "%lld", (long long)server->site.idle_timeout_ms + 1000);
   const char *const config[] = {"listening_ports",
-                                address,
+                                where->address,
                                 "num_threads",
                                 threads,
                                 "connection_queue",
@@ -307,9 +334,11 @@ static tess_code start_civetweb(tess_http_server *server, const char *listen, co
   block_signals(&before);
   server->context = mg_start2(&init, &failure);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (server->context == NULL)
-    return tess_status_set(status, TESS_UNAVAILABLE, "cannot listen on %s: %s", listen,
-                           server->problem[0] != 0 ? server->problem : error);
+  if (server->context == NULL) {
+    const char *why = why_not(where);
+    if (why == NULL) why = server->problem[0] != 0 ? server->problem : error;
+    return tess_status_set(status, TESS_UNAVAILABLE, "cannot listen on %s: %s", listen, why);
+  }
   tune_listener(server->context);
   return TESS_OK;
 }
@@ -325,14 +354,12 @@ static int64_t ms_or_default(int64_t value, int64_t fallback) {
 
 tess_http_server *tess_http_server_start(const tess_http_server_options *options,
                                          tess_status *status) {
-  char address[96], host[256];
+  place where;
   if (options == NULL || options->handler.open == NULL) {
     tess_status_set(status, TESS_INVALID_ARGUMENT, "an HTTP server needs a handler");
     return NULL;
   }
-  if (resolve(options->listen, options->tls != NULL, address, sizeof address, host, sizeof host,
-              status) != TESS_OK)
-    return NULL;
+  if (resolve(&where, options->listen, options->tls != NULL, status) != TESS_OK) return NULL;
 
   tess_http_server *server = calloc(1, sizeof *server);
   if (server == NULL) goto no_memory;
@@ -368,7 +395,7 @@ tess_http_server *tess_http_server_start(const tess_http_server_options *options
                                .idle_timeout_ms = site->idle_timeout_ms};
   site->watch = tess__watch_new(&watch);
   if (site->watch == NULL) goto no_memory;
-  if (start_civetweb(server, options->listen, address, connections, header_ms, status) != TESS_OK) {
+  if (start_civetweb(server, options->listen, &where, connections, header_ms, status) != TESS_OK) {
     tess_http_server_free(server);
     return NULL;
   }
@@ -379,7 +406,7 @@ tess_http_server *tess_http_server_start(const tess_http_server_options *options
     return NULL;
   }
   snprintf(server->url, sizeof server->url, "%s://%s:%d", server->tls != NULL ? "https" : "http",
-           host, port.port);
+           where.host, port.port);
   return server;
 
 no_memory:

@@ -446,6 +446,10 @@ START_TEST(listen_addresses) {
   ck_assert_ptr_null(tess_http_server_start(&o, &status));
   ck_assert_int_eq(status.code, TESS_UNAVAILABLE);
   ck_assert_ptr_nonnull(strstr(status.message, taken));
+  ck_assert_ptr_nonnull(strstr(status.message, "Address already in use"));
+  o.listen = "192.0.2.1:0"; /* for documentation: nobody's */
+  ck_assert_ptr_null(tess_http_server_start(&o, &status));
+  ck_assert_str_eq(status.message, "cannot listen on 192.0.2.1:0: Cannot assign requested address");
   tess_status_cleanup(&status);
 }
 END_TEST
