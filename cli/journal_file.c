@@ -230,19 +230,22 @@ static tess_journal_end identity_of(const struct stat *file) {
 }
 
 /* Ended between the renaming and the removal of the journal: the result is in place, and it
- * is the file that was the part file. Whatever else is there is not taken for it. */
-static bool open_result(cli_journal *j) {
+ * is the file that was the part file (is_complete). Whatever else is there is not taken for it. */
+static tess_code open_result(cli_journal *j, tess_status *status) {
   uint8_t record[TESS_JOURNAL_RECORD_BYTES];
   tess_journal_end then, now;
   struct stat info;
   size_t got = 0;
   if (!read_at(j->journal_fd, record, sizeof record, end_of_records(&j->journal), &got) ||
       !tess_journal_read_end(&j->journal, record, got, &then))
-    return false;
-  j->part_fd = open(j->path, O_RDWR | O_CLOEXEC);
-  if (j->part_fd < 0 || fstat(j->part_fd, &info) != 0) return false;
+    return TESS_OK;
+  j->part_fd = open(j->path, O_RDONLY | O_CLOEXEC); /* nothing more is written to it */
+  if (j->part_fd < 0 && errno == ENOENT) return TESS_OK;
+  if (j->part_fd < 0 || fstat(j->part_fd, &info) != 0)
+    return cli_target_failed(status, j->path, errno);
   now = identity_of(&info);
-  return then.file == now.file && then.modified_ns == now.modified_ns;
+  j->is_complete = then.file == now.file && then.modified_ns == now.modified_ns;
+  return TESS_OK;
 }
 
 static tess_code go_on(cli_journal *j, const tess_journal_product *product, tess_status *status) {
@@ -253,7 +256,8 @@ static tess_code go_on(cli_journal *j, const tess_journal_product *product, tess
                            j->journal_path, why.text);
   j->part_fd = open(j->part_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   if (j->part_fd < 0 && errno == ENOENT) {
-    j->is_complete = j->done_elements == (uint64_t)product->m * product->n && open_result(j);
+    if (j->done_elements == (uint64_t)product->m * product->n) code = open_result(j, status);
+    if (code != TESS_OK) return code;
     if (!j->is_complete)
       return tess_status_set(status, TESS_DATA_LOSS,
                              "%s is not there, and with it what %s tells of; remove the journal "

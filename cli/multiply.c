@@ -52,9 +52,9 @@ static tess_dtype choose_dtype(const run *r) {
 
 static tess_code check_shapes(run *r, tess_status *status) {
   const cli_stored add = stored(&r->add_file);
-  tess_gemm_shape shape;
   return cli_product_check_shapes(&r->options, stored(&r->a_file), stored(&r->b_file),
-                                  r->options.add_path != NULL ? &add : NULL, &shape, status);
+                                  r->options.add_path != NULL ? &add : NULL, &r->product.shape,
+                                  status);
 }
 
 /* A block has a shape as a file has, and no contents. */
@@ -104,7 +104,8 @@ static tess_code load(run *r, tess_status *status) {
   if (code == TESS_OK) code = cli_output_open(&r->output, options->c_path, status);
   if (code != TESS_OK) return code;
   tess_dtype dtype = choose_dtype(r);
-  code = load_operand(&r->a_held, &r->a_file, dtype, &r->a, status);
+  code = cli_output_reserve(&r->output, r->product.shape.m, r->product.shape.n, dtype, status);
+  if (code == TESS_OK) code = load_operand(&r->a_held, &r->a_file, dtype, &r->a, status);
   if (code == TESS_OK) code = load_operand(&r->b_held, &r->b_file, dtype, &r->b, status);
   if (code == TESS_OK && options->add_path != NULL && options->beta != 0.0)
     code = cli_matrix_file_load(&r->add_file, dtype, false, &r->add, status);
@@ -199,11 +200,22 @@ static tess_code open_stats(run *r, tess_status *status) {
     return TESS_OK;
   }
   const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-  if (fd >= 0) r->stats = fdopen(fd, "w");
+  struct stat file;
+  /* /dev/stdout: behind what is printed, not over it. */
+  if (fd >= 0 && fstat(fd, &file) == 0) r->stats = cli_target_printed_to(&file);
+  if (r->stats != NULL)
+    close(fd);
+  else if (fd >= 0)
+    r->stats = fdopen(fd, "w");
   if (r->stats != NULL) return TESS_OK;
   const int error = errno;
   if (fd >= 0) close(fd);
   return cli_target_failed(status, path, error);
+}
+
+/* A file that was opened for the figures alone. */
+static bool is_own(const FILE *stats) {
+  return stats != NULL && stats != stdout && stats != stderr;
 }
 
 /* The result is in place: figures that are missing are no reason to fail. */
@@ -211,7 +223,7 @@ static void write_stats(run *r) {
   tess_status status = TESS_STATUS_INIT;
   struct stat file;
   tess_code code = TESS_OK;
-  if (r->stats != stdout && fstat(fileno(r->stats), &file) == 0 && S_ISREG(file.st_mode) &&
+  if (is_own(r->stats) && fstat(fileno(r->stats), &file) == 0 && S_ISREG(file.st_mode) &&
       ftruncate(fileno(r->stats), 0) != 0)
     code = tess_status_set(&status, TESS_INTERNAL, "%s", strerror(errno));
   if (code == TESS_OK) code = cli_stats_write(&r->answer, r->stats, &status);
@@ -221,7 +233,7 @@ static void write_stats(run *r) {
 }
 
 static void cleanup(run *r) {
-  if (r->stats != NULL && r->stats != stdout) fclose(r->stats);
+  if (is_own(r->stats)) fclose(r->stats);
   cli_answer_cleanup(&r->answer);
   cli_operand_cleanup(&r->a);
   cli_operand_cleanup(&r->b);

@@ -22,6 +22,18 @@ bool cli_write_at(int fd, const void *data, size_t size, uint64_t offset) {
   return true;
 }
 
+bool cli_reserve(int fd, uint64_t size) {
+  int result = 0;
+  if (size > INT64_MAX) {
+    errno = EFBIG;
+    return false;
+  }
+  while ((result = fallocate(fd, 0, 0, (off_t)size)) != 0 && errno == EINTR) {
+  }
+  return result == 0 ||
+         ((errno == EOPNOTSUPP || errno == ENOSYS) && ftruncate(fd, (off_t)size) == 0);
+}
+
 bool cli_npy_make(int fd, uint32_t rows, uint32_t cols, tess_dtype dtype) {
   uint8_t head[TESS_NPY_HEADER_BYTES];
   size_t bytes = 0;
@@ -30,11 +42,7 @@ bool cli_npy_make(int fd, uint32_t rows, uint32_t cols, tess_dtype dtype) {
     errno = EFBIG;
     return false;
   }
-  const off_t size = (off_t)(sizeof head + bytes);
-  if (fallocate(fd, 0, 0, size) != 0 &&
-      ((errno != EOPNOTSUPP && errno != ENOSYS) || ftruncate(fd, size) != 0))
-    return false;
-  return cli_write_at(fd, head, sizeof head, 0);
+  return cli_reserve(fd, sizeof head + bytes) && cli_write_at(fd, head, sizeof head, 0);
 }
 
 bool cli_npy_write(int fd, uint32_t cols, tess_tile tile, tess_const_matrix elements) {

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/npy_writer.h"
+#include "cli/progress.h"
 #include "cli/target.h"
 
 /* Large writes, so that a disk gets long runs, and a signal is seen in between. */
@@ -58,12 +60,31 @@ tess_code cli_output_open(cli_output *output, const char *path, tess_status *sta
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (output->fd < 0) {
     output->temporary[0] = '\0';
+    /* A link may lead far away. */
     return tess_status_set(status, cli_target_failed(NULL, path, error),
-                           "%s: cannot write beside it: %s", path, strerror(error));
+                           "%s: cannot write in %.*s: %s", path, directory > 0 ? (int)directory : 1,
+                           directory > 0 ? output->path : ".", strerror(error));
   }
   fcntl(output->fd, F_SETFD, FD_CLOEXEC);
   if (fchmod(output->fd, mode) != 0) code = cli_target_failed(status, path, errno);
   return code;
+}
+
+tess_code cli_output_reserve(cli_output *output, uint32_t rows, uint32_t cols, tess_dtype dtype,
+                             tess_status *status) {
+  char size[16];
+  size_t bytes = 0;
+  if (output->format != CLI_FORMAT_NPY || !tess_matrix_byte_count(rows, cols, dtype, &bytes))
+    return TESS_OK;
+  if (!cli_reserve(output->fd, TESS_NPY_HEADER_BYTES + (uint64_t)bytes)) {
+    const int error = errno;
+    cli_format_bytes(size, bytes);
+    return tess_status_set(status, cli_target_failed(NULL, output->path, error),
+                           "%s: no room for the %s of the result: %s", output->path, size,
+                           strerror(error));
+  }
+  output->reserved = true;
+  return TESS_OK;
 }
 
 /* ---- writing ---- */
@@ -124,6 +145,8 @@ tess_code cli_output_write(cli_output *output, tess_const_matrix matrix, tess_st
 /* ---- ending ---- */
 
 tess_code cli_output_commit(cli_output *output, tess_status *status) {
+  if (output->reserved && ftruncate(output->fd, lseek(output->fd, 0, SEEK_CUR)) != 0)
+    return cli_target_failed(status, output->path, errno);
   if (fsync(output->fd) != 0) return cli_target_failed(status, output->path, errno);
   int fd = output->fd;
   output->fd = -1;

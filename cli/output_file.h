@@ -5,6 +5,7 @@
  * program by a signal leaves nothing behind.
  *
  *   code = cli_output_open(&output, "C.npy", &status);   // before the work: can it be written?
+ *   code = cli_output_reserve(&output, rows, cols, dtype, &status); // and is there room?
  *   code = cli_output_write(&output, matrix, &status);
  *   code = cli_output_commit(&output, &status);
  *   cli_output_cleanup(&output);                         // removes what was not committed
@@ -24,12 +25,17 @@
 typedef struct cli_output {
   cli_format format;
   int fd;
+  bool reserved;            /* the file is as long as the result was expected to be */
   char path[PATH_MAX];      /* where the result goes, links resolved */
   char temporary[PATH_MAX]; /* "" when there is none */
 } cli_output;
 
 /* The result may replace a regular file, and nothing else. */
 tess_code cli_output_open(cli_output *output, const char *path, tess_status *status);
+/* Takes room on the disk for all of a .npy, so that a full disk is told before the work; how
+ * long a .mtx gets nobody knows. */
+tess_code cli_output_reserve(cli_output *output, uint32_t rows, uint32_t cols, tess_dtype dtype,
+                             tess_status *status);
 tess_code cli_output_write(cli_output *output, tess_const_matrix matrix, tess_status *status);
 tess_code cli_output_commit(cli_output *output, tess_status *status);
 void cli_output_cleanup(cli_output *output);

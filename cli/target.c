@@ -47,10 +47,23 @@ static tess_code resolve_new(const char *path, char resolved[PATH_MAX], tess_sta
   return TESS_OK;
 }
 
+FILE *cli_target_printed_to(const struct stat *file) {
+  struct stat other;
+  for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+    if (S_ISREG(file->st_mode) && fstat(fd, &other) == 0 && other.st_dev == file->st_dev &&
+        other.st_ino == file->st_ino)
+      return fd == STDOUT_FILENO ? stdout : stderr;
+  return NULL;
+}
+
 tess_code cli_target_resolve(const char *path, char resolved[PATH_MAX], mode_t *mode,
                              tess_status *status) {
   struct stat info;
   if (stat(path, &info) == 0) {
+    if (cli_target_printed_to(&info) != NULL)
+      return tess_status_set(
+          status, TESS_INVALID_ARGUMENT,
+          "%s: is where this command prints to; the result needs a file of its own", path);
     if (!S_ISREG(info.st_mode))
       return tess_status_set(status, TESS_INVALID_ARGUMENT, "%s: is there and not a regular file",
                              path);

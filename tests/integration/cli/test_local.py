@@ -2,6 +2,7 @@
 """Files in and out of the tessera command where it computes itself, what it refuses, how
 it is used wrongly."""
 import os
+import subprocess
 
 import numpy as np
 
@@ -106,6 +107,20 @@ class Local(Files):
         self.assertRegex(result.stdout, r"^\S+C\.npy: 5 x 5 float32 in [\d.]+ s \([\d.]+ GFLOP/s; "
                                         r"here, \w+, 1 thread\)\n$")
         self.assertEqual(result.stderr, "")  # no bar where there is no terminal
+
+    def test_a_file_that_is_printed_to(self):
+        a = integers(self.rng, 5, 6)
+        path = self.save("A.npy", a)
+        command = [harness.TESSERA, "multiply", path, path, "--transpose-b", "--local"]
+        os.symlink("/dev/stdout", self.c)
+        for options in ([], ["--journal"]):
+            with open(self.path("log"), "w+", encoding="ascii") as log:
+                result = subprocess.run(command + ["-o", self.c, *options], stdout=log, text=True,
+                                        stderr=subprocess.PIPE, timeout=60, check=False)
+                self.assertEqual(result.returncode, 1)
+                self.assertIn("C.npy: is where this command prints to", result.stderr)
+                self.assertEqual(os.fstat(log.fileno()).st_size, 0)
+                self.assertTrue(os.path.samefile(self.path("log"), log.fileno()))
 
     def test_2048_squared(self):
         a, b = integers(self.rng, 2048, 2048), integers(self.rng, 2048, 2048)

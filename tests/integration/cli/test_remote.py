@@ -124,6 +124,15 @@ class Remote(Workers):
         with open(stats, encoding="utf-8") as file:
             self.assertEqual(json.load(file)["tiles"], 1)
 
+    def test_figures_follow_what_is_printed(self):
+        a = self.save("A.npy", integers(self.rng, 3, 3))
+        with open(self.path("log"), "w+", encoding="utf-8") as log:
+            subprocess.run([harness.TESSERA, "multiply", a, a, "-o", self.c, "--worker",
+                            self.workers[0].url, "--stats", "/dev/stdout"], stdout=log, timeout=60,
+                           check=True)
+            log.seek(0)
+            self.assertRegex(log.read(), r"^\S+C\.npy: 3 x 3 [^\n]*\n\{")
+
     def test_a_wrong_authority_is_told(self):
         a = self.save("A.npy", integers(self.rng, 3, 3))
         for authority in (self.path("none.pem"), self.write("no.pem", "no certificate")):

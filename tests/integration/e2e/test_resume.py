@@ -257,6 +257,26 @@ class Resume(LongFiles):
         np.testing.assert_array_equal(np.load(self.c), a @ b)
         self.nothing_left()
 
+    def test_a_result_that_cannot_be_read_is_not_told_as_missing(self):
+        _, _, options = self.blocks()
+        process = self.start(*options)
+        harness.eventually(lambda: os.path.exists(self.journal), what="the journal")
+        os.link(self.journal, self.path("kept"))
+        self.finish(process)
+        os.rename(self.path("kept"), self.journal)
+        os.chmod(self.c, 0)
+        os.chmod(self.folder, 0o777)
+        os.chmod(self.journal, 0o666)
+
+        def without_rights():
+            if os.getuid() == 0:
+                os.setuid(65534)
+        _, stderr = self.run_to(1, "--resume", *options, preexec_fn=without_rights)
+        self.assertRegex(stderr, r"C\.npy: Permission denied\n$")
+        os.chmod(self.c, 0o444)  # to be read is enough: nothing more is written
+        stdout, _ = self.run_to(0, "--resume", *options, preexec_fn=without_rights)
+        self.assertIn("nothing to do", stdout)
+
     def test_an_older_result_is_not_taken_for_this_one(self):
         a, b, options = self.blocks()
         np.save(self.c, np.zeros((2100, 2000), "float32"))

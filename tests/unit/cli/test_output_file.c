@@ -6,9 +6,11 @@
 #include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -183,6 +185,7 @@ START_TEST(a_link_to_what_is_not_there_is_followed) {
   unlink(whole);
   ck_assert_int_eq(symlink("nowhere/C.npy", whole), 0);
   ck_assert_int_eq(cli_output_open(&output, path, &status), TESS_NOT_FOUND);
+  ck_assert_ptr_nonnull(strstr(status.message, "/nowhere/: ")); /* where the links lead */
   cli_output_cleanup(&output);
   unlink(whole);
   unlink(chain);
@@ -216,6 +219,32 @@ START_TEST(a_full_disk_is_told) {
 }
 END_TEST
 
+START_TEST(room_is_taken_before_and_given_back) {
+  struct stat info;
+  const struct rlimit small = {1000, 1000};
+  signal(SIGXFSZ, SIG_IGN);
+  /* More than what is written: nothing of it stays. */
+  ck_assert_int_eq(cli_output_open(&output, path, &status), TESS_OK);
+  ck_assert_int_eq(cli_output_reserve(&output, 100, 100, TESS_DTYPE_FLOAT64, &status), TESS_OK);
+  ck_assert_int_eq(fstat(output.fd, &info), 0);
+  ck_assert_int_eq(info.st_size, 128 + 80000);
+  tess_const_matrix matrix = tess_const_matrix_packed(elements, 2, 2, TESS_DTYPE_FLOAT64);
+  ck_assert_int_eq(cli_output_write(&output, matrix, &status), TESS_OK);
+  ck_assert_int_eq(cli_output_commit(&output, &status), TESS_OK);
+  ck_assert_int_eq(stat(path, &info), 0);
+  ck_assert_int_eq(info.st_size, 128 + (off_t)sizeof elements);
+  ck_assert_int_eq(unlink(path), 0);
+  /* More than there is room for: told at once. */
+  ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+  ck_assert_int_eq(cli_output_open(&output, path, &status), TESS_OK);
+  ck_assert_int_eq(cli_output_reserve(&output, 100, 100, TESS_DTYPE_FLOAT64, &status),
+                   TESS_RESOURCE_EXHAUSTED);
+  ck_assert_ptr_nonnull(strstr(status.message, "C.npy: no room for the 80 kB of the result: "));
+  cli_output_cleanup(&output);
+  ck_assert_int_eq(files_in_folder(), 0);
+}
+END_TEST
+
 int main(void) {
   TCase *cases = tcase_create("output_file");
   tcase_add_checked_fixture(cases, setup, teardown);
@@ -230,5 +259,6 @@ int main(void) {
   tcase_add_test(cases, a_link_to_what_is_not_there_is_followed);
   tcase_add_test(cases, places_that_cannot_be_written);
   tcase_add_test(cases, a_full_disk_is_told);
+  tcase_add_test(cases, room_is_taken_before_and_given_back);
   return run_case("cli/output_file", cases);
 }
