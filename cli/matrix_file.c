@@ -9,18 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- memory ---- */
+#include "program/memory.h"
 
-static size_t physical_bytes(void) {
-  long pages = sysconf(_SC_PHYS_PAGES);
-  long page_bytes = sysconf(_SC_PAGESIZE);
-  if (pages <= 0 || page_bytes <= 0) return PTRDIFF_MAX;
-  return (size_t)pages * (size_t)page_bytes;
-}
+/* ---- memory ---- */
 
 void *cli_memory_new(size_t bytes) {
   if (bytes == 0) bytes = 1;
-  if (bytes > physical_bytes()) return NULL;
+  if (bytes > program_memory_bytes()) return NULL;
   void *ptr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (ptr == MAP_FAILED) return NULL;
   (void)madvise(ptr, bytes, MADV_HUGEPAGE); /* a wish: without it pages are small */

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "matmul/kernel.h"
+#include "program/memory.h"
 
 #define MIB ((uint64_t)1 << 20)
 /* Code that was not touched yet, stacks, small blocks, the scratch of readers. */
@@ -70,7 +70,5 @@ uint64_t cli_memory_limit_advice_mib(uint64_t least_bytes) {
 }
 
 uint64_t cli_memory_limit_default(void) {
-  const long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
-  if (pages <= 0 || page_bytes <= 0) return UINT64_MAX / 2;
-  return (uint64_t)pages * (uint64_t)page_bytes / 4 * 3;
+  return program_memory_bytes() / 4 * 3;
 }

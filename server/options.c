@@ -11,6 +11,7 @@
 #include <tessera/version.h>
 
 #include "program/listen.h"
+#include "program/memory.h"
 #include "program/number.h"
 #include "server/allow_list.h"
 
@@ -328,6 +329,9 @@ server_options_result server_options_parse(server_options *options, const char *
   if (options->cache_bytes < 0 && options->memory_limit / 8 < DEFAULT_CACHE_BYTES &&
       options->memory_limit != 0)
     options->cache_bytes = (int64_t)(options->memory_limit / 8);
+  if (options->cache_bytes > 0 &&
+      !program_memory_holds("tessera-server", "cache-bytes", (uint64_t)options->cache_bytes, err))
+    return SERVER_OPTIONS_WRONG;
   return check_together(options, err) ? SERVER_OPTIONS_RUN : SERVER_OPTIONS_WRONG;
 }
 

@@ -10,9 +10,9 @@
 
 #include "matmul/kernel.h"
 #include "program/listen.h"
+#include "program/memory.h"
 #include "program/number.h"
 #include "program/processors.h"
-#include "worker/machine.h"
 
 static const char help_text[] =
     "Usage: tessera-worker [--listen HOST:PORT] [OPTION]...\n"
@@ -174,7 +174,7 @@ worker_options_result worker_options_parse(worker_options *options, int argc, ch
                               .threads = program_processors(),
                               .queue = 64,
                               .max_message_bytes = WORKER_DEFAULT_MAX_MESSAGE_BYTES,
-                              .cache_bytes = worker_machine_memory_bytes() / 4,
+                              .cache_bytes = program_memory_bytes() / 4,
                               .grace_ms = WORKER_DEFAULT_GRACE_MS};
   optind = 1;
   opterr = 0;
@@ -206,8 +206,10 @@ worker_options_result worker_options_parse(worker_options *options, int argc, ch
     fprintf(err, "tessera-worker: %s; see --help\n", wrong);
     return WORKER_OPTIONS_WRONG;
   }
+  if (!program_memory_holds("tessera-worker", "cache-bytes", options->cache_bytes, err))
+    return WORKER_OPTIONS_WRONG;
   if (options->max_inflight_bytes == 0) {
-    options->max_inflight_bytes = worker_machine_memory_bytes() / 2;
+    options->max_inflight_bytes = program_memory_bytes() / 2;
     if (options->max_inflight_bytes < options->max_message_bytes)
       options->max_inflight_bytes = options->max_message_bytes;
   }

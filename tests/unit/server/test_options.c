@@ -114,6 +114,7 @@ START_TEST(wrong_usage) {
   expect_wrong("--memory-limit -1", "takes bytes");
   expect_wrong("--memory-limit 99999999999999999999", "takes bytes");
   expect_wrong("--cache-bytes x", "takes bytes");
+  expect_wrong("--cache-bytes 1024G", "of memory, and it asks for 1048576M");
   expect_wrong("--memory-limit 1M --cache-bytes 513K", "at most half of --memory-limit");
   expect_wrong("--threshold-ms 0", "takes milliseconds");
   expect_wrong("--threshold-ms 1.5", "takes milliseconds");

@@ -87,6 +87,7 @@ static const struct {
     {{"--max-message-bytes", "12X"}, "--max-message-bytes"},
     {{"--max-message-bytes", "99999999999G"}, "--max-message-bytes"},
     {{"--max-message-bytes", "10"}, "at least"},
+    {{"--cache-bytes", "900000G"}, "of memory, and it asks for 921600000M"},
     {{"--kernel", "abacus"}, "reference"},
     {{"--frobnicate"}, "unknown option"},
     {{"extra"}, "unexpected argument"},
