@@ -47,8 +47,8 @@ uint64_t program_memory_group_limit(const char *root) {
   char group[PATH_MAX];
   own_group(root, group);
   /* A container sees its own group as the root, which has a limit then. */
-  uint64_t bytes = least(limit_in(root, "", "memory.max"),
-                         limit_in(root, "", "memory/memory.limit_in_bytes"));
+  uint64_t bytes =
+      least(limit_in(root, "", "memory.max"), limit_in(root, "", "memory/memory.limit_in_bytes"));
   for (char *slash; (slash = strrchr(group, '/')) != NULL; *slash = '\0')
     bytes = least(bytes, limit_in(root, group, "memory.max"));
   return bytes;

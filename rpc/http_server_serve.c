@@ -232,7 +232,8 @@ typedef enum read_result {
   READ_TIMEOUT, /* the client is too slow */
   READ_BROKEN,  /* it went away */
   READ_BAD,     /* not HTTP */
-  READ_LARGE    /* over max_body_bytes */
+  READ_LARGE,   /* over max_body_bytes */
+  READ_ABORTED  /* by tess__watch_abort_all */
 } read_result;
 
 static read_result why_short(turn *t, int64_t began_ms) {
@@ -272,6 +273,7 @@ static read_result read_body(turn *t, uint8_t *data, size_t size, int64_t give_u
     t->keep = false;
     t->body_ended = true;
     tick(t);
+    if (atomic_load(&t->connection->aborted)) return READ_ABORTED;
     return due_first ? READ_DUE : READ_TIMEOUT;
   }
   if (t->site->max_body_bytes > 0 && t->body_bytes > t->site->max_body_bytes) return READ_LARGE;
@@ -294,8 +296,12 @@ typedef struct ending {
   const char *text;
 } ending;
 
+static const ending shutting_down = {TESS_UNAVAILABLE, 503, "the server is shutting down\n"};
+
 static ending read_ending(read_result result) {
   switch (result) {
+    case READ_ABORTED:
+      return shutting_down;
     case READ_TIMEOUT:
       return (ending){TESS_DEADLINE_EXCEEDED, 408, "the request body took too long\n"};
     case READ_BAD:
@@ -361,7 +367,7 @@ static void drive(turn *t, tess_http_exchange *exchange) {
           return;
         }
         if (result == TESS__WAIT_ABORTED) {
-          give_up(t, exchange, (ending){TESS_UNAVAILABLE, 503, "the server is shutting down\n"});
+          give_up(t, exchange, shutting_down);
           return;
         }
         break;
@@ -457,7 +463,7 @@ bool tess__site_serve(tess__site *site, tess__connection *connection, const tess
     free(page.text.data);
   } else if (atomic_load_explicit(&site->draining, memory_order_relaxed) &&
              !begins_with(request->path, site->drain_path)) {
-    send_error(&t, 503, "the server is shutting down\n");
+    send_error(&t, shutting_down.status, shutting_down.text);
   } else {
     run_handler(&t);
   }

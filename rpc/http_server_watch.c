@@ -181,12 +181,25 @@ void tess__watch_close_idle(tess__watch *watch, bool newcomers_too) {
   pthread_mutex_unlock(&watch->lock);
 }
 
+/* Under the lock: what it does lasts until then at most. */
+static void shorten(tess__connection *connection, uint64_t state, int64_t deadline_ms) {
+  if ((int64_t)(state / 8) > deadline_ms)
+    (void)atomic_compare_exchange_strong(&connection->state, &state,
+                                         state_of(state & 7, deadline_ms));
+}
+
 void tess__watch_abort_all(tess__watch *watch) {
+  const int64_t now_ms = tess__monotonic_ms();
   pthread_mutex_lock(&watch->lock);
   for (tess__connection *c = watch->first; c != NULL; c = c->next) {
-    atomic_store(&c->aborted, true);
+    const bool again = atomic_exchange(&c->aborted, true);
     uint64_t state = atomic_load(&c->state);
-    if ((state & 7) != TESS__PHASE_BUSY && (state & 7) != CUT) cut(c, state);
+    unsigned phase = state & 7;
+    /* Who was told before may be saying so to its client. */
+    if (again && (phase == TESS__PHASE_WRITE || phase == TESS__PHASE_LINGER))
+      shorten(c, state, now_ms + TESS__LAST_WORDS_MS);
+    else if (phase != TESS__PHASE_BUSY && phase != CUT)
+      cut(c, state);
     tess__connection_wake(c);
   }
   pthread_mutex_unlock(&watch->lock);

@@ -88,8 +88,11 @@ size_t tess__watch_busy(tess__watch *watch, const tess__connection *self);
 /* Closes the connections that have no request in progress; those that are new
  * get a moment to send one, unless newcomers_too. */
 void tess__watch_close_idle(tess__watch *watch, bool newcomers_too);
+enum { TESS__LAST_WORDS_MS = 1000 };
+
 /* Ends the requests in progress: wakes those that wait, shuts the sockets of
- * those that read or write. */
+ * those that read or write. Again: who was ended before has so long to
+ * tell its client. */
 void tess__watch_abort_all(tess__watch *watch);
 
 /* A connection on this socket begins. NULL: out of memory. With ->refused set it

@@ -457,10 +457,18 @@ bool tess_http_server_drain(tess_http_server *server, int64_t grace_ms) {
   return false;
 }
 
+/* civetweb writes nothing more once it is told to stop. */
+static void await_last_words(tess_http_server *server) {
+  const int64_t until_ms = tess__monotonic_ms() + TESS__LAST_WORDS_MS;
+  while (tess__watch_busy(server->site.watch, NULL) > 0 && tess__monotonic_ms() < until_ms)
+    sleep_ms(1);
+}
+
 void tess_http_server_free(tess_http_server *server) {
   if (server == NULL) return;
   if (server->context != NULL) {
     tess_http_server_drain(server, 0);
+    await_last_words(server);
     mg_stop(server->context);
   }
   tess__tls_free(server->tls);

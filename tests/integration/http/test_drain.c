@@ -86,6 +86,9 @@ START_TEST(grace_has_an_end) {
   raw_response r = raw_read(waiting, 3000, false);
   ck_assert_int_eq(r.status, 503);
   raw_free(&r);
+  r = raw_read(reading, 3000, false);
+  ck_assert_int_eq(r.status, 503); /* not that its body took too long */
+  raw_free(&r);
   pthread_join(d.thread, NULL);
   ck_assert(!d.result);
   for (int i = 0; i < 300 && atomic_load(&s.aborted) < 3; i++)
@@ -96,6 +99,31 @@ START_TEST(grace_has_an_end) {
   close(waiting);
   close(reading);
   close(writing);
+}
+END_TEST
+
+/* As programs end: whoever still waits is told, though the server is freed at once. */
+START_TEST(who_waits_is_told_at_the_end) {
+  enum { ROUNDS = 10, CONNECTIONS = 30 };
+  for (int round = 0; round < ROUNDS; round++) {
+    site s;
+    site_start(&s, (tess_http_server_options){.idle_timeout_ms = 60000});
+    int fds[CONNECTIONS];
+    for (int i = 0; i < CONNECTIONS; i++) {
+      fds[i] = raw_connect(s.port);
+      raw_text(fds[i], "GET /forever HTTP/1.1\r\n" HOST "\r\n");
+    }
+    for (int i = 0; i < 1000 && atomic_load(&s.opened) < CONNECTIONS; i++)
+      site_sleep_ms(5);
+    ck_assert(!tess_http_server_drain(s.server, 10));
+    site_stop(&s);
+    for (int i = 0; i < CONNECTIONS; i++) {
+      raw_response r = raw_read(fds[i], 3000, false);
+      ck_assert_msg(r.status == 503, "round %d: connection %d got %d", round, i, r.status);
+      raw_free(&r);
+      close(fds[i]);
+    }
+  }
 }
 END_TEST
 
@@ -147,5 +175,6 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("http server's end", 60, requests_in_progress_are_finished, grace_has_an_end,
-                   freed_without_a_drain, freed_with_connections_not_yet_begun);
+                   who_waits_is_told_at_the_end, freed_without_a_drain,
+                   freed_with_connections_not_yet_begun);
 }
