@@ -17,6 +17,8 @@
 #include "rpc/nanopb_fields.h"
 #include "rpc/wire.h"
 
+#define OVER_THE_LIMIT "over the limit or out of memory"
+
 /* ---- decoding ---- */
 
 bool tess__nanopb_read(pb_istream_t *stream, pb_byte_t *to, size_t size) {
@@ -36,15 +38,15 @@ static tess_code fail(const tess_message_type *type, tess_status *status, tess_c
 }
 
 /* nanopb recurses as deep as the data nests where a message type contains
- * itself: find that out first, within bounds. */
-static tess_code check_depth(const tess_message_type *type, const pb_msgdesc_t *descriptor,
-                             tess_slice data, int depth, tess_status *status) {
+ * itself, and makes an object of a hundred bytes of two on the wire, growing a
+ * list for each: find that out first, within bounds. room: what lists may take. */
+static tess_code check_fields(const tess_message_type *type, const pb_msgdesc_t *descriptor,
+                              tess_slice data, int depth, size_t *room, tess_status *status) {
   if (data.size == 0) return TESS_OK; /* data may be NULL */
   tess__wire_reader reader = {data.data, (const uint8_t *)data.data + data.size};
   tess__wire_field field;
   if (depth > TESS__WIRE_MAX_DEPTH) {
-    return tess_status_set(status, TESS_INVALID_ARGUMENT, "%s: messages nested deeper than %d",
-                           type->full_name, TESS__WIRE_MAX_DEPTH);
+    return fail(type, status, TESS_INVALID_ARGUMENT, "messages nested too deep");
   }
   while (reader.at < reader.end) {
     if (!tess__wire_next(&reader, &field)) {
@@ -52,11 +54,15 @@ static tess_code check_depth(const tess_message_type *type, const pb_msgdesc_t *
     }
     pb_field_iter_t known;
     if (field.type != TESS__WIRE_BYTES || !pb_field_iter_begin(&known, descriptor, NULL) ||
-        !pb_field_iter_find(&known, field.number) || !PB_LTYPE_IS_SUBMSG(known.type)) {
+        !pb_field_iter_find(&known, field.number)) {
       continue;
     }
-    tess_code code = check_depth(type, known.submsg_desc, (tess_slice){field.data, field.size},
-                                 depth + 1, status);
+    const size_t size = PB_ATYPE(known.type) == PB_ATYPE_POINTER ? known.data_size : 0;
+    if (size > *room) return fail(type, status, TESS_RESOURCE_EXHAUSTED, OVER_THE_LIMIT);
+    *room -= size;
+    if (!PB_LTYPE_IS_SUBMSG(known.type)) continue;
+    tess_code code = check_fields(type, known.submsg_desc, (tess_slice){field.data, field.size},
+                                  depth + 1, room, status);
     if (code != TESS_OK) {
       return code;
     }
@@ -151,7 +157,9 @@ static tess_code decode(const tess_message_type *type, tess_slice data, tess_are
   pb_istream_t stream = {.callback = tess__nanopb_read, .state = &from, .bytes_left = data.size};
   (void)allocator;
   memset(message, 0, type->size);
-  tess_code code = check_depth(type, descriptor_of(type), data, 1, status);
+  size_t room =
+      arena != NULL && arena->max_bytes != 0 ? arena->max_bytes - arena->used_bytes : SIZE_MAX;
+  tess_code code = check_fields(type, descriptor_of(type), data, 1, &room, status);
   if (code != TESS_OK) {
     init(type, message);
     return code;
@@ -190,7 +198,7 @@ static tess_code encode(const tess_message_type *type, const void *message, tess
     return TESS_OK;
   }
   if (to.code != TESS_OK) {
-    return fail(type, status, to.code, "over the limit or out of memory");
+    return fail(type, status, to.code, OVER_THE_LIMIT);
   }
   return tess_status_set(status, TESS_INTERNAL, "%s: cannot be encoded: %s", type->full_name,
                          PB_GET_ERROR(&stream));

@@ -86,6 +86,7 @@ struct tess_tile_executor {
   const char *name;           /* "local", or a worker's URL; lives as long as the executor */
   uint32_t capacity;          /* tiles at a time */
   uint64_t max_message_bytes; /* largest request or reply it takes; 0: no limit */
+  uint64_t answer_bytes;      /* what an answer may take beside its elements */
   double gflops;              /* as it says itself, before anything was measured; 0: unknown */
   bool eager;                 /* step() has more to do at once */
   bool far;                   /* on another machine */

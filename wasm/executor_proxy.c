@@ -183,6 +183,7 @@ tess_tile_executor *tess_executor_proxy_new(const tess_executor_proxy_options *o
       .name = self->url,
       .capacity = options->capacity > 0 ? options->capacity : DEFAULT_CAPACITY,
       .max_message_bytes = self->max_message_bytes,
+      .answer_bytes = TESS_PROXY_FIELD_BYTES,
       .gflops = options->gflops,
       .far = tess_executor_is_far(self->url),
   };

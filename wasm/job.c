@@ -190,14 +190,18 @@ static uint64_t product_bytes(const tess_gemm *gemm) {
  * more than all of C. */
 static uint64_t answer_bytes(const tess_job *job, double now_ms) {
   const tess_controller *c = job->controller;
-  uint64_t places = 0;
+  uint64_t places = 0, beside = 0;
   for (uint32_t i = 0; i < c->worker_count; i++)
     if (tess__worker_ready(&c->workers[i], now_ms) &&
-        tess_plan_fits_limit(&job->plan, c->workers[i].executor->max_message_bytes))
+        tess_plan_fits_limit(&job->plan, c->workers[i].executor->max_message_bytes)) {
       places += c->workers[i].executor->capacity;
+      if (c->workers[i].executor->answer_bytes > beside)
+        beside = c->workers[i].executor->answer_bytes;
+    }
   if (places > job->plan.tile_count) places = job->plan.tile_count;
   const uint64_t each = job->plan.largest_reply_bytes;
-  return places != 0 && job->plan.bytes_in / places < each ? job->plan.bytes_in : places * each;
+  const bool all = places != 0 && job->plan.bytes_in / places < each;
+  return (all ? job->plan.bytes_in : places * each) + places * beside;
 }
 
 /* What it will hold at most, by its plan; refused beforehand if that is too much. */

@@ -91,11 +91,15 @@ static tess_code add_standard_services(tess_module *module, tess_status *status)
   return TESS_OK;
 }
 
+/* Names in lists; elements are not copied when they are decoded. */
+#define MAX_DECODED_BYTES ((size_t)8 << 20)
+
 static tess_code make_server(tess_module *module, tess_status *status) {
   const tess_config *config = &module->config;
   tess_server_options options = {
       .allocator = module->allocator,
       .max_request_bytes = (size_t)config->max_message_bytes,
+      .max_decoded_bytes = MAX_DECODED_BYTES,
       .max_inflight_bytes =
           config->max_inflight_bytes < SIZE_MAX ? (size_t)config->max_inflight_bytes : SIZE_MAX,
       .max_inflight_calls = MAX_OPEN_REQUESTS,

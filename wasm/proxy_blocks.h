@@ -44,6 +44,9 @@ typedef struct tess_proxy_calls {
  * what a worker says of itself, which may be a coordinator of a thousand. */
 #define TESS_PROXY_FIELD_BYTES ((uint64_t)64 << 10)
 #define TESS_PROXY_DESCRIBE_BYTES ((uint64_t)512 << 10)
+/* What the lists of an answer may take when it is decoded (two bytes can become an object of
+ * hundreds), beside as much as its bytes, twice: elements may be converted. */
+#define TESS_PROXY_LISTS_BYTES ((uint64_t)512 << 10)
 
 /* How much of an answer is read. In place until the call ends. */
 typedef struct tess_proxy_limit {

@@ -38,6 +38,9 @@ void tess__proxy_on_call_sent(void *ctx) {
 
 void tess_proxy_limit_answer(const tess_proxy_calls *calls, tess_proxy_limit *limit, uint64_t bytes,
                              tess_call_options *options) {
+  const uint64_t most = bytes < calls->max_message_bytes ? bytes : calls->max_message_bytes;
+  const uint64_t decoded = 2 * most + TESS_PROXY_LISTS_BYTES;
+  if (most < SIZE_MAX / 4 && options->arena != NULL) options->arena->max_bytes = (size_t)decoded;
   if (bytes >= calls->max_message_bytes || bytes >= SIZE_MAX) return; /* as the client's */
   options->max_response_bytes = (size_t)bytes;
   if (calls->limit_header == NULL) return;

@@ -163,7 +163,31 @@ START_TEST(refuses_deep_nesting) {
 }
 END_TEST
 
+/* Two bytes on the wire become an object: no more of them than the arena has room for. */
+START_TEST(lists_are_bounded) {
+  enum { COUNT = 1000 };
+  static uint8_t bytes[3 * COUNT];
+  size_t size = 0;
+  while (size + 3 <= sizeof bytes) /* nodes, empty */
+    size += put_field(bytes + size, 20, 0, 0);
+  for (size_t i = 0; i < 3; i++) {
+    static const size_t rooms[] = {0, 1 << 20, 10 * sizeof(tessera_codectest_Node)};
+    all_npb all;
+    tess_arena arena;
+    tess_status status = TESS_STATUS_INIT;
+    tess_arena_init(&arena, NULL, rooms[i]);
+    tess_code code =
+        runtime->decode(&type_npb, (tess_slice){bytes, size}, &arena, NULL, &all, &status);
+    ck_assert_int_eq(code, i < 2 ? TESS_OK : TESS_RESOURCE_EXHAUSTED);
+    if (i == 2) ck_assert_ptr_nonnull(strstr(status.message, "over the limit"));
+    tess_status_cleanup(&status);
+    tess_arena_cleanup(&arena);
+  }
+}
+END_TEST
+
 int main(void) {
   return RUN_TESTS("runtime_nanopb", 60, decodes_what_protoc_wrote, doubles_come_in_every_form,
-                   rows_are_borrowed_one_by_one, refuses_bad_messages, refuses_deep_nesting);
+                   rows_are_borrowed_one_by_one, refuses_bad_messages, refuses_deep_nesting,
+                   lists_are_bounded);
 }

@@ -186,7 +186,8 @@ worker *worker_new(behaviour how, double delay_ms) {
   static unsigned number;
   worker *w = calloc(1, sizeof *w);
   snprintf(w->name, sizeof w->name, "http://w%u", ++number);
-  w->base = (tess_tile_executor){.ops = &worker_ops, .name = w->name, .capacity = 2};
+  w->base =
+      (tess_tile_executor){.ops = &worker_ops, .name = w->name, .capacity = 2, .answer_bytes = 100};
   w->how = how;
   w->delay_ms = delay_ms;
   return w;

@@ -230,9 +230,9 @@ START_TEST(a_long_product_goes_out_in_its_middle) {
 END_TEST
 
 /* float32: A 64 x 32, B 32 x 48, C 64 x 48: 8192 + 6144 + 12288 bytes here; and two
- * workers with one tile each at a time hold all of C again. */
+ * workers with one tile each at a time hold all of C again, and what comes beside elements. */
 START_TEST(what_cannot_fit_is_refused_beforehand) {
-  static const uint64_t here = 8192 + 6144 + 12288, there = here + 12288;
+  static const uint64_t here = 8192 + 6144 + 12288, there = here + 12288 + 200;
   for (uint32_t workers = 0; workers <= 2; workers += 2) {
     const uint64_t peak = workers == 0 ? here : there;
     random_state = 51;
