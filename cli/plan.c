@@ -18,6 +18,7 @@
 #include "cli/plan_report.h"
 #include "cli/probe.h"
 #include "cli/product.h"
+#include "cli/remote.h"
 #include "cli/report.h"
 #include "matmul/plan_choice.h"
 #include "program/worker_set.h"
@@ -223,8 +224,8 @@ static tess_code ask(planning *p, tess_status *status) {
   for (uint32_t i = 0; i < p->url_count; i++) {
     const cli_probe_result *probe = &p->probes[i];
     if (!probe->answered) {
-      cli_note(cli_interrupted(), "note: %s does not answer and is left out: %s", p->urls[i],
-               probe->problem);
+      cli_note(cli_interrupted(), "note: %s does not answer and is left out: %s%s", p->urls[i],
+               probe->problem, cli_tls_advice(probe->problem));
       continue;
     }
     p->index[p->count] = i;

@@ -20,6 +20,7 @@
 #include "cli/probe.h"
 #include "cli/product.h"
 #include "cli/progress.h"
+#include "cli/remote.h"
 #include "cli/report.h"
 #include "cli/stats.h"
 #include "cli/worker_changes.h"
@@ -161,7 +162,8 @@ static void tell_silent(const cli_multiply_options *options, const program_worke
   uint32_t silent = 0;
   for (uint32_t i = 0; i < set->count && !cli_interrupted(); i++)
     if (!probes[i].answered && ++silent <= MOST_SILENT)
-      cli_note(options->quiet, "note: %s does not answer: %s", set->urls[i], probes[i].problem);
+      cli_note(options->quiet, "note: %s does not answer: %s%s", set->urls[i], probes[i].problem,
+               cli_tls_advice(probes[i].problem));
   if (silent > MOST_SILENT) cli_note(options->quiet, "note: and %u more", silent - MOST_SILENT);
 }
 

@@ -118,15 +118,21 @@ static void show_progress(pending *call) {
   cli_progress_show(&state);
 }
 
+const char *cli_tls_advice(const char *problem) {
+  if (problem != NULL && strstr(problem, "wrong version number") != NULL)
+    return "; it does not speak TLS: http://?";
+  if (problem != NULL && strstr(problem, "certificate problem") != NULL)
+    return "; --tls-ca names who signs its certificate";
+  return "";
+}
+
 tess_code cli_remote_explain(const cli_remote *remote, tess_status *status) {
   const char *advice = "";
   if (status->code == TESS_UNAVAILABLE)
     advice =
         atomic_load(&remote->meter.answered) ? "; try again later" : "; does a server run there?";
-  if (status->message != NULL && strstr(status->message, "wrong version number") != NULL)
-    advice = "; it does not speak TLS: http://?";
-  if (status->message != NULL && strstr(status->message, "certificate problem") != NULL)
-    advice = "; --tls-ca names who signs its certificate";
+  const char *const tls = cli_tls_advice(status->message);
+  if (tls[0] != '\0') advice = tls;
   if (status->code == TESS_UNIMPLEMENTED) advice = "; tessera describe tells what it can do";
   if (status->code == TESS_DEADLINE_EXCEEDED && remote->timeout_is_flag)
     advice = "; --timeout gives it longer";

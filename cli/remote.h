@@ -51,6 +51,8 @@ tess_code cli_remote_stream(cli_remote *remote, const tess_method *method,
                             const tess_call_options *options, const void *request,
                             const cli_remote_receiver *receiver, tess_status *status);
 
+/* What to do about a failed handshake, by what libcurl says of it; "": it is something else. */
+const char *cli_tls_advice(const char *problem);
 /* Adds the URL, and what to do, to a status that a call brought. Returns its code. */
 tess_code cli_remote_explain(const cli_remote *remote, tess_status *status);
 

@@ -141,6 +141,14 @@ class Remote(Workers):
                                        self.workers[0].url.replace("http:", "https:"), "--tls-ca", authority)
                 self.assertNotIn("not a URL", result.stderr)
 
+    def test_workers_that_speak_otherwise(self):
+        a = self.save("A.npy", integers(self.rng, 3, 3))
+        url = self.workers[0].url.replace("http:", "https:")
+        for command in (["multiply", a, a, "-o", self.c], ["plan", "10", "10", "10"]):
+            result = run_tessera(*command, "--worker", url, "--worker", self.workers[1].url)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn("; it does not speak TLS: http://?\n", result.stderr)
+
     def test_names_that_nobody_can_read(self):
         a = self.save("A.npy", integers(self.rng, 3, 3))
         with open("/dev/full", "w") as full:
