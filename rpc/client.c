@@ -142,6 +142,16 @@ tess_code tess__client_fail(tess__client_base *base, tess_code code, const char 
   return code;
 }
 
+void tess__client_fail_by_http(tess__client_base *base, const char *more) {
+  tess__client_fail(base, tess_code_from_http(base->http_status), "HTTP status %d%s",
+                    base->http_status, more);
+}
+
+void tess__client_cancel(tess__client_base *base) {
+  tess_transport *transport = base->client->options.transport;
+  transport->ops->cancel(transport, &base->outgoing);
+}
+
 tess_code tess__client_may_wait(const tess_client *client, tess_status *status) {
   tess_transport *transport = client->options.transport;
   if (transport->ops->wait == NULL)
@@ -179,7 +189,8 @@ tess_code tess__client_begin(tess__client_base *base, tess_client *client,
   base->want_headers = options->response_headers;
   base->want_trailers = options->response_trailers;
   base->max_response_bytes = client->options.max_response_bytes;
-  if (options->max_response_bytes - 1 < base->max_response_bytes) /* 0: as the client's */
+  if (method->stream_kind == TESS_UNARY &&
+      options->max_response_bytes - 1 < base->max_response_bytes) /* 0: as the client's */
     base->max_response_bytes = options->max_response_bytes;
   base->keep =
       base->want_headers != NULL || base->want_trailers != NULL || client->interceptor_count != 0;
@@ -372,7 +383,7 @@ void tess__client_accept_head(tess__client_base *base, int status, const tess_me
   if (status != HTTP_OK) {
     /* Connect's unary errors come with a body; all else is for the status to tell. */
     if (base->framed || !is_content_type(type, "application/", "json"))
-      tess__client_fail(base, tess_code_from_http(status), "HTTP status %d", status);
+      tess__client_fail_by_http(base, "");
   } else if (!is_expected_type(base, type)) {
     const char *value = type != NULL ? type->value : "";
     const char *prefix = names_of(base)->content_type;
@@ -408,11 +419,10 @@ size_t tess__client_max_bytes(const tess__client_base *base, bool is_end, bool c
 }
 
 bool tess__client_decompress_end(tess__client_base *base, tess_slice *data) {
-  if (tess__decompress(base->response_compressor, data, tess__client_max_bytes(base, true, false),
-                       base->client->allocator, &base->arena, &base->status) == TESS_OK)
-    return true;
-  base->failed = true;
-  return false;
+  base->failed =
+      tess__decompress(base->response_compressor, data, tess__client_max_bytes(base, true, false),
+                       base->client->allocator, &base->arena, &base->status) != TESS_OK;
+  return !base->failed;
 }
 
 tess_code tess__client_decode_message(const tess__client_codec *codec,
@@ -429,11 +439,12 @@ tess_code tess__client_decode_message(const tess__client_codec *codec,
                                          client->allocator, message, codec->status);
   else
     type->runtime->init(type, message);
-  /* What is wrong with a response is no fault of the caller's argument. */
-  if (code == TESS_INVALID_ARGUMENT) {
+  /* What is wrong with a response is no fault of the caller's argument; and what it cannot
+   * be is no matter of room. */
+  if (code == TESS_INVALID_ARGUMENT)
     code = TESS_INTERNAL;
-    if (codec->status != NULL) codec->status->code = code;
-  }
+  else if (data.size > max_bytes && max_bytes != client->options.max_response_bytes)
+    code = TESS_DATA_LOSS;
   tess_arena_cleanup(&scratch);
   return code;
 }
@@ -441,14 +452,11 @@ tess_code tess__client_decode_message(const tess__client_codec *codec,
 tess_code tess__client_decode(tess__client_base *base, tess_slice data, bool compressed,
                               tess_arena *arena, void *message) {
   tess__client_codec codec = {base->client, base->method, base->framed, arena, &base->status};
-  tess_code code =
+  base->status.code =
       tess__client_decode_message(&codec, compressed ? base->response_compressor : NULL, data,
                                   base->max_response_bytes, message);
-  if (code != TESS_OK) {
-    base->failed = true;
-    base->status.code = code;
-  }
-  return code;
+  base->failed = base->status.code != TESS_OK;
+  return base->status.code;
 }
 
 void tess__client_end(tess__client_base *base) {

@@ -18,7 +18,12 @@
 
 #include <stdatomic.h>
 
-enum { TESS__CLIENT_BLOCK_BYTES = 4096 };
+enum {
+  TESS__CLIENT_BLOCK_BYTES = 4096,
+  /* Of a body behind a failure so much is read and dropped, that the connection may be used
+   * again; a longer one is cancelled. */
+  TESS__CLIENT_MAX_DROPPED_BYTES = 64 * 1024,
+};
 
 struct tess_client {
   const tess_allocator *allocator;
@@ -51,7 +56,7 @@ typedef struct tess__client_base {
   const tess_compressor *response_compressor;
   size_t max_response_bytes; /* of one message; the caller's or the client's */
   int http_status;
-  bool failed; /* status is decided; what still comes is dropped */
+  bool failed; /* status is decided; what still comes is dropped, and bounded */
   tess_status status;
 } tess__client_base;
 
@@ -86,12 +91,17 @@ tess_code tess__client_decode_message(const tess__client_codec *codec,
                                       const tess_compressor *compressor, tess_slice data,
                                       size_t max_bytes, void *message);
 
+/* Has the transport give the request up. Its end may come before this returns: nothing of
+ * the call is used behind it. */
+void tess__client_cancel(tess__client_base *base);
 /* Decides the call's status, unless it is decided. */
 tess_code tess__client_fail(tess__client_base *base, tess_code code, const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 3, 4)))
 #endif
     ;
+/* Decides it by the response's HTTP status: "HTTP status 503" and what there is to add. */
+void tess__client_fail_by_http(tess__client_base *base, const char *more);
 /* May this thread make calls that wait? Else TESS_FAILED_PRECONDITION. */
 tess_code tess__client_may_wait(const tess_client *client, tess_status *status);
 /* Why a wait without a limit ended without what it waited for: never TESS_OK. */

@@ -54,10 +54,11 @@ typedef struct stream_call {
   bool paused;
   bool end_seen; /* the stream's own end, not the transport's */
   size_t messages;
+  size_t dropped; /* bytes behind the call's outcome */
   void *message;
   tess_arena message_arena;
-  bool delivering; /* a callback may be on the stack: the end is told behind it */
-  bool ended;      /* while delivering, by a transport that ends what is cancelled at once */
+  unsigned delivering; /* callbacks may be on the stack: the end is told behind them */
+  bool ended;          /* while delivering, by a transport that ends what is cancelled at once */
 
   tess__lock lock;
   /* ---- shared ---- */
@@ -115,6 +116,22 @@ static void unref(stream_call *call) {
   tess__free(allocator, call);
 }
 
+static void finish_stream(stream_call *call) {
+  tess__client_base *base = &call->base;
+  tess__client_end(base);
+  if (call->events.on_end != NULL)
+    call->events.on_end(call->ctx, &base->status, &base->response_trailers);
+  tess__lock_acquire(&call->lock);
+  call->over = true;
+  tess__lock_release(&call->lock);
+  unref(call);
+}
+
+/* The call may be gone afterwards. */
+static void end_delivery(stream_call *call) {
+  if (--call->delivering == 0 && call->ended) finish_stream(call);
+}
+
 /* ---- sending ---- */
 
 /* Is it of no use to send? Locked. */
@@ -139,7 +156,15 @@ static tess_http_body_state stream_next_body(tess_http_outgoing *outgoing, tess_
   call->send_refused = false;
   tess__lock_release(&call->lock);
   *slice = (tess_slice){call->sending.data, size};
-  if (writable && call->events.on_writable != NULL) call->events.on_writable(call->ctx);
+  if (writable && call->events.on_writable != NULL) {
+    call->delivering++;
+    call->events.on_writable(call->ctx);
+    if (call->ended) { /* cancelled, and the transport knows */
+      *slice = (tess_slice){0};
+      state = TESS_BODY_WAIT;
+    }
+    end_delivery(call);
+  }
   return state;
 }
 
@@ -164,7 +189,8 @@ static bool whole_rewind_body(tess_http_outgoing *outgoing) {
   return true;
 }
 
-tess_code tess_client_stream_send(tess_client_call *handle, const void *message) {
+tess_code tess__client_stream_send(tess_client_call *handle, const void *message,
+                                   tess_status *status) {
   stream_call *call = stream_of_call(handle);
   tess__client_base *base = &call->base;
   size_t window = base->client->options.stream_window_bytes;
@@ -178,15 +204,16 @@ tess_code tess_client_stream_send(tess_client_call *handle, const void *message)
     code = TESS_WOULD_BLOCK;
   }
   tess__lock_release(&call->lock);
-  if (code != TESS_OK) return code;
+  if (code == TESS_WOULD_BLOCK) return code;
+  if (code != TESS_OK) return tess_status_set(status, code, "the message was not sent");
 
   const tess_client *client = base->client;
   tess_arena arena;
-  tess_status status;
+  tess_status own;
   bool compressed = false;
   tess_arena_init(&arena, client->allocator, 0);
-  tess_status_init(&status, client->allocator);
-  tess__client_codec codec = {client, base->method, true, &arena, &status};
+  tess_status_init(&own, client->allocator);
+  tess__client_codec codec = {client, base->method, true, &arena, status != NULL ? status : &own};
   code = tess__client_encode_message(&codec, message, &call->scratch, &compressed);
   bool wake = false;
   if (code == TESS_OK) {
@@ -198,39 +225,26 @@ tess_code tess_client_stream_send(tess_client_call *handle, const void *message)
       call->starved = false;
     } else {
       call->queue.failed = false;
-      code = TESS_RESOURCE_EXHAUSTED;
+      code = tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
     }
     tess__lock_release(&call->lock);
   }
   tess__segments_clear(&call->scratch);
   tess_arena_cleanup(&arena);
-  tess_status_cleanup(&status);
+  tess_status_cleanup(&own);
   if (wake) transport_of(call)->ops->resume(transport_of(call), &base->outgoing);
   return code;
 }
 
+tess_code tess_client_stream_send(tess_client_call *handle, const void *message) {
+  return tess__client_stream_send(handle, message, NULL);
+}
+
 /* ---- receiving ---- */
 
-static void finish_stream(stream_call *call) {
-  tess__client_base *base = &call->base;
-  tess__client_end(base);
-  if (call->events.on_end != NULL)
-    call->events.on_end(call->ctx, &base->status, &base->response_trailers);
-  tess__lock_acquire(&call->lock);
-  call->over = true;
-  tess__lock_release(&call->lock);
-  unref(call);
-}
-
-/* The call may be gone afterwards. */
-static void end_delivery(stream_call *call) {
-  call->delivering = false;
-  if (call->ended) finish_stream(call);
-}
-
-static void fail_and_cancel(stream_call *call, tess_code code, const char *message) {
+static void give_up(stream_call *call, tess_code code, const char *message) {
   tess__client_fail(&call->base, code, "%s", message);
-  transport_of(call)->ops->cancel(transport_of(call), &call->base.outgoing);
+  tess__client_cancel(&call->base);
 }
 
 static void stream_on_head(tess_http_outgoing *outgoing, int status, const tess_metadata *headers,
@@ -240,7 +254,7 @@ static void stream_on_head(tess_http_outgoing *outgoing, int status, const tess_
   if (is_decided(call)) return;
   tess__client_accept_head(&call->base, status, headers);
   if (call->base.failed || call->events.on_headers == NULL) return;
-  call->delivering = true;
+  call->delivering++;
   call->events.on_headers(call->ctx, &call->base.response_headers);
   end_delivery(call);
 }
@@ -276,7 +290,7 @@ static bool take_message(stream_call *call, tess_slice data) {
   tess__client_base *base = &call->base;
   bool compressed = is_compressed(call);
   if (compressed && base->response_compressor == NULL) {
-    fail_and_cancel(call, TESS_INTERNAL, "a message is compressed without saying how");
+    give_up(call, TESS_INTERNAL, "a message is compressed without saying how");
     return true;
   }
   if (is_end(call)) {
@@ -285,7 +299,7 @@ static bool take_message(stream_call *call, tess_slice data) {
   }
   call->messages++;
   if (base->method->stream_kind == TESS_CLIENT_STREAM && call->messages > 1) {
-    fail_and_cancel(call, TESS_UNIMPLEMENTED, "the response holds more than one message");
+    give_up(call, TESS_UNIMPLEMENTED, "the response holds more than one message");
     return true;
   }
   if (call->on_raw != NULL) {
@@ -294,7 +308,7 @@ static bool take_message(stream_call *call, tess_slice data) {
   }
   bool go_on = true;
   if (tess__client_decode(base, data, compressed, &call->message_arena, call->message) != TESS_OK)
-    transport_of(call)->ops->cancel(transport_of(call), &base->outgoing);
+    tess__client_cancel(base);
   else if (call->events.on_message != NULL)
     go_on = call->events.on_message(call->ctx, call->message);
   tess__arena_reset(&call->message_arena);
@@ -306,7 +320,7 @@ static bool begin_message(stream_call *call) {
   const tess__client_base *base = &call->base;
   call->envelope = tess__envelope_read(call->head);
   if (call->envelope.size > tess__client_max_bytes(base, is_end(call), is_compressed(call))) {
-    fail_and_cancel(call, TESS_RESOURCE_EXHAUSTED, "a message is larger than the limit");
+    give_up(call, TESS_RESOURCE_EXHAUSTED, "a message is larger than the limit");
     return false;
   }
   return true;
@@ -316,7 +330,7 @@ static bool buffer_room(stream_call *call) {
   if (call->envelope.size <= call->buffer_capacity) return true;
   uint8_t *buffer = tess__block_new(call->base.client->allocator, call->envelope.size);
   if (buffer == NULL) {
-    fail_and_cancel(call, TESS_RESOURCE_EXHAUSTED, "out of memory");
+    give_up(call, TESS_RESOURCE_EXHAUSTED, "out of memory");
     return false;
   }
   tess__block_free(call->buffer);
@@ -384,6 +398,12 @@ static bool drain_backlog(stream_call *call) {
 
 static bool stream_on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
   stream_call *call = stream_of(outgoing);
+  if (is_decided(call)) {
+    call->dropped += chunk->size;
+    tess_chunk_release(chunk);
+    if (call->dropped > TESS__CLIENT_MAX_DROPPED_BYTES) tess__client_cancel(&call->base);
+    return true;
+  }
   if (call->paused) {
     tess__lock_acquire(&call->lock);
     call->paused = !call->resume_asked;
@@ -391,11 +411,11 @@ static bool stream_on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
     tess__lock_release(&call->lock);
   }
   size_t used = 0;
-  call->delivering = true;
+  call->delivering++;
   if (!call->paused && drain_backlog(call)) used = consume(call, chunk->data, chunk->size);
   if (used < chunk->size && !call->base.failed) {
     tess__text_add(&call->backlog, chunk->data + used, chunk->size - used);
-    if (call->backlog.failed) fail_and_cancel(call, TESS_RESOURCE_EXHAUSTED, "out of memory");
+    if (call->backlog.failed) give_up(call, TESS_RESOURCE_EXHAUSTED, "out of memory");
   }
   tess_chunk_release(chunk);
   bool go_on = !call->paused || call->base.failed;
@@ -443,7 +463,7 @@ static void stream_on_end(tess_http_outgoing *outgoing, tess_code code, const ch
   } else if (!is_decided(call) && !call->end_seen) {
     tess__client_fail(base, code, "%s", detail != NULL ? detail : tess_code_name(code));
   }
-  if (call->delivering)
+  if (call->delivering != 0)
     call->ended = true;
   else
     finish_stream(call);
@@ -538,7 +558,7 @@ static void start_whole(stream_call *call) {
   call->stage = code == TESS_OK ? STARTED : ENDING;
   bool cancel = code == TESS_OK && atomic_load(&call->cancelled) && !call->over;
   tess__lock_release(&call->lock);
-  if (cancel) transport->ops->cancel(transport, &base->outgoing);
+  if (cancel) tess__client_cancel(base);
   if (code != TESS_OK) {
     tess__client_fail(base, code, "%s", status.message != NULL ? status.message : "");
     finish_stream(call);
@@ -572,7 +592,6 @@ tess_code tess_client_stream_close_send(tess_client_call *handle) {
 
 void tess_client_call_cancel(tess_client_call *handle) {
   tess__client_base *base = (tess__client_base *)(void *)handle;
-  tess_transport *transport = base->client->options.transport;
   stage before = STARTED;
   if (base->method->stream_kind != TESS_UNARY) {
     stream_call *call = stream_of_call(handle);
@@ -586,7 +605,7 @@ void tess_client_call_cancel(tess_client_call *handle) {
       finish_stream(call);
     }
   }
-  if (before == STARTED) transport->ops->cancel(transport, &base->outgoing);
+  if (before == STARTED) tess__client_cancel(base);
 }
 
 void tess__client_stream_unref(tess_client_call *call) {

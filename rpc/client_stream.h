@@ -17,6 +17,10 @@ tess_code tess__client_stream_start_raw(tess_client *client, const tess_method *
                                         const tess_client_stream_events *events,
                                         tess__raw_message on_raw, void *ctx,
                                         tess_client_call **call, tess_status *status);
+/* tess_client_stream_send that says why not: *status (may be NULL), but for
+ * TESS_WOULD_BLOCK. */
+tess_code tess__client_stream_send(tess_client_call *call, const void *message,
+                                   tess_status *status);
 void tess__client_stream_unref(tess_client_call *call);
 
 #endif

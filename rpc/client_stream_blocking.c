@@ -206,10 +206,10 @@ tess_code tess_client_stream_write(tess_client_stream *stream, const void *messa
     stream->writable = false;
     tess__lock_release(&stream->lock);
     if (is_ended(stream)) return refuse_write(stream, status);
-    tess_code code = tess_client_stream_send(stream->call, message);
+    tess_code code = tess__client_stream_send(stream->call, message, status);
     if (code == TESS_OK) return TESS_OK;
     if (is_ended(stream)) return refuse_write(stream, status);
-    if (code != TESS_WOULD_BLOCK) return tess_status_set(status, code, "the message was not sent");
+    if (code != TESS_WOULD_BLOCK) return code;
     if (!wait_for(stream, is_writable)) return tess__client_cannot_go_on(stream->client, status);
   }
 }
@@ -250,6 +250,7 @@ tess_code tess_client_stream_read(tess_client_stream *stream, void *message, tes
   tess__client_codec codec = {client, stream->method, true, NULL, status != NULL ? status : &own};
   code = tess__client_decode_message(&codec, raw->compressor, (tess_slice){raw->data, raw->size},
                                      client->options.max_response_bytes, message);
+  if (code != TESS_OK) codec.status->code = code;
   tess_status_cleanup(&own);
   tess__free(client->allocator, raw);
   return code;

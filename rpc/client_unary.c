@@ -108,21 +108,21 @@ static tess_code try_get(unary_call *call, bool compressed) {
 
 /* ---- the response ---- */
 
-static void fail_and_cancel(unary_call *call, tess_code code, const char *message) {
-  tess_transport *transport = call->base.client->options.transport;
-  tess__client_fail(&call->base, code, "%s", message);
-  transport->ops->cancel(transport, &call->base.outgoing);
-}
-
 /* Did the caller say how large the response can be? */
 static bool is_known(const unary_call *call) {
   return call->base.max_response_bytes != call->base.client->options.max_response_bytes;
 }
 
-/* What it cannot be is no matter of room. */
+/* What a response cannot be is no matter of room; and an error stays one. Of a call that has
+ * failed it was what is dropped. The last thing: its end may come at once. */
 static void too_large(unary_call *call) {
-  fail_and_cancel(call, is_known(call) ? TESS_DATA_LOSS : TESS_RESOURCE_EXHAUSTED,
-                  "the response is larger than the limit");
+  tess__client_base *base = &call->base;
+  if (base->http_status != HTTP_OK)
+    tess__client_fail_by_http(base, ", and the response is larger than the limit");
+  else
+    tess__client_fail(base, is_known(call) ? TESS_DATA_LOSS : TESS_RESOURCE_EXHAUSTED,
+                      "the response is larger than the limit");
+  tess__client_cancel(base);
 }
 
 /* Once the head is there: of a message, of an error, or of a message and the trailers. */
@@ -138,10 +138,8 @@ static size_t max_body_bytes(const unary_call *call) {
 static void unary_on_head(tess_http_outgoing *outgoing, int status, const tess_metadata *headers,
                           int64_t content_length) {
   unary_call *call = unary_of(outgoing);
-  if (call->base.failed) return;
   tess__client_accept_head(&call->base, status, headers);
-  if (call->base.failed) return;
-  call->most = max_body_bytes(call);
+  call->most = call->base.failed ? TESS__CLIENT_MAX_DROPPED_BYTES : max_body_bytes(call);
   /* Where the length is not told, but how much it can be, there is never a second block. */
   call->expected = content_length < 0 && is_known(call) ? (int64_t)call->most : content_length;
   if (content_length > 0 && (uint64_t)content_length > call->most) too_large(call);
@@ -166,26 +164,19 @@ static bool make_room(unary_call *call, size_t size) {
 static bool unary_on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
   unary_call *call = unary_of(outgoing);
   size_t held = call->received.size;
-  if (call->base.failed || chunk->size == 0) {
-    tess_chunk_release(chunk);
-    return true;
-  }
   if (chunk->size > call->most - held) {
-    tess_chunk_release(chunk);
     too_large(call);
-    return true;
-  }
-  if (held == 0 && chunk->release != NULL && (int64_t)chunk->size == call->expected) {
-    tess_chunk_release(&call->received);
+  } else if (call->base.failed) {
+    call->most -= chunk->size;
+  } else if (held == 0 && chunk->release != NULL && (int64_t)chunk->size == call->expected) {
     call->received = *chunk;
     *chunk = (tess_chunk){0};
-    return true;
-  }
-  if (make_room(call, held + chunk->size)) {
-    memcpy(call->received.data + held, chunk->data, chunk->size);
+  } else if (make_room(call, held + chunk->size)) {
+    if (chunk->size != 0) memcpy(call->received.data + held, chunk->data, chunk->size);
     call->received.size = held + chunk->size;
   } else {
-    fail_and_cancel(call, TESS_RESOURCE_EXHAUSTED, "out of memory");
+    tess__client_fail(&call->base, TESS_RESOURCE_EXHAUSTED, "out of memory");
+    tess__client_cancel(&call->base);
   }
   tess_chunk_release(chunk);
   return true;
@@ -198,10 +189,9 @@ static void read_error(unary_call *call) {
   tess__client_base *base = &call->base;
   tess_slice body = {call->received.data, call->received.size};
   tess_code fallback = tess_code_from_http(base->http_status);
-  base->failed = true;
-  if (!tess__client_decompress_end(base, &body) ||
-      !tess__error_json_read(body, fallback, &base->status))
-    tess_status_set(&base->status, fallback, "HTTP status %d", base->http_status);
+  base->failed = tess__client_decompress_end(base, &body) &&
+                 tess__error_json_read(body, fallback, &base->status);
+  if (!base->failed) tess__client_fail_by_http(base, "");
 }
 
 /* Decodes one message; in arena mode the arena gets the received bytes. */
@@ -262,7 +252,7 @@ static void read_frames(unary_call *call) {
     tess__client_fail(base, TESS_UNIMPLEMENTED, "the response holds %zu messages", messages);
   } else if ((message_flags & TESS__ENVELOPE_COMPRESSED) != 0 &&
              base->response_compressor == NULL) {
-    tess__client_fail(base, TESS_INTERNAL, "the response is compressed without saying how");
+    tess__client_fail(base, TESS_INTERNAL, "a message is compressed without saying how");
   } else {
     read_message(call, message, (message_flags & TESS__ENVELOPE_COMPRESSED) != 0);
   }
@@ -302,10 +292,12 @@ static void end_orphan(unary_call *call) {
 
 static void unary_on_end(tess_http_outgoing *outgoing, tess_code code, const char *detail) {
   unary_call *call = unary_of(outgoing);
+  if (code == TESS_OK && call->base.http_status == 0) {
+    code = TESS_INTERNAL;
+    detail = "the response has no head";
+  }
   if (code != TESS_OK)
     tess__client_fail(&call->base, code, "%s", detail != NULL ? detail : tess_code_name(code));
-  else if (call->base.http_status == 0)
-    tess__client_fail(&call->base, TESS_INTERNAL, "the response has no head");
   if (call->blocking) {
     int before = atomic_exchange_explicit(&call->state, ARRIVED, memory_order_acq_rel);
     if (before == ORPHANED) end_orphan(call);
@@ -401,7 +393,7 @@ static bool wait_for_end(unary_call *call) {
   /* The transport keeps to the deadline itself; a wait that ends without it has nothing
    * left to wait for. */
   if (transport->ops->wait(transport, has_arrived, &call->state, TESS_NEVER_MS)) return true;
-  transport->ops->cancel(transport, &call->base.outgoing);
+  tess__client_cancel(&call->base);
   if (transport->ops->wait(transport, has_arrived, &call->state, TESS_NEVER_MS)) return true;
   int expected = WAITED_FOR;
   return !atomic_compare_exchange_strong(&call->state, &expected, ORPHANED);

@@ -78,8 +78,8 @@ tess_code tess__decompress(const tess_compressor *compressor, tess_slice *data, 
   if (compressor == NULL || data->size == 0) return TESS_OK;
   tess_chunk chunk = {0};
   tess_code code = compressor->decompress(compressor, *data, max_bytes, allocator, &chunk, status);
-  if (code != TESS_OK) return code;
   *data = (tess_slice){chunk.data, chunk.size};
+  if (code != TESS_OK) return code;
   code = tess_arena_adopt(arena, &chunk);
   if (code != TESS_OK) tess_status_set(status, code, "out of memory");
   return code;

@@ -28,7 +28,8 @@ const tess_compressor *tess__compressors_choose(const tess__compressors *compres
                                                 const char *accept, size_t size);
 
 /* Decompresses a message in place of *data: the result is a block that the arena
- * frees. An empty message is never decompressed. */
+ * frees. An empty message is never decompressed. After an error there are no bytes; a size
+ * over max_bytes tells that this was it. */
 tess_code tess__decompress(const tess_compressor *compressor, tess_slice *data, size_t max_bytes,
                            const tess_allocator *allocator, tess_arena *arena, tess_status *status);
 

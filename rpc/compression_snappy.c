@@ -76,8 +76,10 @@ static void put_chunk(tess__output *output, const uint8_t *plain, size_t size) {
 
 static tess_code finish(tess__output *output, size_t max_bytes, tess_chunk *out,
                         tess_status *status) {
-  bool taken = (max_bytes == 0 || output->size <= max_bytes) && tess__output_take(output, out);
+  bool fits = !output->full && (max_bytes == 0 || output->size <= max_bytes);
+  bool taken = fits && tess__output_take(output, out);
   tess__output_cleanup(output);
+  if (!fits) out->size = max_bytes + 1;
   return taken ? TESS_OK
                : tess_status_set(status, TESS_RESOURCE_EXHAUSTED,
                                  "snappy: larger than the limit, or out of memory");

@@ -3,26 +3,29 @@
 
 #include "rpc/output.h"
 
-static tess_code too_large(const char *name, size_t max_bytes, tess_status *status) {
+static tess_code too_large(const char *name, size_t max_bytes, tess_chunk *out,
+                           tess_status *status) {
+  out->size = max_bytes + 1;
   return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "%s: larger than %zu bytes", name,
                          max_bytes);
 }
 
 /* One piece, as far as it goes. TESS_END: the coding is complete. */
 static tess_code run_piece(const char *name, tess__stream_step step, void *state, tess_slice *in,
-                           bool last, size_t max_bytes, tess__output *output, tess_status *status) {
+                           bool last, size_t max_bytes, tess__output *output, tess_chunk *out,
+                           tess_status *status) {
   for (;;) {
     size_t room, written = 0, before = in->size;
     uint8_t *to = tess__output_room(output, &room);
     if (to == NULL) {
       return output->size >= output->max_bytes
-                 ? too_large(name, max_bytes, status)
+                 ? too_large(name, max_bytes, out, status)
                  : tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
     }
     tess__stream_result result = step(state, in, last, to, room, &written);
     tess__output_commit(output, written);
     if (max_bytes != 0 && output->size > max_bytes) {
-      return too_large(name, max_bytes, status);
+      return too_large(name, max_bytes, out, status);
     }
     if (result == TESS__STREAM_NO_MEMORY) {
       return tess_status_set(status, TESS_RESOURCE_EXHAUSTED, "out of memory");
@@ -57,7 +60,7 @@ tess_code tess__stream_run(const char *name, tess__stream_step step, void *state
   }
   for (size_t i = 0; i < piece_count && code == TESS_OK; i++) {
     tess_slice in = pieces[i];
-    code = run_piece(name, step, state, &in, i + 1 == piece_count, max_bytes, &output, status);
+    code = run_piece(name, step, state, &in, i + 1 == piece_count, max_bytes, &output, out, status);
     left = in.size + (code == TESS_END ? piece_count - i - 1 : 0);
   }
   if (code == TESS_END && left > 0) {

@@ -16,8 +16,9 @@ void tess__output_cleanup(tess__output *output) {
 }
 
 static bool grow(tess__output *output, size_t size) {
-  if (output->failed || size > output->max_bytes || output->size > output->max_bytes - size) {
-    output->failed = true;
+  if (output->failed) return false;
+  if (size > output->max_bytes || output->size > output->max_bytes - size) {
+    output->failed = output->full = true;
     return false;
   }
   /* Nothing may be asked for, but never of no block at all. */

@@ -15,6 +15,7 @@ typedef struct tess__output {
   size_t capacity;
   size_t max_bytes;
   bool failed; /* over the limit or out of memory */
+  bool full;   /* over the limit */
 } tess__output;
 
 /* max_bytes 0: no limit. allocator NULL: malloc. */

@@ -27,6 +27,11 @@ extern "C" {
 typedef struct tess_client tess_client;
 typedef struct tess_client_call tess_client_call;
 
+/* How much is read: of a message, and of what ends a response, as the options say. Where a
+ * response's head has failed the call (a page of HTML, of a proxy), up to 64 KiB of its body
+ * are read and dropped, so that the connection may be used again; one that is longer is given
+ * up with its connection. The deadline alone bounds how long that takes. */
+
 typedef enum tess_protocol { TESS_PROTOCOL_CONNECT = 0, TESS_PROTOCOL_GRPC_WEB = 1 } tess_protocol;
 
 /* Zero means the default. */
@@ -73,9 +78,10 @@ typedef struct tess_call_options {
    * transport takes bodies whole (small ones, or the module's host). NULL is fine. */
   void (*on_sent)(void *ctx);
   /* Of a unary call: the most that its response can be, where the caller knows that and it is
-   * less than the client takes. No more of a message is kept: TESS_DATA_LOSS; nor decompressed:
-   * TESS_RESOURCE_EXHAUSTED. (A body behind a head that has failed the call is read and
-   * dropped.) */
+   * less than the client takes. No more of a message is kept, nor decompressed:
+   * TESS_DATA_LOSS. (Over the client's own limit: TESS_RESOURCE_EXHAUSTED.) An error is not
+   * bound by it; one that is larger than errors may be is given up, and the HTTP status tells
+   * the code. */
   size_t max_response_bytes;
 } tess_call_options;
 

@@ -24,7 +24,8 @@ typedef struct tess_compressor {
                         size_t piece_count, size_t max_bytes, const tess_allocator *allocator,
                         tess_chunk *out, tess_status *status);
   /* The other way. TESS_RESOURCE_EXHAUSTED as soon as the result would be larger
-   * than max_bytes (0: no limit), or no memory; TESS_INVALID_ARGUMENT: not this
+   * than max_bytes (0: no limit), or no memory; it may tell the former by an out->size
+   * over max_bytes, in an *out that holds nothing else. TESS_INVALID_ARGUMENT: not this
    * coding, or cut off. */
   tess_code (*decompress)(const struct tess_compressor *compressor, tess_slice data,
                           size_t max_bytes, const tess_allocator *allocator, tess_chunk *out,

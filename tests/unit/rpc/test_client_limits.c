@@ -6,6 +6,8 @@
 
 #include "unary_fixture.h"
 
+#include <tessera/compressors.h>
+
 #include <stdio.h>
 #include <string.h>
 
@@ -68,6 +70,48 @@ START_TEST(response_that_cannot_be) {
 }
 END_TEST
 
+/* Compressed or not: what is over the caller's limit cannot be. What the client does not
+ * take, or has no memory for, may be. */
+START_TEST(compressed_response_that_cannot_be) {
+  static const tess_compressor *const compressors[] = {&tess_compressor_gzip,
+                                                       &tess_compressor_snappy};
+  static uint8_t zeros[3000] = {0x0a, 0xb5, 0x17}; /* a text of 2997 bytes */
+  memset(zeros + 3, 'a', sizeof zeros - 3);
+  for (size_t i = 0; i < sizeof compressors / sizeof compressors[0]; i++)
+    for (int kind = 0; kind < 2; kind++) {
+      const tess_compressor *compressor = compressors[i];
+      tess_slice piece = {zeros, sizeof zeros};
+      tess_chunk body = {0};
+      tess_status status = TESS_STATUS_INIT;
+      ck_assert_int_eq(
+          compressor->compress(compressor, &piece, 1, 0, tess_allocator_default(), &body, &status),
+          TESS_OK);
+      ck_assert_uint_lt(body.size, 1000);
+      fixture f;
+      echo_response response;
+      memset(&f, 0, sizeof f);
+      set_up_with(&f, (tess_client_options){.max_response_bytes = kind == 0 ? 4000 : 2000}, 0,
+                  false);
+      ck_assert_int_eq(tess_client_add_compressor(f.client, compressor), TESS_OK);
+      char headers[100];
+      snprintf(headers, sizeof headers, PROTO "content-encoding: %s\n", compressor->name);
+      f.canned =
+          (canned){.status = 200, .headers = headers, .body = body.data, .body_size = body.size};
+      if (kind == 0) {
+        const tess_call_options small = {.max_response_bytes = 2999},
+                                exact = {.max_response_bytes = 3000};
+        ck_assert_int_eq(echo(&f, &small, &response), TESS_DATA_LOSS);
+        ck_assert_int_eq(echo(&f, &exact, &response), TESS_OK);
+        tessera_test_v1_echo_service_echo_response_clear(f.client, &response);
+      } else {
+        ck_assert_int_eq(echo(&f, NULL, &response), TESS_RESOURCE_EXHAUSTED);
+      }
+      tess_chunk_release(&body);
+      tear_down(&f);
+    }
+}
+END_TEST
+
 /* A limit for messages is none for what ends a response: that may have as many bytes as
  * metadata, and some for an error. */
 START_TEST(response_limit_spares_the_end) {
@@ -91,7 +135,9 @@ START_TEST(response_limit_spares_the_end) {
   } cases[] = {
       {0, 404, JSON, error, sizeof error - 1, TESS_NOT_FOUND},
       {0, 404, JSON, large, 8000, TESS_NOT_FOUND},
-      {0, 404, JSON, large, LARGE, TESS_RESOURCE_EXHAUSTED},
+      /* The error is lost then, and what HTTP says of it stays. */
+      {0, 404, JSON, large, LARGE, TESS_UNIMPLEMENTED},
+      {0, 503, JSON, large, LARGE, TESS_UNAVAILABLE},
       {1, 200, WEB, web_error, sizeof web_error - 1, TESS_NOT_FOUND},
       {1, 200, WEB, web_good, sizeof web_good - 1, TESS_OK},
       {1, 200, WEB, web_large, sizeof web_large - 1, TESS_RESOURCE_EXHAUSTED},
@@ -115,6 +161,9 @@ START_TEST(response_limit_spares_the_end) {
       tess_code code = echo(&f, NULL, &response);
       ck_assert_msg(code == cases[i].code, "case %zu: %d (%s)", i, code, f.status.message);
       if (code == TESS_NOT_FOUND) ck_assert_str_eq(f.status.message, "there is none");
+      if (code == TESS_UNAVAILABLE)
+        ck_assert_str_eq(f.status.message,
+                         "HTTP status 503, and the response is larger than the limit");
       if (code == TESS_OK) tessera_test_v1_echo_service_echo_response_clear(f.client, &response);
       tear_down(&f);
     }
@@ -164,5 +213,6 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("client_limits", 60, response_limit, response_that_cannot_be,
-                   response_limit_spares_the_end, metadata_limit);
+                   compressed_response_that_cannot_be, response_limit_spares_the_end,
+                   metadata_limit);
 }

@@ -271,6 +271,38 @@ START_TEST(no_holes) {
 }
 END_TEST
 
+static tess_code refuse_to_encode(const tess_codec *codec, const tess_message_type *type,
+                                  const void *message, tess_segments *segments,
+                                  tess_status *status) {
+  (void)codec;
+  (void)type;
+  (void)message;
+  (void)segments;
+  return tess_status_set(status, TESS_INVALID_ARGUMENT, "no such field");
+}
+
+/* A message that cannot be encoded: the codec's words reach the writer. The stream goes on. */
+START_TEST(what_cannot_be_encoded_is_told) {
+  static const tess_codec codec = {.name = "proto", .encode = refuse_to_encode};
+  fixture f;
+  set_up(&f, 0);
+  tess_client *client = tess_client_new(
+      &(tess_client_options){.transport = f.transport, .base_url = "http://h", .codec = &codec},
+      NULL);
+  echo_request request;
+  set(&request, "a", 1);
+  tess_client_stream *stream = tessera_test_v1_echo_service_chat_open(client, NULL, &f.status);
+  ck_assert_ptr_nonnull(stream);
+  ck_assert_int_eq(tess_client_stream_write(stream, &request, &f.status), TESS_INVALID_ARGUMENT);
+  ck_assert_int_eq(f.status.code, TESS_INVALID_ARGUMENT);
+  ck_assert_str_eq(f.status.message, "no such field");
+  ck_assert_int_eq(tess_client_stream_write(stream, &request, NULL), TESS_INVALID_ARGUMENT);
+  tess_client_stream_close(stream);
+  tess_client_free(client);
+  tear_down(&f);
+}
+END_TEST
+
 START_TEST(unary_is_no_stream) {
   fixture f;
   set_up(&f, 0);
@@ -284,5 +316,6 @@ END_TEST
 int main(void) {
   return RUN_TESTS("client_stream_blocking", 60, server_stream, client_stream_and_bidi,
                    errors_are_told, closing_early, cancelled_with_messages_unread,
-                   cancelled_after_the_end, a_callback_cannot_wait, no_holes, unary_is_no_stream);
+                   cancelled_after_the_end, a_callback_cannot_wait, no_holes, unary_is_no_stream,
+                   what_cannot_be_encoded_is_told);
 }
