@@ -7,6 +7,8 @@
 #include "rpc/deadline.h"
 #include "rpc/format.h"
 
+enum { HTTP_OK = 200 };
+
 typedef tess__policy_attempt attempt;
 typedef tess__policy_call call;
 typedef tess__policy policy;
@@ -87,22 +89,35 @@ static void end_call(policy *p, call *c, tess_code code, const char *detail) {
   pthread_cond_broadcast(&p->told);
 }
 
-/* The winner's head and what was kept of its body. */
+/* The winner's head and what was kept of its body. The client may cancel the call there, and
+ * the transport behind end it at once: the caller has entered it. */
 static bool hand_on(attempt *a, const tess_metadata *headers) {
-  tess_http_outgoing *outer = a->call->outer;
+  call *c = a->call;
+  policy *p = c->policy;
+  tess_http_outgoing *outer = c->outer;
   a->answered = true;
   outer->ops->on_head(outer, a->peek.status, headers, a->peek.content_length);
   if (a->peek.body.size == 0) return true;
+  pthread_mutex_lock(&p->lock);
+  bool cancelled = c->cancelled;
+  pthread_mutex_unlock(&p->lock);
+  if (cancelled) return true;
   tess_chunk chunk = {.data = a->peek.body.data, .size = a->peek.body.size};
   return outer->ops->on_body(outer, &chunk);
 }
 
-/* What ended the call, for people, with the attempts that ran out of their time. */
+/* What ended the call, for people, with the attempts that ran out of their time; and of one
+ * that ran out of its own what the last of its attempts had failed with. */
 static const char *tell_end(const call *c, const attempt *a, char *text, size_t size) {
-  if (a->code == TESS_OK || c->timeouts == 0) return a->detail[0] != '\0' ? a->detail : NULL;
-  tess__format(text, size, "%s (%u of %u attempts timed out)",
-               a->detail[0] != '\0' ? a->detail : tess_code_name(a->code), c->timeouts,
-               c->retry.attempts);
+  const char *detail = a->detail[0] != '\0' ? a->detail : tess_code_name(a->code);
+  if (a->code == TESS_DEADLINE_EXCEEDED && c->failure[0] != '\0')
+    tess__format(text, size, "%s after %u attempts; the last: %s", detail, c->retry.attempts,
+                 c->failure);
+  else if (a->code != TESS_OK && c->timeouts != 0)
+    tess__format(text, size, "%s (%u of %u attempts timed out)", detail, c->timeouts,
+                 c->retry.attempts);
+  else
+    return a->detail[0] != '\0' ? a->detail : NULL;
   return text;
 }
 
@@ -123,7 +138,7 @@ void tess__policy_conclude(policy *p, call *c) {
     hand_on(a, &a->peek.headers);
     pthread_mutex_lock(&p->lock);
   }
-  char text[sizeof a->detail + 64];
+  char text[2 * TESS__POLICY_DETAIL_BYTES + 64];
   end_call(p, c, a->code, tell_end(c, a, text, sizeof text));
 }
 
@@ -262,7 +277,7 @@ static bool attempt_rewind_body(tess_http_outgoing *outgoing) {
   return true;
 }
 
-/* The first attempt that has an answer is the call's. */
+/* The first attempt that has an answer is the call's. True: it is entered, until handed_on. */
 static bool win(attempt *a) {
   call *c = a->call;
   policy *p = c->policy;
@@ -272,9 +287,17 @@ static bool win(attempt *a) {
     c->winner = a;
     c->retry.next_ms = TESS_NEVER_MS;
     tess__policy_cancel_others(p, c, a);
+    tess__policy_enter(p, c);
   }
   pthread_mutex_unlock(&p->lock);
   return won;
+}
+
+static void handed_on(policy *p, call *c) {
+  pthread_mutex_lock(&p->lock);
+  pthread_cond_broadcast(&p->told);
+  tess__policy_leave(p, c);
+  pthread_mutex_unlock(&p->lock);
 }
 
 static void attempt_on_head(tess_http_outgoing *outgoing, int status, const tess_metadata *headers,
@@ -284,28 +307,30 @@ static void attempt_on_head(tess_http_outgoing *outgoing, int status, const tess
   bool decided = tess__peek_head(&a->peek, status, headers, content_length);
   /* Where there is no other attempt to come, and where the client is still sending,
    * it gets the headers at once. What they turn out to mean counts for the endpoint. */
-  const call *c = a->call;
+  call *c = a->call;
   bool at_once = c->retry.max_attempts == 1 || c->outer->content_length < 0;
   if ((decided || at_once) && win(a)) {
     hand_on(a, headers);
-    tell_waiters(c->policy);
+    handed_on(c->policy, c);
   }
 }
 
 static bool attempt_on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
   attempt *a = attempt_of(outgoing);
-  tess_http_outgoing *outer = a->call->outer;
+  call *c = a->call;
+  policy *p = c->policy;
+  tess_http_outgoing *outer = c->outer;
   bool go_on = true;
   if (a->answered) {
     if (!a->peek.decided) tess__peek_body(&a->peek, chunk->data, chunk->size);
     go_on = outer->ops->on_body(outer, chunk);
-    tell_waiters(a->call->policy);
+    tell_waiters(p);
     return go_on;
   }
   if (!a->peek.decided && tess__peek_body(&a->peek, chunk->data, chunk->size) && win(a)) {
     go_on = hand_on(a, &a->peek.headers);
-    if (a->peek.body.failed) go_on = outer->ops->on_body(outer, chunk);
-    tell_waiters(a->call->policy);
+    if (a->peek.body.failed && a->live) go_on = outer->ops->on_body(outer, chunk);
+    handed_on(p, c);
   }
   tess_chunk_release(chunk); /* nothing, where it was taken */
   return go_on;
@@ -318,6 +343,11 @@ static tess__endpoint_outcome outcome_of(tess_code transport, tess_code code) {
   if (transport == TESS_CANCELED) return TESS__ENDPOINT_NOTHING;
   if (transport == TESS_UNAVAILABLE) return TESS__ENDPOINT_UNREACHABLE;
   return code > 0 && (bad & TESS_CODE_BIT(code)) != 0 ? TESS__ENDPOINT_FAILED : TESS__ENDPOINT_GOOD;
+}
+
+/* An error whose body the client gave up says as much of the endpoint as a whole one. */
+static bool was_refused(const attempt *a, tess_code transport) {
+  return transport == TESS_CANCELED && a->answered && a->peek.status != HTTP_OK;
 }
 
 static void leave_endpoint(policy *p, attempt *a, tess__endpoint_outcome outcome) {
@@ -349,13 +379,23 @@ static void note_timeout(policy *p, attempt *a) {
                (long long)p->rules.retry.attempt_timeout_ms);
 }
 
+/* Should the call's own time run out, it is what there is to say of it. */
+static void note_failure(attempt *a, tess_code code, const char *message) {
+  call *c = a->call;
+  if (message == NULL) message = a->detail;
+  if (code == TESS_DEADLINE_EXCEEDED) return;
+  tess__format(c->failure, sizeof c->failure, "%s%s%s", tess_code_name(code),
+               message[0] != '\0' ? ": " : "", message);
+}
+
 static void attempt_on_end(tess_http_outgoing *outgoing, tess_code transport, const char *detail) {
   attempt *a = attempt_of(outgoing);
   call *c = a->call;
   policy *p = c->policy;
   tess__pushback pushback = {0};
   tess_code code = transport;
-  if (transport == TESS_OK) code = tess__peek_end(&a->peek, &pushback);
+  tess_status said = TESS_STATUS_INIT;
+  if (transport == TESS_OK) code = tess__peek_end(&a->peek, &pushback, &said);
   pthread_mutex_lock(&p->lock);
   c->refs++;
   a->live = false;
@@ -367,10 +407,15 @@ static void attempt_on_end(tess_http_outgoing *outgoing, tess_code transport, co
     pushback = (tess__pushback){0};
   }
   a->code = transport;
-  leave_endpoint(p, a, outcome_of(transport, code));
+  leave_endpoint(p, a,
+                 was_refused(a, transport)
+                     ? outcome_of(TESS_OK, tess_code_from_http(a->peek.status))
+                     : outcome_of(transport, code));
   if (transport == TESS_UNAVAILABLE && p->lookup != NULL) tess__lookup_hurry(p->lookup);
   bool failed = code != TESS_OK && !a->answered && !a->abandoned;
   if (code == TESS_OK) tess__retry_succeeded(&p->rules, &p->throttle);
+  if (failed) note_failure(a, code, said.message);
+  tess_status_cleanup(&said);
   if (failed && goes_on(p, a, code, pushback)) {
     tess__policy_plan(c); /* at next_ms, or when the others end */
     tess__policy_call_unref(c);

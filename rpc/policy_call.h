@@ -32,6 +32,9 @@
 typedef struct tess__policy_call tess__policy_call;
 typedef struct tess__policy tess__policy;
 
+/* Of what ended an attempt, for people. */
+enum { TESS__POLICY_DETAIL_BYTES = 160 };
+
 typedef struct tess__policy_attempt {
   tess_http_outgoing out; /* first */
   tess__policy_call *call;
@@ -43,7 +46,7 @@ typedef struct tess__policy_attempt {
   tess__peek peek;
   bool answered;  /* its response is being handed on; its thread's, as the peek */
   tess_code code; /* how it ended, for the client */
-  char detail[160];
+  char detail[TESS__POLICY_DETAIL_BYTES];
   bool starting;        /* start() has not returned */
   bool live;            /* with the transport behind */
   bool abandoned;       /* cancelled by us: nobody cares how it ends */
@@ -62,9 +65,10 @@ struct tess__policy_call {
   tess__retry retry;
   tess__policy_attempt *attempts[TESS_POLICY_MAX_ATTEMPTS];
   unsigned live;
-  unsigned timeouts;            /* attempts that ran out of their time */
-  tess__policy_attempt *winner; /* whose answer, or failure, is the call's */
-  bool told_sent;               /* the client knows that its body was taken */
+  unsigned timeouts;                       /* attempts that ran out of their time */
+  char failure[TESS__POLICY_DETAIL_BYTES]; /* the last that was tried again; "": none */
+  tess__policy_attempt *winner;            /* whose answer, or failure, is the call's */
+  bool told_sent;                          /* the client knows that its body was taken */
   bool cancelled;
   bool busy;     /* the clerk is beginning an attempt */
   bool ending;   /* on_end is on its way */

@@ -59,17 +59,15 @@ bool tess__peek_body(tess__peek *peek, const void *data, size_t size) {
   return peek->decided;
 }
 
-static tess_code code_of_trailers(tess_metadata *trailers, tess__pushback *pushback) {
-  tess_status status = TESS_STATUS_INIT;
-  tess_code code = TESS_INTERNAL;
+static tess_code code_of_trailers(tess_metadata *trailers, tess__pushback *pushback,
+                                  tess_status *status) {
   *pushback = tess__pushback_read(trailers);
-  if (tess__grpc_status_take(trailers, &status)) code = status.code;
-  tess_status_cleanup(&status);
-  return code;
+  return tess__grpc_status_take(trailers, status) ? status->code : TESS_INTERNAL;
 }
 
 /* The one frame of a response without messages. */
-static tess_code code_of_frame(const tess__peek *peek, tess__pushback *pushback) {
+static tess_code code_of_frame(const tess__peek *peek, tess__pushback *pushback,
+                               tess_status *status) {
   if (peek->body.size < TESS__ENVELOPE_BYTES) return TESS_INTERNAL;
   tess__envelope envelope = tess__envelope_read(peek->body.data);
   if (envelope.size != peek->body.size - TESS__ENVELOPE_BYTES) return TESS_INTERNAL;
@@ -79,20 +77,16 @@ static tess_code code_of_frame(const tess__peek *peek, tess__pushback *pushback)
   tess_code code = TESS_INTERNAL;
   if ((envelope.flags & TESS__ENVELOPE_END_GRPC_WEB) != 0) {
     if (tess__grpc_trailers_read(payload, &trailers) == TESS_OK)
-      code = code_of_trailers(&trailers, pushback);
-  } else {
-    tess_status status = TESS_STATUS_INIT;
-    if (tess__end_stream_json_read(payload, &status, &trailers)) {
-      code = status.code;
-      *pushback = tess__pushback_read(&trailers);
-    }
-    tess_status_cleanup(&status);
+      code = code_of_trailers(&trailers, pushback, status);
+  } else if (tess__end_stream_json_read(payload, status, &trailers)) {
+    code = status->code;
+    *pushback = tess__pushback_read(&trailers);
   }
   tess_metadata_cleanup(&trailers);
   return code;
 }
 
-tess_code tess__peek_end(const tess__peek *peek, tess__pushback *pushback) {
+tess_code tess__peek_end(const tess__peek *peek, tess__pushback *pushback, tess_status *status) {
   *pushback = tess__pushback_read(&peek->headers);
   if (!peek->has_head) return TESS_INTERNAL;
   tess_code code = tess_code_from_http(peek->status);
@@ -100,24 +94,21 @@ tess_code tess__peek_end(const tess__peek *peek, tess__pushback *pushback) {
   if (peek->status == HTTP_OK) {
     tess__pushback said = {0};
     if (peek->framed) {
-      code = code_of_frame(peek, &said);
+      code = code_of_frame(peek, &said, status);
     } else { /* gRPC-Web's answer without a body */
       tess_metadata trailers;
       tess_metadata_init(&trailers, NULL, MAX_HEAD_BYTES);
       code = TESS_INTERNAL;
       if (tess_metadata_append(&trailers, &peek->headers) == TESS_OK)
-        code = code_of_trailers(&trailers, &said);
+        code = code_of_trailers(&trailers, &said, status);
       tess_metadata_cleanup(&trailers);
     }
     if (said.said) *pushback = said;
     return code;
   }
   if (is_type(&peek->headers, "application/json") &&
-      tess_metadata_find(&peek->headers, "content-encoding", 0) == NULL) {
-    tess_status status = TESS_STATUS_INIT;
-    if (tess__error_json_read((tess_slice){peek->body.data, peek->body.size}, code, &status))
-      code = status.code;
-    tess_status_cleanup(&status);
-  }
+      tess_metadata_find(&peek->headers, "content-encoding", 0) == NULL &&
+      tess__error_json_read((tess_slice){peek->body.data, peek->body.size}, code, status))
+    code = status->code;
   return code;
 }

@@ -32,7 +32,8 @@ bool tess__peek_head(tess__peek *peek, int status, const tess_metadata *headers,
                      int64_t content_length);
 bool tess__peek_body(tess__peek *peek, const void *data, size_t size);
 /* The response is complete: its code, TESS_OK where it is no error as far as that was
- * looked at, and what it says about trying again. */
-tess_code tess__peek_end(const tess__peek *peek, tess__pushback *pushback);
+ * looked at, what it says about trying again, and in *status (set up by the caller) the
+ * message of an error that has one. */
+tess_code tess__peek_end(const tess__peek *peek, tess__pushback *pushback, tess_status *status);
 
 #endif

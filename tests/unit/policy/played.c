@@ -212,6 +212,8 @@ static bool rewind_body(tess_http_outgoing *outgoing) {
   return r->can_rewind;
 }
 
+tess_transport *played_cancel_in_head;
+
 static void on_head(tess_http_outgoing *outgoing, int status, const tess_metadata *headers,
                     int64_t content_length) {
   request *r = (request *)outgoing;
@@ -219,6 +221,8 @@ static void on_head(tess_http_outgoing *outgoing, int status, const tess_metadat
   ck_assert_int_eq(r->status, 0);
   ck_assert_ptr_nonnull(tess_metadata_get(headers, "content-type"));
   r->status = status;
+  if (played_cancel_in_head != NULL)
+    played_cancel_in_head->ops->cancel(played_cancel_in_head, outgoing);
 }
 
 static bool on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {

@@ -76,6 +76,7 @@ typedef struct request {
 } request;
 
 extern tess_transport *played_cancel_in_rewind; /* a policy whose call is cancelled there */
+extern tess_transport *played_cancel_in_head;   /* the same */
 
 request *request_new(bool idempotent);
 /* It has ended, once. */

@@ -60,6 +60,65 @@ START_TEST(cancelled_while_it_begins_again) {
 }
 END_TEST
 
+/* Out of the call's time while it was tried again: what the server had said is told. */
+START_TEST(out_of_time_tells_the_last_failure) {
+  tess_transport *policy = policy_new(
+      (tess_client_policy_options){.retry = {.max_attempts = 3, .initial_backoff_ms = 1}});
+  for (int first = 0; first < 3; first++) {
+    request *r = request_new(true);
+    start(policy, r);
+    if (first == 1) respond_unavailable(played_count - 1, NULL, NULL);
+    if (first == 2) end_with(played_count - 1, TESS_UNAVAILABLE);
+    wait_begun(first == 0 ? 1 : 1 + 2 * (unsigned)first);
+    end_with(played_count - 1, TESS_DEADLINE_EXCEEDED);
+    wait_end(policy, r);
+    ck_assert_int_eq(r->code, TESS_DEADLINE_EXCEEDED);
+    ck_assert_str_eq(r->detail, first == 0 ? "broken"
+                                : first == 1
+                                    ? "broken after 2 attempts; the last: unavailable: later"
+                                    : "broken after 2 attempts; the last: unavailable: broken");
+    request_free(r);
+  }
+  policy->ops->free(policy);
+}
+END_TEST
+
+static void end_at_once(void) {
+  end_cancelled();
+}
+
+/* The client gives up an error with its head, and the transport ends it there and then:
+ * nothing of the call is used behind it, and for its endpoint it is a failure as any other. */
+START_TEST(an_error_that_is_given_up) {
+  static uint8_t page[70000];
+  for (unsigned attempts = 1; attempts <= 2; attempts++) {
+    tess_transport *policy =
+        policy_new((tess_client_policy_options){.balance = TESS_BALANCE_ROUND_ROBIN,
+                                                .retry = {.max_attempts = attempts},
+                                                .outlier = {.consecutive_failures = 1}});
+    played_cancel_in_head = policy;
+    played_in_cancel = end_at_once;
+    request *r = request_new(true);
+    start(policy, r);
+    respond_head(0, 502, "text/html");
+    /* Where it may be tried again, its head is kept until the error is too long for that. */
+    tess_chunk chunk = {.data = page, .size = sizeof page};
+    if (attempts > 1) played[0].outgoing->ops->on_body(played[0].outgoing, &chunk);
+    wait_end(policy, r);
+    ck_assert_int_eq(r->status, 502);
+    ck_assert_uint_eq(r->size, 0);
+    ck_assert_int_eq(r->code, TESS_CANCELED);
+    tess_client_policy_stats stats;
+    tess_client_policy_stats_get(policy, &stats);
+    ck_assert_uint_eq(stats.ejections, 1);
+    played_cancel_in_head = NULL;
+    played_in_cancel = NULL;
+    request_free(r);
+    policy->ops->free(policy);
+  }
+}
+END_TEST
+
 static atomic_bool is_cancelling, is_freed, was_freed_early;
 
 /* What is cancelled ends there and then, and its call with it. */
@@ -190,6 +249,8 @@ int main(void) {
   tcase_set_timeout(tests, 100);
   tcase_add_test(tests, cancelled);
   tcase_add_test(tests, cancelled_while_it_begins_again);
+  tcase_add_test(tests, out_of_time_tells_the_last_failure);
+  tcase_add_test(tests, an_error_that_is_given_up);
   tcase_add_test(tests, freed_once_nobody_is_inside);
   tcase_add_loop_test(tests, anything_may_happen, 0, 36);
   return run_case("policy call", tests);

@@ -8,6 +8,7 @@
 #include "tests/unit/run_case.h"
 
 static tess__peek peek;
+static tess_status said_of; /* the error's words */
 static tess_metadata headers;
 
 static bool head(int status, const char *type) {
@@ -31,7 +32,8 @@ static tess_code body_ends(int status, const char *type, const void *data, size_
     for (size_t i = 0; i < size; i += whole ? size : 1)
       ck_assert(!tess__peek_body(&peek, (const char *)data + i, whole ? size : 1));
     tess__pushback said;
-    codes[whole] = tess__peek_end(&peek, &said);
+    tess_status_reset(&said_of);
+    codes[whole] = tess__peek_end(&peek, &said, &said_of);
     if (pushback_ms != NULL) *pushback_ms = said.said ? said.ms : -7;
     ck_assert_uint_eq(peek.body.size, size);
     if (size > 0) ck_assert_mem_eq(peek.body.data, data, size);
@@ -48,6 +50,7 @@ START_TEST(unary_connect) {
   done();
   const char *error = "{\"code\":\"aborted\",\"message\":\"x\"}";
   ck_assert_int_eq(body_ends(409, "application/json", error, strlen(error), NULL), TESS_ABORTED);
+  ck_assert_str_eq(said_of.message, "x");
   ck_assert_int_eq(body_ends(503, "application/json", "{}", 2, NULL), TESS_UNAVAILABLE);
   ck_assert_int_eq(body_ends(503, "text/html", "<p>", 3, NULL), TESS_UNAVAILABLE);
   ck_assert_int_eq(body_ends(404, "text/html", "", 0, NULL), TESS_UNIMPLEMENTED);
@@ -105,7 +108,7 @@ START_TEST(grpc_web) {
   tess_metadata_add(&headers, "grpc-retry-pushback-ms", "5");
   ck_assert(!tess__peek_head(&peek, 200, &headers, 0));
   tess__pushback said;
-  ck_assert_int_eq(tess__peek_end(&peek, &said), TESS_RESOURCE_EXHAUSTED);
+  ck_assert_int_eq(tess__peek_end(&peek, &said, &said_of), TESS_RESOURCE_EXHAUSTED);
   ck_assert(said.said && said.ms == 5);
   done();
   ck_assert(head(200, "application/grpc-web-text+proto")); /* base64: behind another filter */

@@ -173,11 +173,10 @@ START_TEST(cancelled_when_it_may_write) {
   static const tess_client_stream_events events = {.on_writable = cancel_in_writable,
                                                    .on_end = on_end};
   prompt_transport prompt = {.base = {&prompt_ops}};
-  tess_client *client =
-      tess_client_new(&(tess_client_options){.transport = &prompt.base,
-                                             .base_url = "http://h",
-                                             .stream_window_bytes = 1},
-                      NULL);
+  tess_client *client = tess_client_new(
+      &(tess_client_options){
+          .transport = &prompt.base, .base_url = "http://h", .stream_window_bytes = 1},
+      NULL);
   writer w = {0};
   ck_assert_int_eq(
       tessera_test_v1_echo_service_chat_start(client, NULL, &events, &w, &w.call, NULL), TESS_OK);
