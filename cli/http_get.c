@@ -34,7 +34,7 @@ static void on_head(tess_http_outgoing *outgoing, int status, const tess_metadat
   get_of(outgoing)->http_status = status;
 }
 
-/* Over the limit, or without memory, the rest is dropped. */
+/* Over the limit, or without memory, the rest is not waited for: it may have no end. */
 static bool on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
   cli_http_get *get = get_of(outgoing);
   if (get->code == TESS_OK && chunk->size > get->max_bytes - get->size) {
@@ -58,6 +58,8 @@ static bool on_body(tess_http_outgoing *outgoing, tess_chunk *chunk) {
     get->size += chunk->size;
   }
   tess_chunk_release(chunk);
+  /* Its end may come at once, and *get be gone with it. */
+  if (get->code != TESS_OK) get->transport->ops->cancel(get->transport, outgoing);
   return true;
 }
 
@@ -80,7 +82,7 @@ tess_code cli_http_get_run(cli_http_get *get, cli_remote *remote, tess_status *s
                                              .on_head = on_head,
                                              .on_body = on_body,
                                              .on_end = on_end};
-  tess_transport *transport = remote->meter.inside;
+  tess_transport *transport = get->transport = remote->meter.inside;
   tess_metadata none;
   tess_metadata_init(&none, NULL, 0);
   size_t size = strlen(remote->url) + strlen(get->path) + 1;

@@ -12,13 +12,14 @@ typedef struct cli_http_get {
   const char *path;             /* below the peer's URL */
   const tess_metadata *headers; /* or NULL */
   int64_t timeout_ms;           /* 0: none */
-  size_t max_bytes;
+  size_t max_bytes;             /* an answer that is larger is given up: TESS_RESOURCE_EXHAUSTED */
   /* filled */
   int http_status;
   uint8_t *body;
   size_t size;
   /* private */
   tess_http_outgoing outgoing;
+  tess_transport *transport;
   size_t room;
   tess_code code;
   char detail[256];
