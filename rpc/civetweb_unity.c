@@ -159,8 +159,10 @@ static int read_request_head(struct mg_connection *c) {
   for (;;) {
     int result = read_message(NULL, c, c->buf, c->buf_size, &c->data_len);
     if (result == -2) { /* too long; civetweb forgets why */
-      verdict.status = 431;
-      verdict.why = "the request head is too large";
+      const char *line_end = memchr(c->buf, '\n', (size_t)c->data_len);
+      bool by_target = line_end == NULL || line_end - c->buf > c->data_len / 2;
+      verdict.status = by_target ? 414 : 431;
+      verdict.why = by_target ? "the request target is too long" : "the request head is too large";
       return 0;
     }
     if (result <= 0) return result;
@@ -196,6 +198,35 @@ static unsigned long chunk_or_number(const char *text, char **end, int base) {
   *end = (char *)text;
   if (digits == 0 || strcmp(text + digits, "\r\n") != 0 || digits > zeros + 15) return 1;
   return strtoul(text, end, 16);
+}
+
+/* ---- trailers ----
+ *
+ * Behind the last chunk civetweb takes two bytes, and where those are not the end it closes
+ * the connection after the reply: a client that sends trailers would find it closed under
+ * its next request. What the two were is not known here; so a name of one letter is refused,
+ * and no more than a header's line can follow them: no request line is taken for one. */
+enum { CHUNKS_ARE_WRONG = 2, CHUNKS_END_OTHERWISE = 3, CHUNKS_END = 4, MAX_TRAILER_BYTES = 8192 };
+
+static bool drop_trailers(struct mg_connection *c) {
+  tess__trailers state = TESS__TRAILERS_NAME;
+  for (int i = 0; i < MAX_TRAILER_BYTES && state < TESS__TRAILERS_DONE; i++) {
+    char byte;
+    c->content_len++;
+    if (mg_read_inner(c, &byte, 1) != 1) return false;
+    state = tess__trailers_next(state, byte);
+  }
+  return state == TESS__TRAILERS_DONE;
+}
+
+int tess__civetweb_read(struct mg_connection *c, void *data, size_t size) {
+  int read = mg_read(c, data, size);
+  /* Fewer than the two: the connection has broken, or it is too slow. */
+  if (read < 0 || c->is_chunked != CHUNKS_END_OTHERWISE || c->consumed_content != c->content_len)
+    return read;
+  bool dropped = drop_trailers(c);
+  c->is_chunked = dropped ? CHUNKS_END : CHUNKS_ARE_WRONG;
+  return dropped ? read : -1;
 }
 
 /* ---- connections that nobody has begun with ----

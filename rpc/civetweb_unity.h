@@ -6,6 +6,7 @@
 #define TESSERA_RPC_CIVETWEB_UNITY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct mg_connection;
 struct mg_context;
@@ -28,6 +29,10 @@ void tess__civetweb_heads_end(void);
 int tess__civetweb_refused(const char **why);
 /* Its target was "*", and not the "/" that civetweb was shown. */
 bool tess__civetweb_asterisk(void);
+
+/* mg_read that also takes the trailers behind a chunked body, and drops them (RFC 9112
+ * 7.1.2); what is none is an error of the body's. */
+int tess__civetweb_read(struct mg_connection *connection, void *data, size_t size);
 
 /* Closes the connections that were accepted and that no thread has begun with. On the
  * master thread as it exits: all others have ended. */

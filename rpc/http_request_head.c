@@ -127,3 +127,24 @@ int tess__request_head_prepare(char *data, size_t *head_size, size_t *size, size
   *size -= drop;
   return 0;
 }
+
+tess__trailers tess__trailers_next(tess__trailers state, char byte) {
+  unsigned char c = (unsigned char)byte;
+  switch (state) {
+    case TESS__TRAILERS_NAME:
+      if (c == ':') return TESS__TRAILERS_VALUE;
+      return is_token_char(c) ? TESS__TRAILERS_NAME : TESS__TRAILERS_WRONG;
+    case TESS__TRAILERS_VALUE:
+      if (c == '\r') return TESS__TRAILERS_VALUE_CR;
+      return (c >= ' ' && c != 127) || c == '\t' ? TESS__TRAILERS_VALUE : TESS__TRAILERS_WRONG;
+    case TESS__TRAILERS_VALUE_CR:
+      return c == '\n' ? TESS__TRAILERS_LINE : TESS__TRAILERS_WRONG;
+    case TESS__TRAILERS_LINE:
+      if (c == '\r') return TESS__TRAILERS_LAST_CR;
+      return is_token_char(c) ? TESS__TRAILERS_NAME : TESS__TRAILERS_WRONG;
+    case TESS__TRAILERS_LAST_CR:
+      return c == '\n' ? TESS__TRAILERS_DONE : TESS__TRAILERS_WRONG;
+    default:
+      return TESS__TRAILERS_WRONG;
+  }
+}

@@ -23,4 +23,16 @@ size_t tess__request_head_blank(const char *data, size_t size);
 int tess__request_head_prepare(char *data, size_t *head_size, size_t *size, size_t max_headers,
                                bool *asterisk, const char **why);
 
+/* The trailers behind a chunked body, byte by byte, from within the name of the first. */
+typedef enum tess__trailers {
+  TESS__TRAILERS_NAME,
+  TESS__TRAILERS_VALUE,
+  TESS__TRAILERS_VALUE_CR, /* a line's end has begun */
+  TESS__TRAILERS_LINE,     /* a line may begin, or the last one's end */
+  TESS__TRAILERS_LAST_CR,
+  TESS__TRAILERS_DONE,
+  TESS__TRAILERS_WRONG
+} tess__trailers;
+tess__trailers tess__trailers_next(tess__trailers state, char byte);
+
 #endif

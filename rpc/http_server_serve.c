@@ -499,5 +499,5 @@ void tess__site_refuse(tess__site *site, tess__connection *connection, const tes
   tick(&t);
   add(&connection->traffic.requests, 1);
   send_error(&t, status, why != NULL ? why : "bad request head");
-  if (status == 431) linger(&t); /* much of it is on its way */
+  if (status == 414 || status == 431) linger(&t); /* much of it is on its way */
 }

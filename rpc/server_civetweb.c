@@ -52,7 +52,7 @@ int64_t tess_http_server_now_ms(void) {
 /* ---- callbacks of civetweb ---- */
 
 static int mg_read_body(void *ctx, void *data, size_t size) {
-  return mg_read(ctx, data, size);
+  return tess__civetweb_read(ctx, data, size);
 }
 
 static int mg_write_all(void *ctx, const void *data, size_t size) {

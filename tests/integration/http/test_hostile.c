@@ -305,6 +305,56 @@ START_TEST(targets_of_other_forms) {
 }
 END_TEST
 
+/* Dropped (RFC 9112 7.1.2), and what follows them is a request of its own. */
+START_TEST(trailers) {
+  site s;
+  site_start(&s, (tess_http_server_options){.cors_origin = NULL});
+#define CHUNKED_INNER CHUNKED "28\r\n" INNER "\r\n0\r\n"
+  static const char *const good[] = {"\r\n", "X-Sum: 1\r\n\r\n",
+                                     "Grpc-Status:0\r\nx:\ta b\r\nEmpty:\r\n\r\n"};
+  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+    for (int bytewise = 0; bytewise < 2; bytewise++) {
+      char text[1024];
+      snprintf(text, sizeof text, CHUNKED_INNER "%s" INNER, good[i]);
+      int fd = raw_connect(s.port);
+      send_as(fd, text, bytewise != 0);
+      expect_reply(fd, 200, INNER);
+      expect_reply(fd, 200, "ok\n");
+      send_as(fd, INNER, bytewise != 0);
+      expect_reply(fd, 200, "ok\n");
+      close(fd);
+    }
+  static const char *const bad[] = {"GET /livez HTTP/1.1\r\n" HOST "\r\n",
+                                    "\n\nGET /livez HTTP/1.1\r\n" HOST "\r\n",
+                                    "X-Sum: 1\r\n folded\r\n\r\n",
+                                    "X-Sum: 1\n\r\n\r\n",
+                                    "X-Sum : 1\r\n\r\n",
+                                    "X-Sum: 1\r\n\rX",
+                                    "X-Sum: 1\rX\r\n\r\n"};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    char text[1024];
+    snprintf(text, sizeof text, CHUNKED_INNER "%s", bad[i]);
+    int fd = raw_connect(s.port);
+    raw_text(fd, text);
+    expect_reply(fd, 400, NULL);
+    ck_assert(raw_closed(fd, 7000));
+    close(fd);
+  }
+  /* Without an end. */
+  int fd = raw_connect(s.port);
+  raw_text(fd, CHUNKED_INNER "X-Long: ");
+  char piece[1001];
+  memset(piece, 'a', 1000);
+  piece[1000] = 0;
+  for (int i = 0; i < 9; i++)
+    raw_text(fd, piece);
+  expect_reply(fd, 400, NULL);
+  close(fd);
+#undef CHUNKED_INNER
+  site_stop(&s);
+}
+END_TEST
+
 START_TEST(large_heads) {
   site s;
   site_start(&s, (tess_http_server_options){.cors_origin = NULL});
@@ -330,8 +380,12 @@ START_TEST(large_heads) {
     strcpy(text + 65536 + over - strlen(end), end);
     ck_assert_uint_eq(strlen(text), 65536 + over);
     ck_assert_uint_gt(strlen(text), around);
-    ck_assert_int_eq(raw_status(s.port, text), over ? 431 : 200);
+    ck_assert_int_eq(raw_status(s.port, text), over ? 414 : 200);
   }
+  memset(text, 'a', 70000);
+  memcpy(text, begin, strlen(begin));
+  text[70000] = 0;
+  ck_assert_int_eq(raw_status(s.port, text), 414);
   /* An endless one does not. */
   n = (size_t)sprintf(text, "GET /livez HTTP/1.1\r\n" HOST "X: ");
   memset(text + n, 'a', 199999 - n);
@@ -634,9 +688,9 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("http server and hostile clients", 120, smuggling, nul_in_a_head, blank_lines,
-                   what_others_sent_stays_theirs, targets_of_other_forms, large_heads, slow_heads,
-                   half_sent_bodies, clients_that_never_read, trickled_body, head_and_idle_limits,
-                   reading_stops_at_the_exchange_s_own_limit, idle_connections_make_room,
-                   over_the_limit_is_refused_at_once, dawdlers_make_room, gone_while_waiting,
-                   gone_in_mid_body, bodies_over_the_limit);
+                   what_others_sent_stays_theirs, targets_of_other_forms, trailers, large_heads,
+                   slow_heads, half_sent_bodies, clients_that_never_read, trickled_body,
+                   head_and_idle_limits, reading_stops_at_the_exchange_s_own_limit,
+                   idle_connections_make_room, over_the_limit_is_refused_at_once,
+                   dawdlers_make_room, gone_while_waiting, gone_in_mid_body, bodies_over_the_limit);
 }
