@@ -62,8 +62,9 @@ enum tess_abi_log_level {
 
 /* A header of http_post that is the host's own, and is not sent on: the most bytes of the
  * response's body that the module takes. The host reads no more, and says that the response
- * is TESS_ABI_STATUS_TOO_LARGE. (A host that does not know it sends it on, which does no
- * harm, and reads as much as it takes itself.) */
+ * is TESS_ABI_STATUS_TOO_LARGE; an error (an HTTP status other than 200) may be longer than an
+ * answer can be, and over the limit is TESS_ABI_STATUS_UNREACHABLE. (A host that does not know it
+ * sends it on, which does no harm, and reads as much as it takes itself.) */
 #define TESS_ABI_MAX_RESPONSE_BYTES "tessera-max-response-bytes"
 
 /* ---- imports: what the host does for the module ----

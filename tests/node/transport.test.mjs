@@ -8,8 +8,9 @@ import https from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { ABI_STATUS_UNREACHABLE } from '../../wasm/js/abi.mjs';
+import { ABI_STATUS_TOO_LARGE, ABI_STATUS_UNREACHABLE } from '../../wasm/js/abi.mjs';
 import { headersFromText } from '../../wasm/js/headers.mjs';
+import { fetchTransport } from '../../wasm/js/transport-fetch.mjs';
 import { nodeTransport } from '../../wasm/js/transport-node.mjs';
 
 /** @param {http.Server} server
@@ -26,6 +27,25 @@ const post = (transport, url, headers = []) => new Promise((resolve) => {
 
 /** @param {import('../../wasm/js/transport-fetch.mjs').PostReply} reply */
 const text = (reply) => Buffer.concat(reply.body).toString();
+
+test('an answer that is too large is a wrong one, an error that is too large is none', async () => {
+  const server = http.createServer((incoming, outgoing) => {
+    incoming.resume();
+    outgoing.writeHead(Number(incoming.url?.slice(1))).end('x'.repeat(1001));
+  });
+  const url = `http://127.0.0.1:${await listen(server)}`;
+  for (const transport of [nodeTransport(), fetchTransport()]) {
+    const answer = await post(transport, `${url}/200`);
+    assert.equal(answer.status, ABI_STATUS_TOO_LARGE);
+    assert.equal(text(answer), 'the reply is larger than 1000 bytes');
+    const error = await post(transport, `${url}/503`);
+    assert.equal(error.status, ABI_STATUS_UNREACHABLE);
+    assert.equal(text(error), 'HTTP status 503, and the reply is larger than 1000 bytes');
+    transport.close();
+  }
+  server.closeAllConnections();
+  server.close();
+});
 
 test('headers that come more than once keep their values, in order, both ways', async () => {
   const server = http.createServer((incoming, outgoing) => {

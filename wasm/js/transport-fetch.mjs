@@ -19,7 +19,7 @@ const UNDONE = new Set(['content-encoding', 'content-length', 'transfer-encoding
  * @property {[string, string][]} headers
  * @property {Uint8Array} body
  * @property {number} timeoutMs <= 0: none
- * @property {number} maxBytes of the reply; no more is read: ABI_STATUS_TOO_LARGE
+ * @property {number} maxBytes of the reply; no more is read: tooLarge()
  *
  * @typedef {object} PostReply
  * @property {number} status HTTP, or one of ABI_STATUS_...
@@ -37,6 +37,15 @@ const UNDONE = new Set(['content-encoding', 'content-length', 'transfer-encoding
  * @returns {PostReply} */
 export function noReply(status, why) {
   return { status, headers: '', body: [utf8.encode(why)] };
+}
+
+/** Over maxBytes: of an answer, which then is a wrong one. An error may be longer, and is only that.
+ * @param {number} status
+ * @param {PostRequest} request
+ * @returns {PostReply} */
+export function tooLarge(status, { maxBytes }) {
+  const why = `the reply is larger than ${maxBytes} bytes`;
+  return status === 200 ? noReply(ABI_STATUS_TOO_LARGE, why) : noReply(ABI_STATUS_UNREACHABLE, `HTTP status ${status}, and ${why}`);
 }
 
 /** @param {PostRequest} request
@@ -65,7 +74,7 @@ async function exchange(request, signal) {
       bytes += value.length;
       if (bytes > request.maxBytes) {
         await reader.cancel();
-        return noReply(ABI_STATUS_TOO_LARGE, `the reply is larger than ${request.maxBytes} bytes`);
+        return tooLarge(response.status, request);
       }
       body.push(value);
     }

@@ -6,10 +6,10 @@
 import http from 'node:http';
 import https from 'node:https';
 import { createSecureContext } from 'node:tls';
-import { ABI_STATUS_TIMEOUT, ABI_STATUS_TOO_LARGE, ABI_STATUS_UNREACHABLE } from './abi.mjs';
+import { ABI_STATUS_TIMEOUT, ABI_STATUS_UNREACHABLE } from './abi.mjs';
 import { headersToText } from './headers.mjs';
 import { checkWhole, shown } from './options.mjs';
-import { noReply } from './transport-fetch.mjs';
+import { noReply, tooLarge } from './transport-fetch.mjs';
 
 /** Every value of a name, as Node takes headers that come more than once.
  * @param {[string, string][]} headers */
@@ -92,7 +92,7 @@ export function nodeTransport(options = {}) {
           incoming.on('data', (/** @type {Buffer} */ chunk) => {
             bytes += chunk.length;
             if (bytes > request.maxBytes) {
-              settle(noReply(ABI_STATUS_TOO_LARGE, `the reply is larger than ${request.maxBytes} bytes`));
+              settle(tooLarge(incoming.statusCode ?? 0, request));
               outgoing.destroy();
             } else {
               body.push(chunk);
