@@ -351,7 +351,7 @@ bool tess__client_read_trailers(tess__client_base *base, tess_slice data) {
   if (code == TESS_RESOURCE_EXHAUSTED)
     metadata_too_large(base, "trailers");
   else if (code != TESS_OK)
-    tess__client_fail(base, TESS_INTERNAL, "the response's trailers are not valid");
+    tess__client_fail(base, TESS_INTERNAL, "invalid response trailers");
   return code == TESS_OK;
 }
 

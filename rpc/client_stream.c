@@ -271,7 +271,7 @@ static void read_end(stream_call *call, tess_slice data, bool compressed) {
     tess__end_stream_json_read(data, &base->status, &base->response_trailers);
   } else if (tess__client_read_trailers(base, data) &&
              !tess__grpc_status_take(&base->response_trailers, &base->status)) {
-    tess__client_fail(base, TESS_INTERNAL, "the response's trailers are not valid");
+    tess__client_fail(base, TESS_INTERNAL, "invalid response trailers");
   }
   if (base->status.code != TESS_OK) base->failed = true;
 }

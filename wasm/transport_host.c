@@ -108,7 +108,7 @@ static tess_code post(host_transport *self, pending *p, const char **why) {
   tess_arena_cleanup(&arena);
   if (p->handle > 0) return TESS_OK;
   p->handle = 0;
-  *why = "the host refused the request (URL not allowed, or too many in flight)";
+  *why = "the host refused: URL not allowed, or too many requests in flight";
   return TESS_UNAVAILABLE;
 }
 
@@ -217,7 +217,7 @@ static void deliver(host_transport *self, pending *p, int32_t status, const char
   if (tess_header_text_parse(headers, headers_size, &metadata) == TESS_OK)
     hand_on(self, p, status, &metadata, body);
   else
-    finish(self, p, TESS_INTERNAL, "the response's headers are malformed or too large");
+    finish(self, p, TESS_INTERNAL, "malformed or too large response headers");
   tess_metadata_cleanup(&metadata);
 }
 
