@@ -118,6 +118,19 @@ static pair dot(tess_const_matrix matrix, uint32_t row, const double *x, const d
                     : dot_any(at, single, x, y, matrix.cols);
 }
 
+/* The same without the columns that are left out; they may hold anything. */
+static pair dot_without(tess_const_matrix matrix, uint32_t row, const double *x, const double *y,
+                        const bool *left_out) {
+  pair result = {0.0, 0.0};
+  for (uint32_t j = 0; j < matrix.cols; ++j) {
+    if (left_out[j]) continue;
+    double value = tess_matrix_get(matrix, row, j);
+    result.sum += value * x[j];
+    result.sizes += absolute(value) * y[j];
+  }
+  return result;
+}
+
 /* sums := op(M) x, sizes := |op(M)| y. */
 static void apply(tess_const_matrix matrix, bool transpose, const double *x, const double *y,
                   double *sums, double *sizes) {
@@ -158,8 +171,10 @@ void tess_verifier_init(tess_verifier *verifier, uint64_t seed, const tess_alloc
 
 void tess_verifier_cleanup(tess_verifier *verifier) {
   tess__alloc_free(verifier->allocator, verifier->x);
-  for (uint32_t i = 0; i < TESS_VERIFY_PANELS; ++i)
+  for (uint32_t i = 0; i < TESS_VERIFY_PANELS; ++i) {
     tess__alloc_free(verifier->allocator, verifier->panels[i].sums);
+    tess__alloc_free(verifier->allocator, verifier->panels[i].left_out);
+  }
   *verifier = (tess_verifier){.allocator = verifier->allocator};
 }
 
@@ -187,16 +202,58 @@ static bool same_view(tess_const_matrix a, tess_const_matrix b) {
          a.dtype == b.dtype;
 }
 
+static bool all_finite(const double *values, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i)
+    if (!is_finite(values[i])) return false;
+  return true;
+}
+
+/* Leaves the columns of op(B) out that hold a NaN or an infinity: each would make all sums
+ * over rows of op(B) with one such, and so all rows of the product. False: no memory. */
+static bool leave_out(tess_verifier *v, struct tess__verify_panel *panel, const tess_gemm *gemm,
+                      tess_gemm_shape shape) {
+  const tess_const_matrix b = gemm->b;
+  double *sums = panel->sums, *sizes = sums + shape.k;
+  panel->left_out = tess__alloc_array(v->allocator, shape.n, sizeof *panel->left_out);
+  if (panel->left_out == NULL) return false;
+  memset(panel->left_out, 0, shape.n * sizeof *panel->left_out);
+  for (uint32_t i = 0; i < b.rows; ++i)
+    for (uint32_t j = 0; j < b.cols; ++j)
+      if (!is_finite(tess_matrix_get(b, i, j))) panel->left_out[gemm->transpose_b ? i : j] = true;
+  if (!gemm->transpose_b) {
+    for (uint32_t i = 0; i < b.rows; ++i) {
+      pair one = dot_without(b, i, v->x, v->x + v->x_length, panel->left_out);
+      sums[i] = one.sum;
+      sizes[i] = one.sizes;
+    }
+    return true;
+  }
+  for (uint32_t i = 0; i < shape.k; ++i)
+    sums[i] = sizes[i] = 0.0;
+  for (uint32_t j = 0; j < shape.n; ++j) {
+    for (uint32_t i = 0; i < shape.k && !panel->left_out[j]; ++i) {
+      double value = tess_matrix_get(b, j, i);
+      sums[i] += value * v->x[j];
+      sizes[i] += absolute(value) * v->x[v->x_length + j];
+    }
+  }
+  return true;
+}
+
 /* op(B) x and |op(B)| |x|; NULL: no memory. */
-static const double *panel_of(tess_verifier *v, const tess_gemm *gemm, uint32_t k) {
+static const struct tess__verify_panel *panel_of(tess_verifier *v, const tess_gemm *gemm,
+                                                 tess_gemm_shape shape) {
+  const uint32_t k = shape.k;
   for (uint32_t i = 0; i < TESS_VERIFY_PANELS; ++i) {
     const struct tess__verify_panel *panel = &v->panels[i];
     if (panel->b.data != NULL && panel->transpose == gemm->transpose_b &&
         same_view(panel->b, gemm->b))
-      return panel->sums;
+      return panel;
   }
   struct tess__verify_panel *panel = &v->panels[v->next_panel++ % TESS_VERIFY_PANELS];
   panel->b = (tess_const_matrix){0};
+  tess__alloc_free(v->allocator, panel->left_out);
+  panel->left_out = NULL;
   if (panel->room < k || panel->sums == NULL) {
     tess__alloc_free(v->allocator, panel->sums);
     panel->sums = tess__alloc_array(v->allocator, k > 0 ? k : 1, 2 * sizeof(double));
@@ -204,9 +261,10 @@ static const double *panel_of(tess_verifier *v, const tess_gemm *gemm, uint32_t 
     if (panel->sums == NULL) return NULL;
   }
   apply(gemm->b, gemm->transpose_b, v->x, v->x + v->x_length, panel->sums, panel->sums + k);
+  if (!all_finite(panel->sums, 2 * k) && !leave_out(v, panel, gemm, shape)) return NULL;
   panel->b = gemm->b;
   panel->transpose = gemm->transpose_b;
-  return panel->sums;
+  return panel;
 }
 
 /* ---- the check ---- */
@@ -259,6 +317,11 @@ static row_result check_row(const scalars *s, pair product, pair have, pair befo
   return result->difference <= result->allowed ? ROW_GOOD : ROW_BAD;
 }
 
+static pair row_of(tess_const_matrix matrix, uint32_t row, const double *x, const double *y,
+                   const bool *left_out) {
+  return left_out != NULL ? dot_without(matrix, row, x, y, left_out) : dot(matrix, row, x, y);
+}
+
 static tess_code check_arguments(const tess_gemm *gemm, tess_const_matrix c0, tess_reason *reason) {
   tess_code code = tess_gemm_check(gemm, reason);
   if (code != TESS_OK || gemm->beta == 0.0) return code;
@@ -277,21 +340,25 @@ tess_code tess_verifier_check(tess_verifier *verifier, const tess_gemm *gemm, te
   if (code != TESS_OK) return code;
   tess_gemm_shape shape = tess_gemm_shape_get(gemm);
   if (shape.m == 0 || shape.n == 0) return TESS_OK;
-  const double *bx = NULL;
+  const struct tess__verify_panel *panel = NULL;
   double *ax = NULL; /* where A lies by columns: sums and sizes of all rows */
-  if (draw(verifier, shape.n)) bx = panel_of(verifier, gemm, shape.k);
-  if (bx != NULL && gemm->transpose_a)
+  if (draw(verifier, shape.n)) panel = panel_of(verifier, gemm, shape);
+  if (panel != NULL && gemm->transpose_a)
     ax = tess__alloc_array(verifier->allocator, shape.m, 2 * sizeof *ax);
-  if (bx == NULL || (gemm->transpose_a && ax == NULL))
+  if (panel == NULL || (gemm->transpose_a && ax == NULL))
     return tess_reason_set(reason, TESS_RESOURCE_EXHAUSTED, "no memory to check a tile");
   scalars s = scalars_of(gemm, shape);
-  const double *x = verifier->x, *sizes = x + verifier->x_length;
+  const double *x = verifier->x, *sizes = x + verifier->x_length, *bx = panel->sums;
+  const bool *left_out = panel->left_out;
+  for (uint32_t j = 0; left_out != NULL && j < shape.n; ++j)
+    local.unchecked_cols += left_out[j];
   if (ax != NULL) apply(gemm->a, true, bx, bx + shape.k, ax, ax + shape.m);
   for (uint32_t row = 0; row < shape.m && code == TESS_OK; ++row) {
     pair product =
         ax != NULL ? (pair){ax[row], ax[shape.m + row]} : dot(gemm->a, row, bx, bx + shape.k);
-    pair have = dot(tess_matrix_as_const(gemm->c), row, x, sizes), before = {0.0, 0.0};
-    if (s.beta != 0.0) before = dot(c0, row, x, sizes);
+    pair have = row_of(tess_matrix_as_const(gemm->c), row, x, sizes, left_out);
+    pair before = {0.0, 0.0};
+    if (s.beta != 0.0) before = row_of(c0, row, x, sizes, left_out);
     row_result outcome = check_row(&s, product, have, before, &local);
     local.unchecked_rows += outcome == ROW_UNCHECKED;
     if (outcome != ROW_BAD) continue;

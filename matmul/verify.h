@@ -18,12 +18,15 @@
  * |d|). Below the bound an error cannot be told from rounding. Source: R.
  * Freivalds, "Fast probabilistic algorithms" (MFCS 1979), with more values than two.
  *
- * NaN and infinity: a row whose expected sum is not finite cannot be checked and
- * passes; a NaN or infinity in C where the expected row is finite is refused.
+ * NaN and infinity: columns of op(B) that hold one are left out, with those of C;
+ * all others are checked. A row whose expected sum is still not finite (by op(A), C0
+ * or an overflow) cannot be checked and passes; a NaN or infinity in C where the
+ * expected row is finite is refused.
  *
  * A verifier serves the tiles of one product: B x is kept for the panels of B that
  * were seen last, so that each panel and each tile is read once. Memory: 8 bytes
- * for each column of the widest tile, and 16 k for each of TESS_VERIFY_PANELS.
+ * for each column of the widest tile, and 16 k for each of TESS_VERIFY_PANELS (n
+ * more where columns are left out).
  * Threads: one at a time.
  *
  *   tess_verifier verifier;
@@ -48,6 +51,7 @@ typedef struct tess_verify_result {
   double difference;       /* |C x - expected| there */
   double allowed;          /* the bound there */
   uint32_t unchecked_rows; /* rows with an expected sum that is not finite */
+  uint32_t unchecked_cols; /* columns with a NaN or infinity in op(B) */
 } tess_verify_result;
 
 typedef struct tess_verifier {
@@ -58,8 +62,9 @@ typedef struct tess_verifier {
   struct tess__verify_panel {
     tess_const_matrix b; /* no data: free */
     bool transpose;
-    double *sums;  /* op(B) x, then |op(B)| |x|: 2 k */
-    uint32_t room; /* of sums, in pairs */
+    double *sums;   /* op(B) x, then |op(B)| |x|: 2 k */
+    uint32_t room;  /* of sums, in pairs */
+    bool *left_out; /* columns of op(B): n; NULL: none */
   } panels[TESS_VERIFY_PANELS];
   uint32_t next_panel;
 } tess_verifier;

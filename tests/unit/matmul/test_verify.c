@@ -167,6 +167,38 @@ START_TEST(not_finite) {
 }
 END_TEST
 
+/* A NaN or an infinity in B spoils its column of C, not the check of the others. */
+START_TEST(not_finite_in_b) {
+  for (int turn = 0; turn < 32; turn++) {
+    const tess_dtype dtype = turn & 1 ? TESS_DTYPE_FLOAT64 : TESS_DTYPE_FLOAT32;
+    const bool tb = turn & 2;
+    tess_gemm gemm = gemm_make(dtype, 0, (turn & 4 ? 1 : 0) | (tb ? 2 : 0), 1, turn & 8 ? 2 : 0);
+    tess_matrix mb = tess_matrix_packed(b, tb ? N : K, tb ? K : N, dtype);
+    const uint32_t bad[2] = {3, 17};
+    for (int i = 0; i < 2; i++) {
+      const uint32_t p = 5 + 20 * (uint32_t)i;
+      const double value = turn & 16 ? (i == 0 ? INFINITY : -INFINITY) : NAN;
+      tess_matrix_set(mb, tb ? bad[i] : p, tb ? p : bad[i], value);
+    }
+    run(&tess_kernel_scalar, &gemm);
+    tess_verify_result result;
+    ck_assert_int_eq(check(&gemm, &result), TESS_OK);
+    ck_assert_uint_eq(result.unchecked_rows, 0);
+    ck_assert_uint_eq(result.unchecked_cols, 2);
+    const double was = tess_matrix_get(tess_matrix_as_const(gemm.c), 7, 20);
+    tess_matrix_set(gemm.c, 7, 20, was + 10);
+    ck_assert_int_eq(check(&gemm, &result), TESS_DATA_LOSS);
+    ck_assert_uint_eq(result.bad_row, 7);
+    tess_matrix_set(gemm.c, 7, 20, NAN);
+    ck_assert_int_eq(check(&gemm, &result), TESS_DATA_LOSS);
+    tess_matrix_set(gemm.c, 7, 20, was);
+    /* What stands in those columns nobody can tell. */
+    tess_matrix_set(gemm.c, 7, 3, 1);
+    ck_assert_int_eq(check(&gemm, &result), TESS_OK);
+  }
+}
+END_TEST
+
 START_TEST(refused) {
   tess_gemm gemm = gemm_make(TESS_DTYPE_FLOAT32, 0, 0, 1, 1);
   tess_const_matrix before = tess_const_matrix_packed(c0, M, N - 1, TESS_DTYPE_FLOAT32);
@@ -184,5 +216,5 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("verify", 300, honest_products_pass, wrong_products_are_found, swapped_and_stale,
-                   not_finite, refused);
+                   not_finite, not_finite_in_b, refused);
 }
