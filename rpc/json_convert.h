@@ -18,13 +18,25 @@ int tess__json_wire_type(const tess_field_schema *field);
 
 /* ---- reading JSON ---- */
 
+/* One step of the way to a value: a member by its name in the schema, a member by
+ * its key in the text, or an element. It lies on the stack of who reads that value. */
+typedef struct tess__json_place {
+  const struct tess__json_place *outer;
+  const char *name;
+  const tess__json_node *key;
+  size_t index;
+} tess__json_place;
+
 typedef struct tess__json_in {
   const tess_json_options *options;
   const tess_allocator *allocator;
   tess__output *out; /* binary protobuf */
   tess_status *status;
   int depth;
+  const tess_message_schema *root; /* what the whole text is */
+  const tess__json_place *place;   /* of what is being read; NULL: the root */
   const tess__json_node *any_type; /* name of "@type" of an Any: a member that is no field */
+  char where[256];                 /* text about the place, for an error */
 } tess__json_in;
 
 /* Appends the message's fields, without tag and length. */
@@ -33,6 +45,10 @@ tess_code tess__json_read_message(tess__json_in *in, const tess_message_schema *
 /* Appends one value of the field, with its tag. Never a repeated field as a whole. */
 tess_code tess__json_read_value(tess__json_in *in, const tess_field_schema *field,
                                 const tess__json_node *value);
+/* "JSON field a.b[1]" or, for the whole text, "JSON for pkg.Message"; in in->where. */
+const char *tess__json_where_is(tess__json_in *in);
+/* INVALID_ARGUMENT: the value in question is "not WANTED". */
+tess_code tess__json_mismatch(tess__json_in *in, const char *wanted);
 /* A number, or a string that holds one. */
 bool tess__json_read_double(const tess__json_node *value, double *number);
 

@@ -12,16 +12,11 @@
 #include "rpc/json_number.h"
 #include "rpc/memory.h"
 
-enum { DEFAULT_MAX_VALUES = 2 << 20 };
+enum { DEFAULT_MAX_VALUES = 2 << 20, SHOWN_BYTES = 64 };
 
 /* A number, or a string that may hold one. */
 static bool holds_number(const tess__json_node *value) {
   return value->type == TESS__JSON_IS_NUMBER || value->type == TESS__JSON_IS_STRING;
-}
-
-static tess_code mismatch(tess__json_in *in, const tess_field_schema *field, const char *wanted) {
-  return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "JSON field %s: not %s", field->name,
-                         wanted);
 }
 
 /* ---- numbers ---- */
@@ -72,9 +67,8 @@ static tess_code read_integer_field(tess__json_in *in, const tess_field_schema *
   unsigned bits = is_wide ? 64 : 32;
   if (!read_integer(value, &number) ||
       !(is_signed ? fits_signed(number, bits) : fits_unsigned(number, bits))) {
-    return mismatch(
-        in, field,
-        is_signed ? (is_wide ? "an int64" : "an int32") : (is_wide ? "a uint64" : "a uint32"));
+    return tess__json_mismatch(
+        in, is_signed ? (is_wide ? "an int64" : "an int32") : (is_wide ? "a uint64" : "a uint32"));
   }
   uint64_t wire = twos_complement(number);
   switch (field->type) {
@@ -100,7 +94,7 @@ static tess_code read_real_field(tess__json_in *in, const tess_field_schema *fie
                                  const tess__json_node *value) {
   double number;
   if (!tess__json_read_double(value, &number)) {
-    return mismatch(in, field, "a number");
+    return tess__json_mismatch(in, "a number");
   }
   if (field->type == TESS_FIELD_DOUBLE) {
     uint64_t bits;
@@ -110,7 +104,7 @@ static tess_code read_real_field(tess__json_in *in, const tess_field_schema *fie
   }
   /* The largest double that rounds to FLT_MAX lies half a step above it. */
   if (isfinite(number) && fabs(number) >= (double)FLT_MAX * (1 + (double)FLT_EPSILON / 4)) {
-    return mismatch(in, field, "a float: out of range");
+    return tess__json_mismatch(in, "a float: out of range");
   }
   float narrow = (float)number;
   uint32_t bits;
@@ -120,10 +114,9 @@ static tess_code read_real_field(tess__json_in *in, const tess_field_schema *fie
 }
 
 /* Base64, standard or URL-safe, padded or not. */
-static tess_code read_bytes_field(tess__json_in *in, const tess_field_schema *field,
-                                  const tess__json_node *value) {
+static tess_code read_bytes_field(tess__json_in *in, const tess__json_node *value) {
   if (value->type != TESS__JSON_IS_STRING) {
-    return mismatch(in, field, "a base64 string");
+    return tess__json_mismatch(in, "a base64 string");
   }
   const char *text = value->text;
   size_t size = value->size, decoded;
@@ -135,16 +128,11 @@ static tess_code read_bytes_field(tess__json_in *in, const tess_field_schema *fi
   }
   if (!tess__base64_decode(url ? TESS__BASE64_URL : TESS__BASE64_STANDARD, text, size, room,
                            &decoded)) {
-    return mismatch(in, field, "a base64 string");
+    return tess__json_mismatch(in, "a base64 string");
   }
   in->out->size = begin + decoded;
   tess__output_end(in->out, begin);
   return TESS_OK;
-}
-
-/* How much of a text belongs into a message. */
-static int shown(const tess__json_node *text) {
-  return (int)(text->size < 64 ? text->size : 64);
 }
 
 /* TESS_END: a name the schema does not know, which the options ignore. */
@@ -164,12 +152,12 @@ static tess_code read_enum_number(tess__json_in *in, const tess_field_schema *fi
     }
     return in->options->ignore_unknown_fields
                ? TESS_END
-               : tess_status_set(in->status, TESS_INVALID_ARGUMENT,
-                                 "JSON field %s: enum %s has no value %.*s", field->name,
-                                 field->enumeration->full_name, shown(value), value->text);
+               : tess_status_set(in->status, TESS_INVALID_ARGUMENT, "%s: enum %s has no value %.*s",
+                                 tess__json_where_is(in), field->enumeration->full_name,
+                                 tess__json_shown(value, SHOWN_BYTES), value->text);
   }
   if (!read_integer(value, &given) || !fits_signed(given, 32)) {
-    return mismatch(in, field, "an enum value");
+    return tess__json_mismatch(in, "an enum value");
   }
   *number = (int32_t)(uint32_t)twos_complement(given);
   return TESS_OK;
@@ -184,19 +172,19 @@ static tess_code read_bare_value(tess__json_in *in, const tess_field_schema *fie
       return read_real_field(in, field, value);
     case TESS_FIELD_BOOL:
       if (value->type != TESS__JSON_IS_TRUE && value->type != TESS__JSON_IS_FALSE) {
-        return mismatch(in, field, "true or false");
+        return tess__json_mismatch(in, "true or false");
       }
       tess__output_varint(in->out, value->type == TESS__JSON_IS_TRUE ? 1 : 0);
       return TESS_OK;
     case TESS_FIELD_STRING:
       if (value->type != TESS__JSON_IS_STRING) {
-        return mismatch(in, field, "a string");
+        return tess__json_mismatch(in, "a string");
       }
       tess__output_varint(in->out, value->size);
       tess__output_put(in->out, value->text, value->size);
       return TESS_OK;
     case TESS_FIELD_BYTES:
-      return read_bytes_field(in, field, value);
+      return read_bytes_field(in, value);
     case TESS_FIELD_MESSAGE: {
       size_t begin = tess__output_begin(in->out);
       tess_code code = tess__json_read_message(in, field->message, value);
@@ -204,7 +192,7 @@ static tess_code read_bare_value(tess__json_in *in, const tess_field_schema *fie
       return code;
     }
     case TESS_FIELD_GROUP:
-      return mismatch(in, field, "supported: a proto2 group");
+      return tess__json_mismatch(in, "supported: a proto2 group");
     default:
       return read_integer_field(in, field, value);
   }
@@ -228,7 +216,7 @@ tess_code tess__json_read_value(tess__json_in *in, const tess_field_schema *fiel
 static tess_code read_repeated(tess__json_in *in, const tess_field_schema *field,
                                const tess__json_node *array) {
   if (array->type != TESS__JSON_IS_ARRAY) {
-    return mismatch(in, field, "an array");
+    return tess__json_mismatch(in, "an array");
   }
   bool packed = (field->flags & TESS_FIELD_PACKED) != 0 && array->size > 0;
   size_t begin = 0;
@@ -237,12 +225,13 @@ static tess_code read_repeated(tess__json_in *in, const tess_field_schema *field
     begin = tess__output_begin(in->out);
   }
   const tess__json_node *end = array + array->span;
+  tess__json_place place = {.outer = in->place};
+  in->place = &place;
   for (const tess__json_node *element = array + 1; element < end; element += element->span) {
     tess_code code;
     if (element->type == TESS__JSON_IS_NULL && !tess__json_takes_null(field)) {
-      return mismatch(in, field, "a list without null");
-    }
-    if (packed && field->type == TESS_FIELD_ENUM) {
+      code = tess__json_mismatch(in, "a value, but null");
+    } else if (packed && field->type == TESS_FIELD_ENUM) {
       int32_t number;
       code = read_enum_number(in, field, element, &number);
       if (code == TESS_OK) {
@@ -254,9 +243,12 @@ static tess_code read_repeated(tess__json_in *in, const tess_field_schema *field
           packed ? read_bare_value(in, field, element) : tess__json_read_value(in, field, element);
     }
     if (code != TESS_OK) {
+      in->place = place.outer;
       return code;
     }
+    place.index++;
   }
+  in->place = place.outer;
   if (packed) {
     tess__output_end(in->out, begin);
   }
@@ -283,47 +275,56 @@ static tess_code read_map_key(tess__json_in *in, const tess_field_schema *key,
   if (key->type != TESS_FIELD_BOOL) {
     return key->type == TESS_FIELD_STRING || is_canonical(name)
                ? tess__json_read_value(in, key, name)
-               : mismatch(in, key, "an integer such as -5");
+               : tess__json_mismatch(in, "a key: an integer such as -5");
   }
   bool is_true = tess__json_is(name, "true");
   if (!is_true && !tess__json_is(name, "false")) {
-    return mismatch(in, key, "true or false");
+    return tess__json_mismatch(in, "a key: true or false");
   }
   tess__output_tag(in->out, key->number, TESS__WIRE_VARINT);
   tess__output_varint(in->out, is_true ? 1 : 0);
   return TESS_OK;
 }
 
+static tess_code read_map_entry(tess__json_in *in, const tess_field_schema *field,
+                                const tess__json_node *name) {
+  const tess_field_schema *key_field = &field->message->fields[0];
+  const tess_field_schema *value_field = &field->message->fields[1];
+  const tess__json_node *value = name + 1;
+  int32_t unused;
+  if (value->type == TESS__JSON_IS_NULL && !tess__json_takes_null(value_field)) {
+    return tess__json_mismatch(in, "a value, but null");
+  }
+  if (value_field->type == TESS_FIELD_ENUM &&
+      read_enum_number(in, value_field, value, &unused) == TESS_END) {
+    return TESS_OK; /* the whole entry is unknown */
+  }
+  tess__output_tag(in->out, field->number, TESS__WIRE_BYTES);
+  size_t begin = tess__output_begin(in->out);
+  tess_code code = read_map_key(in, key_field, name);
+  if (code == TESS_OK) {
+    code = tess__json_read_value(in, value_field, value);
+  }
+  tess__output_end(in->out, begin);
+  return code;
+}
+
 static tess_code read_map(tess__json_in *in, const tess_field_schema *field,
                           const tess__json_node *object) {
   if (object->type != TESS__JSON_IS_OBJECT) {
-    return mismatch(in, field, "an object");
+    return tess__json_mismatch(in, "an object");
   }
-  const tess_field_schema *key_field = &field->message->fields[0];
-  const tess_field_schema *value_field = &field->message->fields[1];
-  const tess__json_node *end = object + object->span, *value;
-  for (const tess__json_node *name = object + 1; name < end; name = value + value->span) {
-    int32_t unused;
-    value = name + 1;
-    if (value->type == TESS__JSON_IS_NULL && !tess__json_takes_null(value_field)) {
-      return mismatch(in, field, "a map without null");
-    }
-    if (value_field->type == TESS_FIELD_ENUM &&
-        read_enum_number(in, value_field, value, &unused) == TESS_END) {
-      continue; /* the whole entry is unknown */
-    }
-    tess__output_tag(in->out, field->number, TESS__WIRE_BYTES);
-    size_t begin = tess__output_begin(in->out);
-    tess_code code = read_map_key(in, key_field, name);
-    if (code == TESS_OK) {
-      code = tess__json_read_value(in, value_field, value);
-    }
-    tess__output_end(in->out, begin);
-    if (code != TESS_OK) {
-      return code;
-    }
+  tess_code code = TESS_OK;
+  const tess__json_node *end = object + object->span;
+  tess__json_place place = {.outer = in->place};
+  in->place = &place;
+  for (const tess__json_node *name = object + 1; code == TESS_OK && name < end;
+       name = name + 1 + name[1].span) {
+    place.key = name;
+    code = read_map_entry(in, field, name);
   }
-  return TESS_OK;
+  in->place = place.outer;
+  return code;
 }
 
 /* ---- messages ---- */
@@ -347,15 +348,14 @@ static tess_code check_unseen(tess__json_in *in, const tess_message_schema *sche
                               const tess_field_schema *field, bool *seen) {
   size_t index = (size_t)(field - schema->fields);
   if (seen[index]) {
-    return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "JSON field %s comes twice",
-                           field->name);
+    return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "%s comes twice",
+                           tess__json_where_is(in));
   }
   seen[index] = true;
   for (size_t i = 0; field->oneof_index >= 0 && i < schema->field_count; i++) {
     if (i != index && seen[i] && schema->fields[i].oneof_index == field->oneof_index) {
-      return tess_status_set(in->status, TESS_INVALID_ARGUMENT,
-                             "JSON fields %s and %s exclude each other", schema->fields[i].name,
-                             field->name);
+      return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "%s and %s exclude each other",
+                             tess__json_where_is(in), schema->fields[i].name);
     }
   }
   return TESS_OK;
@@ -376,19 +376,23 @@ static tess_code read_members(tess__json_in *in, const tess_message_schema *sche
       if (in->options->ignore_unknown_fields) {
         continue;
       }
-      return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "%s has no JSON field %.*s",
-                             schema->full_name, shown(name), name->text);
+      return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "%s: %s has no field %.*s",
+                             tess__json_where_is(in), schema->full_name,
+                             tess__json_shown(name, SHOWN_BYTES), name->text);
     }
     bool repeated = (field->flags & TESS_FIELD_REPEATED) != 0;
     if (value->type == TESS__JSON_IS_NULL && (repeated || !tess__json_takes_null(field))) {
       continue; /* null: as if it were not there */
     }
+    tess__json_place place = {.outer = in->place, .name = field->name};
+    in->place = &place;
     code = check_unseen(in, schema, field, seen);
     if (code == TESS_OK) {
       code = (field->flags & TESS_FIELD_MAP) != 0 ? read_map(in, field, value)
              : repeated                           ? read_repeated(in, field, value)
                                                   : tess__json_read_value(in, field, value);
     }
+    in->place = place.outer;
     if (code != TESS_OK) {
       return code;
     }
@@ -402,12 +406,11 @@ tess_code tess__json_read_message(tess__json_in *in, const tess_message_schema *
   bool few[64] = {false}, *seen = few;
   tess_code code;
   if (in->depth == TESS__WIRE_MAX_DEPTH) {
-    return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "JSON nested deeper than %d",
-                           TESS__WIRE_MAX_DEPTH);
+    return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "%s: nested deeper than %d",
+                           tess__json_where_is(in), TESS__WIRE_MAX_DEPTH);
   }
   if (special == NULL && value->type != TESS__JSON_IS_OBJECT) {
-    return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "JSON for %s: not an object",
-                           schema->full_name);
+    return tess__json_mismatch(in, "an object");
   }
   in->depth++;
   if (special != NULL) {
@@ -440,7 +443,8 @@ tess_code tess_json_to_proto(const tess_message_schema *schema, tess_slice json,
   tess__json_in in = {.options = options != NULL ? options : &defaults,
                       .allocator = proto->storage.allocator,
                       .out = &out,
-                      .status = status};
+                      .status = status,
+                      .root = schema};
   size_t max_values = in.options->max_values != 0 ? in.options->max_values : DEFAULT_MAX_VALUES;
   tess__output_init(&out, in.allocator, in.options->max_bytes);
   tess_code code = tess__json_tree_parse(&tree, json, max_values, in.allocator, status);

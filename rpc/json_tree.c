@@ -279,9 +279,20 @@ tess_code tess__json_tree_parse(tess__json_tree *tree, tess_slice text, size_t m
   }
   if (to.twice != NULL) {
     return tess_status_set(status, TESS_INVALID_ARGUMENT, "JSON: the name %.*s comes twice",
-                           (int)(to.twice->size < 64 ? to.twice->size : 64), to.twice->text);
+                           tess__json_shown(to.twice, 64), to.twice->text);
   }
   return malformed(text, at, wrong, status);
+}
+
+int tess__json_shown(const tess__json_node *text, size_t most) {
+  size_t size = text->size;
+  if (size > most) {
+    size = most;
+    while (size > 0 && ((unsigned char)text->text[size] & 0xc0) == 0x80) {
+      size--; /* never half a character */
+    }
+  }
+  return (int)size;
 }
 
 void tess__json_tree_cleanup(tess__json_tree *tree) {

@@ -52,6 +52,8 @@ tess_code tess__json_tree_parse(tess__json_tree *tree, tess_slice text, size_t m
                                 const tess_allocator *allocator, tess_status *status);
 void tess__json_tree_cleanup(tess__json_tree *tree);
 
+/* How many bytes of a text belong into an error: at most so many, whole characters. */
+int tess__json_shown(const tess__json_node *text, size_t most);
 /* A string node that is this text. */
 static inline bool tess__json_is(const tess__json_node *node, const char *text) {
   return node->type == TESS__JSON_IS_STRING && strlen(text) == node->size &&

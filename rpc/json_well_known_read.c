@@ -9,11 +9,6 @@
 #include "rpc/json_convert.h"
 #include "rpc/json_time.h"
 
-static tess_code wrong(tess__json_in *in, const tess_message_schema *schema, const char *wanted) {
-  return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "JSON for %s: not %s",
-                         schema->full_name, wanted);
-}
-
 static void put_bytes(tess__output *out, uint32_t number, const char *data, size_t size) {
   tess__output_tag(out, number, TESS__WIRE_BYTES);
   tess__output_varint(out, size);
@@ -23,7 +18,7 @@ static void put_bytes(tess__output *out, uint32_t number, const char *data, size
 tess_code tess__json_read_wrapper(tess__json_in *in, const tess_message_schema *schema,
                                   const tess__json_node *value) {
   return schema->field_count == 1 ? tess__json_read_value(in, &schema->fields[0], value)
-                                  : wrong(in, schema, "a wrapper of one field");
+                                  : tess__json_mismatch(in, "a wrapper of one field");
 }
 
 /* ---- Timestamp, Duration: seconds = 1, nanos = 2 ---- */
@@ -56,11 +51,12 @@ static const char *terminated(const tess__json_node *value, char room[64]) {
 
 tess_code tess__json_read_timestamp(tess__json_in *in, const tess_message_schema *schema,
                                     const tess__json_node *value) {
+  (void)schema;
   tess__time time;
   char room[64];
   const char *text = terminated(value, room);
   if (text == NULL || !tess__timestamp_parse(text, &time)) {
-    return wrong(in, schema, "a time such as \"1972-01-01T10:00:20.021Z\"");
+    return tess__json_mismatch(in, "a time such as \"1972-01-01T10:00:20.021Z\"");
   }
   put_time(in->out, time);
   return TESS_OK;
@@ -68,11 +64,12 @@ tess_code tess__json_read_timestamp(tess__json_in *in, const tess_message_schema
 
 tess_code tess__json_read_duration(tess__json_in *in, const tess_message_schema *schema,
                                    const tess__json_node *value) {
+  (void)schema;
   tess__time time;
   char room[64];
   const char *text = terminated(value, room);
   if (text == NULL || !tess__duration_parse(text, &time)) {
-    return wrong(in, schema, "a duration such as \"1.5s\"");
+    return tess__json_mismatch(in, "a duration such as \"1.5s\"");
   }
   put_time(in->out, time);
   return TESS_OK;
@@ -82,23 +79,24 @@ tess_code tess__json_read_duration(tess__json_in *in, const tess_message_schema 
 
 tess_code tess__json_read_field_mask(tess__json_in *in, const tess_message_schema *schema,
                                      const tess__json_node *value) {
+  (void)schema;
   static const char wanted[] = "a field mask such as \"user.displayName,photo\"";
   if (!is_string(value)) {
-    return wrong(in, schema, wanted);
+    return tess__json_mismatch(in, wanted);
   }
   const char *text = value->text, *end = text + value->size;
   while (text < end) {
     const char *comma = memchr(text, ',', (size_t)(end - text));
     size_t length = (size_t)((comma != NULL ? comma : end) - text);
     if (length == 0 || (comma != NULL && comma + 1 == end)) {
-      return wrong(in, schema, wanted);
+      return tess__json_mismatch(in, wanted);
     }
     tess__output_tag(in->out, 1, TESS__WIRE_BYTES);
     size_t begin = tess__output_begin(in->out);
     for (size_t i = 0; i < length; i++) {
       char c = text[i];
       if (c == '_' || c == '\0') {
-        return wrong(in, schema, wanted);
+        return tess__json_mismatch(in, wanted);
       }
       bool upper = c >= 'A' && c <= 'Z';
       char small[2] = {'_', (char)(c - 'A' + 'a')};
@@ -116,33 +114,40 @@ tess_code tess__json_read_struct(tess__json_in *in, const tess_message_schema *s
                                  const tess__json_node *value) {
   if (value->type != TESS__JSON_IS_OBJECT || schema->field_count != 1 ||
       schema->fields[0].message == NULL || schema->fields[0].message->field_count != 2) {
-    return wrong(in, schema, "an object");
+    return tess__json_mismatch(in, "an object");
   }
   const tess_field_schema *value_field = &schema->fields[0].message->fields[1];
+  tess_code code = TESS_OK;
   const tess__json_node *end = value + value->span;
-  for (const tess__json_node *name = value + 1; name < end; name = name + 1 + name[1].span) {
+  tess__json_place place = {.outer = in->place};
+  in->place = &place;
+  for (const tess__json_node *name = value + 1; code == TESS_OK && name < end;
+       name = name + 1 + name[1].span) {
+    place.key = name;
     tess__output_tag(in->out, 1, TESS__WIRE_BYTES);
     size_t begin = tess__output_begin(in->out);
     put_bytes(in->out, 1, name->text, name->size);
-    tess_code code = tess__json_read_value(in, value_field, name + 1);
+    code = tess__json_read_value(in, value_field, name + 1);
     tess__output_end(in->out, begin);
-    if (code != TESS_OK) {
-      return code;
-    }
   }
-  return TESS_OK;
+  in->place = place.outer;
+  return code;
 }
 
 tess_code tess__json_read_list(tess__json_in *in, const tess_message_schema *schema,
                                const tess__json_node *value) {
   tess_code code = TESS_OK;
   if (value->type != TESS__JSON_IS_ARRAY || schema->field_count != 1) {
-    return wrong(in, schema, "an array");
+    return tess__json_mismatch(in, "an array");
   }
   const tess__json_node *end = value + value->span;
+  tess__json_place place = {.outer = in->place};
+  in->place = &place;
   for (const tess__json_node *at = value + 1; code == TESS_OK && at < end; at += at->span) {
     code = tess__json_read_value(in, &schema->fields[0], at);
+    place.index++;
   }
+  in->place = place.outer;
   return code;
 }
 
@@ -153,13 +158,13 @@ tess_code tess__json_read_any_value(tess__json_in *in, const tess_message_schema
                                     const tess__json_node *value) {
   double number;
   if (schema->field_count != 6) {
-    return wrong(in, schema, "google.protobuf.Value as it is published");
+    return tess__json_mismatch(in, "google.protobuf.Value as it is published");
   }
   switch ((tess__json_type)value->type) {
     case TESS__JSON_IS_NUMBER: {
       uint64_t bits;
       if (!tess__json_read_double(value, &number)) {
-        return wrong(in, schema, "a number");
+        return tess__json_mismatch(in, "a number");
       }
       memcpy(&bits, &number, sizeof bits);
       tess__output_tag(in->out, 2, TESS__WIRE_64BIT);
@@ -202,9 +207,13 @@ static tess_code read_any_content(tess__json_in *in, const tess_message_schema *
   if (tess__json_special_of(type) != NULL) {
     const tess__json_node *value = member(object, "value");
     if (value == NULL || object->size != 2) {
-      return wrong(in, type, "{\"@type\", \"value\"}");
+      return tess__json_mismatch(in, "{\"@type\", \"value\"}");
     }
-    return tess__json_read_message(in, type, value);
+    tess__json_place place = {.outer = in->place, .name = "value"};
+    in->place = &place;
+    tess_code code = tess__json_read_message(in, type, value);
+    in->place = place.outer;
+    return code;
   }
   const tess__json_node *around = in->any_type;
   in->any_type = url - 1; /* its name */
@@ -224,8 +233,9 @@ static const char *type_name(const tess__json_node *url) {
 
 tess_code tess__json_read_any(tess__json_in *in, const tess_message_schema *schema,
                               const tess__json_node *value) {
+  (void)schema;
   if (value->type != TESS__JSON_IS_OBJECT) {
-    return wrong(in, schema, "an object");
+    return tess__json_mismatch(in, "an object");
   }
   if (value->size == 0) {
     return TESS_OK;
@@ -233,14 +243,13 @@ tess_code tess__json_read_any(tess__json_in *in, const tess_message_schema *sche
   const tess__json_node *url = member(value, "@type");
   const char *name = url != NULL && is_string(url) ? type_name(url) : NULL;
   if (name == NULL) {
-    return wrong(in, schema, "an object with \"@type\": \"type.googleapis.com/...\"");
+    return tess__json_mismatch(in, "an object with \"@type\": \"type.googleapis.com/...\"");
   }
   size_t size = (size_t)(url->text + url->size - name);
   const tess_message_schema *type = tess__json_registered(in->options, name, size);
   if (type == NULL) {
-    return tess_status_set(in->status, TESS_INVALID_ARGUMENT,
-                           "JSON for Any: type %.*s is not registered",
-                           (int)(size < 128 ? size : 128), name);
+    return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "%s: type %.*s is not registered",
+                           tess__json_where_is(in), (int)(size < 128 ? size : 128), name);
   }
   put_bytes(in->out, 1, url->text, url->size);
   size_t before = in->out->size;

@@ -50,7 +50,8 @@ extern const tess_json_codec tess_codec_json;
 void tess_json_codec_init(tess_json_codec *codec, const tess_json_options *options);
 
 /* JSON text to binary protobuf, appended. TESS_INVALID_ARGUMENT: not JSON, or
- * not this message (status says which field). options may be NULL. */
+ * not this message (status says where: a.b[1].c["key"], names as in the .proto; of
+ * a long path the inner end). options may be NULL. */
 tess_code tess_json_to_proto(const tess_message_schema *schema, tess_slice json,
                              const tess_json_options *options, tess_segments *proto,
                              tess_status *status);

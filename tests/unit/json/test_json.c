@@ -237,6 +237,76 @@ START_TEST(refuses_what_is_not_this_message) {
 }
 END_TEST
 
+/* The whole message; all of it is written by hand. */
+static void assert_says(const char *json, const char *message) {
+  size_t size;
+  tess_status status = TESS_STATUS_INIT;
+  ck_assert_ptr_null(to_proto(json, &with_registry, &size, &status));
+  ck_assert_int_eq(status.code, TESS_INVALID_ARGUMENT);
+  ck_assert_str_eq(status.message, message);
+  tess_status_cleanup(&status);
+}
+
+START_TEST(says_which_field) {
+  assert_says("[]", "JSON for tessera.jsontest.All: not an object");
+  assert_says("{\"i32\":\"q\"}", "JSON field i32: not an int32");
+  assert_says("{\"node\":[]}", "JSON field node: not an object");
+  assert_says("{\"node\":{\"child\":{\"number\":-1}}}",
+              "JSON field node.child.number: not a uint32");
+  assert_says("{\"numbers\":[1,2,\"q\"]}", "JSON field numbers[2]: not an int32");
+  assert_says("{\"numbers\":[1,null]}", "JSON field numbers[1]: not a value, but null");
+  assert_says("{\"colors\":[\"COLOR_RED\",\"X\"]}",
+              "JSON field colors[1]: enum tessera.jsontest.Color has no value X");
+  assert_says("{\"nodes\":[{},{\"child\":{\"number\":1.5}}]}",
+              "JSON field nodes[1].child.number: not a uint32");
+  /* what was read well before leaves no trace */
+  assert_says("{\"nodes\":[{\"number\":1}],\"byName\":{\"a\":1},\"list\":[1],\"flag\":1}",
+              "JSON field flag: not true or false");
+  assert_says("{\"node\":{\"x\":1}}", "JSON field node: tessera.jsontest.Node has no field x");
+  assert_says("{\"someText\":\"a\",\"some_text\":\"b\"}", "JSON field some_text comes twice");
+  assert_says("{\"choiceText\":\"\",\"choiceNode\":{}}",
+              "JSON field choice_node and choice_text exclude each other");
+  assert_says("{\"byName\":{\"a\":\"q\"}}", "JSON field by_name[\"a\"]: not an int32");
+  assert_says("{\"byName\":{\"a\":null}}", "JSON field by_name[\"a\"]: not a value, but null");
+  assert_says("{\"byNumber\":{\"x\":\"\"}}",
+              "JSON field by_number[\"x\"]: not a key: an integer such as -5");
+  assert_says("{\"byFlag\":{\"true\":{\"number\":[]}}}",
+              "JSON field by_flag[\"true\"].number: not a uint32");
+  assert_says("{\"time\":\"x\"}",
+              "JSON field time: not a time such as \"1972-01-01T10:00:20.021Z\"");
+  assert_says("{\"boxedI64\":\"q\"}", "JSON field boxed_i64: not an int64");
+  assert_says("{\"list\":[1,{\"a\":[1e999]}]}", "JSON field list[1][\"a\"][0]: not a number");
+  assert_says("{\"any\":{\"@type\":\"x/tessera.jsontest.Node\",\"child\":1}}",
+              "JSON field any.child: not an object");
+  assert_says("{\"any\":{\"@type\":\"x/google.protobuf.Duration\",\"value\":1}}",
+              "JSON field any.value: not a duration such as \"1.5s\"");
+}
+END_TEST
+
+START_TEST(what_it_says_is_bounded) {
+  /* a key: escaped, cut between characters */
+  assert_says("{\"byName\":{\"a\\\"\\\\\\n\":[]}}",
+              "JSON field by_name[\"a\\\"\\\\\\u000a\"]: not an int32");
+  assert_says("{\"byName\":{\"0123456789012345678901234567890\xc3\xa9\":[]}}",
+              "JSON field by_name[\"0123456789012345678901234567890...\"]: not an int32");
+  /* a path: its inner end is what is kept */
+  char json[4096], *at = json;
+  for (int i = 0; i < 90; i++) {
+    at += sprintf(at, i == 0 ? "{\"node\":" : "{\"child\":");
+  }
+  at += sprintf(at, "{\"number\":[]}");
+  memset(at, '}', 90);
+  at[90] = '\0';
+  size_t size;
+  tess_status status = TESS_STATUS_INIT;
+  ck_assert_ptr_null(to_proto(json, NULL, &size, &status));
+  ck_assert_uint_lt(strlen(status.message), 300);
+  ck_assert_ptr_eq(strstr(status.message, "JSON field ..."), status.message);
+  ck_assert_ptr_nonnull(strstr(status.message, ".child.child.number: not a uint32"));
+  tess_status_cleanup(&status);
+}
+END_TEST
+
 static void assert_deep(int depth, const char *open, const char *close, bool accepted) {
   size_t size, unit = strlen(open) + strlen(close);
   char *json = malloc((size_t)depth * unit + 64), *at = json;
@@ -427,6 +497,7 @@ END_TEST
 int main(void) {
   return RUN_TESTS("json", 120, becomes_the_bytes_that_protoc_writes, goes_there_and_back,
                    reads_every_form_that_is_allowed, refuses_what_is_not_this_message,
-                   nesting_is_bounded, options_change_the_form, reads_unusual_wire_forms,
+                   says_which_field, what_it_says_is_bounded, nesting_is_bounded,
+                   options_change_the_form, reads_unusual_wire_forms,
                    a_million_fields_are_bounded_work, a_million_messages_take_little_memory);
 }
