@@ -84,6 +84,6 @@ const char *tess__json_where_is(tess__json_in *in) {
 }
 
 tess_code tess__json_mismatch(tess__json_in *in, const char *wanted) {
-  return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "%s: not %s",
-                         tess__json_where_is(in), wanted);
+  return tess_status_set(in->status, TESS_INVALID_ARGUMENT, "%s: not %s", tess__json_where_is(in),
+                         wanted);
 }

@@ -4,12 +4,14 @@
  *
  *   protoc --plugin=protoc-gen-c=protoc-gen-c-messages --c_out=DIR X.proto
  *
- * It runs protoc-gen-c, unchanged, and mends two things on the way:
+ * It runs protoc-gen-c, unchanged, and mends three things on the way:
  * - Schemas with proto3 `optional`: protoc-gen-c can generate such fields (each
  *   is a oneof of one, "_name") but does not say so, and protoc then refuses. The
  *   flag is added to its response.
  * - Services: its code for them is of no use here, and does not compile where a
  *   method is named like a word of C. They are taken out of its request.
+ * - Groups, with which it crashes, and fields whose names its code cannot take: they
+ *   are refused here, by name (c_members.h).
  *
  * PROTOC_GEN_C in the environment names another program to run.
  */
@@ -21,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "c_members.h"
 #include "google/protobuf/compiler/plugin.pb-c.h"
 #include "stream.h"
 #include "wire_depth.h"
@@ -28,6 +31,11 @@
 #ifndef PROTOC_GEN_C
 #define PROTOC_GEN_C "protoc-gen-c"
 #endif
+
+typedef Google__Protobuf__Compiler__CodeGeneratorRequest request_proto;
+
+/* For the names of one run: those of all files together. */
+#define MAX_NAMES_BYTES ((size_t)256 << 20)
 
 static int fail(const char *what) {
   fprintf(stderr, "protoc-gen-c-messages: %s: %s\n", what, strerror(errno));
@@ -80,7 +88,6 @@ static bool run(const char *program, int in, text *response) {
   if (!ok) {
     fail(program);
   } else if (WIFSIGNALED(status)) {
-    /* What protoc-gen-c does with proto2 groups, for one. */
     fprintf(stderr, "protoc-gen-c-messages: %s ended by signal %d\n", program, WTERMSIG(status));
   } else if (WEXITSTATUS(status) == CANNOT_RUN) {
     fprintf(stderr, "protoc-gen-c-messages: cannot run %s\n", program);
@@ -109,19 +116,43 @@ static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *type, const te
   return protobuf_c_message_unpack(type, NULL, in->size, data);
 }
 
-static bool remove_services(text *request) {
+static bool is_generated(const request_proto *request, const char *name) {
+  for (size_t i = 0; name && i < request->n_file_to_generate; i++)
+    if (strcmp(request->file_to_generate[i], name) == 0) return true;
+  return false;
+}
+
+/* False: what protoc-gen-c cannot do is on stderr. */
+static bool check(const request_proto *request) {
+  pool memory;
+  pool_init(&memory, MAX_NAMES_BYTES);
+  const char *problem = NULL;
+  for (size_t i = 0; !problem && i < request->n_proto_file; i++)
+    if (is_generated(request, request->proto_file[i]->name))
+      problem = c_members_problem(&memory, request->proto_file[i]);
+  if (!problem && memory.failed) problem = "out of memory";
+  if (problem) fprintf(stderr, "protoc-gen-c-messages: %s\n", problem);
+  pool_cleanup(&memory);
+  return !problem;
+}
+
+/* Checks the request and takes its services out. False: what went wrong is on stderr. */
+static bool prepare(text *request) {
   ProtobufCMessage *message =
       unpack(&google__protobuf__compiler__code_generator_request__descriptor, request);
-  if (!message) return false;
-  Google__Protobuf__Compiler__CodeGeneratorRequest *typed =
-      (Google__Protobuf__Compiler__CodeGeneratorRequest *)message;
+  if (!message) return fail("the request on stdin"), false;
+  request_proto *typed = (request_proto *)message;
+  bool ok = check(typed);
   for (size_t i = 0; i < typed->n_proto_file; i++) {
     Google__Protobuf__FileDescriptorProto *file = typed->proto_file[i];
     for (size_t j = 0; j < file->n_service; j++)
       google__protobuf__service_descriptor_proto__free_unpacked(file->service[j], NULL);
     file->n_service = 0;
   }
-  bool ok = repack(message, request);
+  if (ok && !repack(message, request)) {
+    fail("the request");
+    ok = false;
+  }
   protobuf_c_message_free_unpacked(message, NULL);
   return ok;
 }
@@ -145,7 +176,10 @@ int main(void) {
   if (!program || !*program) program = PROTOC_GEN_C;
   text request = {0}, response = {0};
   if (!stream_read_all(STDIN_FILENO, &request)) return fail("stdin");
-  if (!remove_services(&request)) return fail("the request on stdin");
+  if (!prepare(&request)) {
+    text_cleanup(&request);
+    return 1;
+  }
   int in = request_file(&request);
   text_cleanup(&request);
   if (in < 0) return fail("temporary file");
