@@ -337,6 +337,20 @@ static bool resolve_services(model *schema, model_file *file) {
   return method_names_assign(memory, file);
 }
 
+/* The library's public names begin with "tess_", and so would those of these services. */
+static bool check_prefixes(model *schema, const model_file *file) {
+  bool root = *file->package == '\0' || strcmp(file->package, "tess") == 0;
+  for (size_t i = 0; root && i < file->service_count; i++) {
+    const char *prefix = file->services[i].prefix;
+    if (strcmp(prefix, "tess") == 0 || strncmp(prefix, "tess_", 5) == 0)
+      return FAIL(schema,
+                  "%s: service %s becomes %s_... in C, and names that begin with tess_ are the "
+                  "library's; put it into another package",
+                  file->name, file->services[i].full_name, prefix);
+  }
+  return true;
+}
+
 static bool resolve_file(model *schema, model_file *file) {
   pool *memory = schema->memory;
   file->imports = pool_alloc(memory, file->proto->n_dependency, sizeof *file->imports);
@@ -376,6 +390,7 @@ static bool make(model *schema, const Google__Protobuf__Compiler__CodeGeneratorR
     if (!file)
       return FAIL(schema, "file to generate %s is not in the request",
                   request->file_to_generate[i]);
+    if (!check_prefixes(schema, file)) return false;
     file->generate = true;
   }
   return true;

@@ -268,6 +268,27 @@ START_TEST(services_of_one_name) {
 }
 END_TEST
 
+/* "tess_call_send" is one of the library's functions. */
+START_TEST(services_with_the_prefix_of_the_library) {
+  request_proto request = make_request("nopackage.proto", NULL);
+  file_proto *file = file_named("nopackage.proto");
+  replace(&file->service[0]->name, "TessCall");
+  expect_error(&request, "nopackage.proto: service TessCall becomes tess_call_... in C");
+  replace(&file->service[0]->name, "Tess"); /* tess_send and the like */
+  expect_error(&request, "names that begin with tess_ are the library's");
+  replace(&file->service[0]->name, "Tessellate");
+  response_proto *other = run(&request);
+  ck_assert_ptr_null(other->error);
+  free_response(other);
+  /* that of an import is not generated */
+  replace(&file->service[0]->name, "TessCall");
+  request = make_request("nasty/two.proto", NULL);
+  other = run(&request);
+  ck_assert_ptr_null(other->error);
+  free_response(other);
+}
+END_TEST
+
 START_TEST(unsupported_syntax) {
   request_proto request = make_request("nopackage.proto", NULL);
   replace(&file_named("nopackage.proto")->syntax, "editions");
@@ -345,6 +366,7 @@ int main(void) {
   tcase_add_test(tests, numbers_out_of_range);
   tcase_add_test(tests, doubled_number);
   tcase_add_test(tests, services_of_one_name);
+  tcase_add_test(tests, services_with_the_prefix_of_the_library);
   tcase_add_test(tests, unsupported_syntax);
   tcase_add_test(tests, nesting_without_end);
   tcase_add_test(tests, damaged_bytes);
