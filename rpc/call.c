@@ -54,16 +54,39 @@ int64_t tess_call_timeout_ms(const tess_call *call) {
   return call->timeout_ms;
 }
 
-/* The lock of a call that is otherwise only read. */
-static tess__lock *lock_of(const tess_call *call) {
-  return (tess__lock *)((uintptr_t)call + offsetof(tess_call, lock));
+/* Under the lock, while the exchange is open: what the adapter knows that the exchange
+ * does not, as long as the handler has its thread. */
+static tess_code look_out(const tess_call *call, bool at_gone) {
+  const tess_http_outlook *outlook = &call->outlook;
+  at_gone = at_gone && outlook->gone != NULL;
+  if (outlook->now_ms == NULL || (call->deadline_ms == TESS_NEVER_MS && !at_gone)) return TESS_OK;
+  int64_t now_ms = outlook->now_ms(outlook->ctx);
+  if (now_ms >= call->deadline_ms) return TESS_DEADLINE_EXCEEDED;
+  return at_gone ? outlook->gone(outlook->ctx, now_ms) : TESS_OK;
 }
 
 bool tess_call_is_cancelled(const tess_call *call) {
-  tess__lock_acquire(lock_of(call));
-  bool over = call->over;
-  tess__lock_release(lock_of(call));
+  tess_call *self = (tess_call *)(uintptr_t)call; /* what is noted shows to nobody else */
+  tess__lock_acquire(&self->lock);
+  /* Of a call that is refused, or through, it is settled. */
+  bool open =
+      self->open && !self->replied && !self->replying && (self->handler_started || !self->refused);
+  if (open && !self->over && self->told == TESS_OK) {
+    self->told = look_out(self, true);
+    if (self->told != TESS_OK) tess__call_wake(self);
+  }
+  bool over = self->over || (open && self->told != TESS_OK);
+  tess__lock_release(&self->lock);
   return over;
+}
+
+bool tess__call_in_time(tess_call *call) {
+  if (call->over) return false;
+  tess_code why = call->told != TESS_OK || !call->open ? call->told : look_out(call, false);
+  if (why == TESS_OK) return true;
+  call->over = true;
+  call->over_code = why;
+  return false;
 }
 
 tess_status *tess_call_status(tess_call *call) {
@@ -186,8 +209,9 @@ void tess__call_wake(tess_call *call) {
  * over, in which case nobody reads it any more. */
 static bool begin_reply(tess_call *call) {
   tess__lock_acquire(&call->lock);
-  bool go = !call->over;
+  bool go = tess__call_in_time(call);
   call->replying = go;
+  if (!go) tess__call_wake(call);
   tess__lock_release(&call->lock);
   return go;
 }
@@ -227,7 +251,7 @@ void tess_call_finish(tess_call *call, tess_code code, const char *message) {
 tess_code tess_call_send(tess_call *call, const void *message) {
   bool compressed;
   tess__lock_acquire(&call->lock);
-  tess_code code = call->over ? call->over_code : TESS_OK;
+  tess_code code = call->over ? call->over_code : call->told;
   /* A single message may be larger than the window: it goes when all else went. */
   size_t queued = call->queue.size + call->writing_bytes;
   if (code == TESS_OK && queued >= call->server->options.stream_window_bytes) {

@@ -64,6 +64,7 @@ struct tess_call {
   tess_http_exchange exchange; /* first: the adapter holds this */
   tess_server *server;
   tess_waker waker;
+  tess_http_outlook outlook;
   const tess__server_protocol *protocol;
   const tess__route *route;
   const tess_method *method; /* NULL: refused before routing */
@@ -129,6 +130,9 @@ struct tess_call {
   bool replied; /* the handler is through: status is final */
   bool over;    /* cancelled or late: nothing the handler does matters */
   tess_code over_code;
+  /* != TESS_OK: why the handler was told, by tess_call_is_cancelled, that it is over;
+   * it will be. */
+  tess_code told;
   bool send_refused; /* the handler waits for on_writable */
   bool paused;
   tess__text queue;     /* frames not yet with the adapter */
@@ -154,6 +158,9 @@ tess_code tess__call_encode_reply(tess_call *call, const void *response);
  * the message and the details that it may have left there. Codes that are no
  * errors become internal. */
 void tess__call_set_code(tess_call *call, tess_code code);
+/* Under the lock, or where nobody else knows the call: the handler is through. False:
+ * too late, the call is over. */
+bool tess__call_in_time(tess_call *call);
 /* Under the lock: wakes the adapter if it waits. */
 void tess__call_wake(tess_call *call);
 /* Where the adapter's thread says why the request is not acceptable: not in

@@ -337,6 +337,7 @@ tess_http_exchange *tess__call_open(void *ctx, const tess_http_request *request,
   call->exchange.ops = &tess__exchange_ops;
   call->server = server;
   call->waker = waker;
+  call->outlook = request->outlook;
   call->deadline_ms = TESS_NEVER_MS;
   call->timeout_ms = -1;
   call->refs = 1;

@@ -103,7 +103,7 @@ static void start_handler(tess_call *call) {
     call->later = true;
     return;
   }
-  tess__call_set_code(call, code);
+  if (tess__call_in_time(call)) tess__call_set_code(call, code);
   call->replied = true;
   call->refs = 1;
 }
@@ -134,14 +134,15 @@ static void deliver_message(tess_call *call) {
 
 /* What a stream's handler may have changed meanwhile. */
 typedef struct handler_view {
-  bool through; /* replied, or about to */
+  bool through; /* replied, or about to; or told that it is too late */
   bool paused;
 } handler_view;
 
 static handler_view look_at_handler(tess_call *call) {
   if (!call->handler_started) return (handler_view){0};
   acquire(call);
-  handler_view view = {call->replied || call->replying, call->paused};
+  handler_view view = {call->replied || call->replying || call->over || call->told != TESS_OK,
+                       call->paused};
   release(call);
   return view;
 }
@@ -215,9 +216,17 @@ static void mark_over(tess_call *call, tess_code why, const char *message, bool 
     call->events->on_cancel(call->events_state, call, why);
 }
 
+static const char *over_text(tess_code why) {
+  if (why == TESS_DEADLINE_EXCEEDED) return "the deadline passed";
+  return why == TESS_UNAVAILABLE ? "the server is shutting down" : "the connection was closed";
+}
+
 /* Chooses what ends the call and lets the interceptors see it. */
 static void make_end(tess_call *call) {
   bool own = !call->over;
+  /* The handler came too late and was the first to see it. */
+  if (!own && call->over_status.code == TESS_OK)
+    tess_status_set(&call->over_status, call->over_code, "%s", over_text(call->over_code));
   call->head = own ? &call->response_headers : &call->over_headers;
   call->end_status = own ? &call->status : &call->over_status;
   call->end_trailers = own ? &call->response_trailers : &call->over_trailers;
@@ -235,7 +244,11 @@ static bool try_end(tess_call *call, int64_t now_ms) {
   if (call->refused && call->handler_started)
     mark_over(call, call->over_status.code, "", false);
   else if (now_ms >= call->deadline_ms)
-    mark_over(call, TESS_DEADLINE_EXCEEDED, "the deadline passed", false);
+    mark_over(call, TESS_DEADLINE_EXCEEDED, over_text(TESS_DEADLINE_EXCEEDED), false);
+  acquire(call);
+  tess_code told = call->told;
+  release(call);
+  if (told != TESS_OK) mark_over(call, told, over_text(told), false);
   bool over = call->refused && !call->handler_started;
   if (!over) {
     acquire(call);
@@ -354,8 +367,8 @@ static bool may_wait(tess_call *call) {
   acquire(call);
   bool early = call->receiver.ended || call->send_refused;
   bool deliverable = client_streams(call) && call->receiver.has_message && !call->paused;
-  bool idle =
-      !call->replied && !(call->queue.size != 0 && early) && (call->replying || !deliverable);
+  bool idle = !call->replied && !call->over && call->told == TESS_OK &&
+              !(call->queue.size != 0 && early) && (call->replying || !deliverable);
   call->waiting = idle;
   release(call);
   return idle;
@@ -417,7 +430,7 @@ static void exchange_did_write(tess_http_exchange *exchange, int64_t now_ms) {
   acquire(call);
   tess__text_clear(&call->writing);
   call->writing_bytes = 0;
-  bool writable = call->send_refused && !call->replied &&
+  bool writable = call->send_refused && !call->replied && !call->over &&
                   call->queue.size <= call->server->options.stream_window_bytes / 2;
   if (writable) call->send_refused = false;
   release(call);
@@ -434,7 +447,7 @@ static void exchange_abort(tess_http_exchange *exchange, tess_code why, int64_t 
     if (why != TESS_CANCELED) call->unsent = why;
     return;
   }
-  mark_over(call, why, "the connection was closed", true);
+  mark_over(call, why, over_text(TESS_CANCELED), true);
   make_end(call);
 }
 

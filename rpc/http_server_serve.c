@@ -380,6 +380,11 @@ static void drive(turn *t, tess_http_exchange *exchange) {
   }
 }
 
+static int64_t outlook_now_ms(void *ctx) {
+  (void)ctx;
+  return tess__monotonic_ms();
+}
+
 static void run_handler(turn *t) {
   const tess__site_request *r = t->request;
   tess_metadata headers = {
@@ -392,9 +397,11 @@ static void run_handler(turn *t) {
       .content_length = t->head.content_length,
       .peer = t->connection->peer,
       .secure = t->io->tls,
-      .client_subject = t->connection->subject[0] != 0 ? t->connection->subject : NULL};
+      .client_subject = t->connection->subject[0] != 0 ? t->connection->subject : NULL,
+      .outlook = {outlook_now_ms, tess__connection_gone, t->connection}};
   tess_waker waker = {tess__connection_wake, t->connection};
   tess__connection_unwake(t->connection);
+  atomic_store_explicit(&t->connection->look_at_ms, 0, memory_order_relaxed);
   const tess_http_handler *handler = &t->site->handler;
   tess_http_exchange *exchange = handler->open(handler->ctx, &request, waker, t->now_ms);
   if (exchange == NULL) {

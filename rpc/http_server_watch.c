@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CUT = 7, LOOK_EVERY_MS = 100, HEAD_GRACE_MS = 500, STALL_MS = 1000 };
+enum { CUT = 7, LOOK_EVERY_MS = 100, HEAD_GRACE_MS = 500, STALL_MS = 1000, GONE_EVERY_MS = 5 };
 
 #define NO_LIMIT (INT64_MAX >> 4)
 
@@ -331,6 +331,16 @@ void tess__connection_wake(void *ctx) {
 
 void tess__connection_unwake(tess__connection *connection) {
   atomic_store(&connection->wake_state, 0);
+}
+
+tess_code tess__connection_gone(void *ctx, int64_t now_ms) {
+  tess__connection *connection = ctx;
+  if (atomic_load_explicit(&connection->aborted, memory_order_relaxed)) return TESS_UNAVAILABLE;
+  if (now_ms < atomic_load_explicit(&connection->look_at_ms, memory_order_relaxed)) return TESS_OK;
+  atomic_store_explicit(&connection->look_at_ms, now_ms + GONE_EVERY_MS, memory_order_relaxed);
+  /* As tess__connection_wait: the socket's state alone, so that TLS is left alone. */
+  struct pollfd fd = {.fd = connection->socket, .events = POLLRDHUP};
+  return poll(&fd, 1, 0) > 0 ? TESS_CANCELED : TESS_OK;
 }
 
 static void take_event(tess__connection *connection) {

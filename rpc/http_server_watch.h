@@ -14,7 +14,7 @@
  * where there is none, it is refused.
  *
  * Threads: watch functions from any; connection functions from the connection's
- * own thread, except wake and abort.
+ * own thread, except wake, gone and abort.
  */
 #ifndef TESSERA_RPC_HTTP_SERVER_WATCH_H
 #define TESSERA_RPC_HTTP_SERVER_WATCH_H
@@ -52,11 +52,12 @@ typedef struct tess__connection {
   struct tess__connection *previous, *next; /* in the watch's list */
   tess__watch *watch;
   int socket;
-  int wake_fd;            /* eventfd, kept for the life of the object */
-  _Atomic uint64_t state; /* phase and time limit, see watch.c */
-  _Atomic int wake_state; /* 0 nothing, 1 woken, 2 sleeping */
-  _Atomic bool aborted;   /* the server gives up this request */
-  bool refused;           /* over the limit: serve nothing */
+  int wake_fd;                /* eventfd, kept for the life of the object */
+  _Atomic uint64_t state;     /* phase and time limit, see watch.c */
+  _Atomic int wake_state;     /* 0 nothing, 1 woken, 2 sleeping */
+  _Atomic bool aborted;       /* the server gives up this request */
+  _Atomic int64_t look_at_ms; /* when tess__connection_gone next looks at the socket */
+  bool refused;               /* over the limit: serve nothing */
   bool peer_known;
   char subject[256]; /* of the client's certificate; "": none */
   char peer[64];     /* "127.0.0.1:40312" */
@@ -117,6 +118,9 @@ typedef enum tess__wait_result {
 tess__wait_result tess__connection_wait(tess__connection *connection, int64_t wake_at_ms);
 /* A tess_waker's function: ctx is the connection. */
 void tess__connection_wake(void *ctx);
+/* A tess_http_outlook's: does nobody wait for the answer any more? Any thread, while the
+ * exchange is open. Looks at the socket every few ms at most. */
+tess_code tess__connection_gone(void *ctx, int64_t now_ms);
 /* Forgets a wake that was meant for an exchange that is over. */
 void tess__connection_unwake(tess__connection *connection);
 

@@ -85,6 +85,17 @@ static void wake(void *ctx) {
   ((request *)ctx)->woken = true;
 }
 
+/* ---- tess_http_outlook: a handler may move the clock, and cancel ---- */
+
+static int64_t outlook_now_ms(void *ctx) {
+  return ((request *)ctx)->transport->now_ms;
+}
+
+static tess_code gone(void *ctx, int64_t now_ms) {
+  (void)now_ms;
+  return ((request *)ctx)->cancelled ? TESS_CANCELED : TESS_OK;
+}
+
 /* Splits the URL and opens the exchange. False: it cannot. */
 static bool open_request(request *r) {
   memory_transport *self = r->transport;
@@ -104,6 +115,7 @@ static bool open_request(request *r) {
       .headers = outgoing->headers,
       .content_length = outgoing->content_length,
       .peer = "memory",
+      .outlook = {outlook_now_ms, gone, r},
   };
   tess_waker waker = {wake, r};
   r->exchange = self->handler.open(self->handler.ctx, &head, waker, self->now_ms);

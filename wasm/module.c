@@ -173,6 +173,11 @@ static int64_t clock_ms(const tess_module *module) {
   return (int64_t)module->host.now_ms(module->host.ctx);
 }
 
+/* tess_http_outlook: what on_cancel would say comes between handlers alone. */
+static int64_t outlook_now_ms(void *ctx) {
+  return clock_ms(ctx);
+}
+
 /* tess_waker */
 static void on_wake(void *ctx) {
   tess__request *request = ctx;
@@ -281,6 +286,7 @@ static tess_http_exchange *open_exchange(tess_module *module, tess__request *req
         .headers = &metadata,
         /* The body is given as a whole: the core must not make room for it. */
         .content_length = body->size > 0 ? -1 : 0,
+        .outlook = {.now_ms = outlook_now_ms, .ctx = module},
     };
     tess_waker waker = {on_wake, request};
     exchange = module->handler.open(module->handler.ctx, &head, waker, clock_ms(module));

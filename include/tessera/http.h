@@ -27,6 +27,19 @@ extern "C" {
 
 /* ======================= server side ======================= */
 
+/* How things stand outside while a handler computes inside step(), did_...() or
+ * give_body(): asked from any thread, and never after free(). As a waker, it must not
+ * call back into the exchange. All zero: the adapter does not tell. */
+typedef struct tess_http_outlook {
+  /* The clock of the exchange. NULL: nothing is asked. */
+  int64_t (*now_ms)(void *ctx);
+  /* Why nobody waits for the response any more: TESS_CANCELED (the client has gone),
+   * TESS_UNAVAILABLE (the server ends). TESS_OK: somebody does. Asked as often as
+   * handlers like: it must be cheap. NULL: not known. */
+  tess_code (*gone)(void *ctx, int64_t now_ms);
+  void *ctx;
+} tess_http_outlook;
+
 /* A request whose head has arrived. Borrowed: valid during open() alone. */
 typedef struct tess_http_request {
   const char *method; /* "POST" */
@@ -38,6 +51,7 @@ typedef struct tess_http_request {
   bool secure;            /* over TLS */
   /* Subject of the client's verified certificate, as RFC 2253 text; NULL: none. */
   const char *client_subject;
+  tess_http_outlook outlook;
 } tess_http_request;
 
 /* What an exchange asks its adapter to do next. */

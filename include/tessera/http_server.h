@@ -7,6 +7,7 @@
  * 256 KiB; in place of a larger one the client gets 500.
  *
  * A client that closes its side of the connection while its call waits for the handler
+ * (or while a handler that computes asks tess_call_is_cancelled)
  * has gone, and the call is cancelled: nothing tells it from one that died, and what it
  * asked for is not to be computed for nobody. So clients must not half-close before
  * they have the reply (RFC 9112, 9.6 leaves that to the server).
@@ -80,10 +81,11 @@ const char *tess_http_server_url(const tess_http_server *server);
 tess_code tess_http_server_reload_tls(tess_http_server *server, const tess_tls_options *options,
                                       tess_status *status);
 /* Ends politely: /readyz says no, idle connections are closed, requests in
- * progress get up to grace_ms (TESS_NEVER_MS: as long as they take), then are aborted. True: all
- * had finished. */
+ * progress get up to grace_ms (TESS_NEVER_MS: as long as they take), then are aborted; a handler
+ * that computes learns it from tess_call_is_cancelled. True: all had finished. */
 bool tess_http_server_drain(tess_http_server *server, int64_t grace_ms);
-/* Drains with no grace, if need be, closes every connection that it accepted, and frees. */
+/* Drains with no grace, if need be, closes every connection that it accepted, and frees.
+ * Waits for handlers that compute: those that never ask are never told. */
 void tess_http_server_free(tess_http_server *server);
 /* The clock of its exchanges (CLOCK_MONOTONIC, ms). */
 int64_t tess_http_server_now_ms(void);

@@ -109,7 +109,8 @@ typedef struct tess_call_events {
  * are those given to tess_server_add. Unary methods set `unary`; the others set
  * `stream`, whose `request` is NULL when the client streams (messages then come
  * through tess_call_events.on_message). A stream handler that returns TESS_OK
- * has finished; TESS_LATER keeps the stream open. A method without a handler
+ * has finished; TESS_LATER keeps the stream open. What a handler returns behind the
+ * deadline is not sent: the call ends with deadline_exceeded. A method without a handler
  * answers unimplemented. */
 typedef struct tess_method_handler {
   tess_code (*unary)(const void *handlers, void *ctx, tess_call *call, const void *request,
@@ -148,7 +149,14 @@ const char *tess_call_query(const tess_call *call);
 int64_t tess_call_deadline_ms(const tess_call *call);
 /* Timeout that the client asked for, in ms; -1: none. */
 int64_t tess_call_timeout_ms(const tess_call *call);
-/* True once the client went away or the deadline passed: stop working. */
+/* True once the deadline passed, the client went away, or the server gives its calls up
+ * (a drain whose grace is over): stop working. The call ends with the code of that
+ * (deadline_exceeded, canceled, unavailable), whatever the handler still does. A handler
+ * that computes before it returns may ask at every turn: it costs a look at the clock,
+ * and a look at the connection every few ms. What is seen while it computes is what the
+ * adapter tells (tess_http_outlook): tess_http_server all of it; the in-process transport
+ * the time and the cancel that the handler itself brings about; in the WASM module the
+ * deadline alone. */
 bool tess_call_is_cancelled(const tess_call *call);
 /* Where a handler that returns an error code may put message and details. */
 tess_status *tess_call_status(tess_call *call);

@@ -67,6 +67,7 @@ bool http_begin(http_run *run, tess_http_handler handler, const http_request_tex
       .content_length = request->chunked ? -1 : (int64_t)request->body_size,
       .peer = "192.0.2.1:4711",
       .client_subject = request->client_subject,
+      .outlook = request->outlook,
   };
   tess_waker waker = {count_wake, run};
   run->exchange = handler.open(handler.ctx, &head, waker, now_ms);

@@ -26,6 +26,7 @@ typedef struct http_request_text {
   const char *query;
   const char *headers;        /* "name: value\n"... */
   const char *client_subject; /* of a TLS certificate */
+  tess_http_outlook outlook;
   const void *body;
   size_t body_size;
   bool chunked;     /* no Content-Length */
