@@ -26,10 +26,21 @@ static void pulse_ended(tess__proxy *self, double now_ms) {
   const double told = tess_speed_credible(self->pulse.response.gflops);
   if (self->pulse.end.status.code == TESS_OK) {
     const uint64_t limit = self->pulse.response.max_message_bytes;
+    const uint64_t own = self->max_message_bytes;
     if (told > 0) self->base.gflops = told;
-    if (limit > 0 && limit < self->max_message_bytes) self->base.max_message_bytes = limit;
+    /* Each time anew: it may have been started again with another limit. */
+    self->base.max_message_bytes = limit > 0 && limit < own ? limit : own;
+    self->described = true;
   }
   if (news == TESS_PULSE_SILENT) tess__proxy_fell_silent(self);
+}
+
+/* Who comes back may have become another: it is asked beside its next tile. What it refused
+ * was too long, perhaps: it is asked at once. */
+static void doubt_what_it_said(tess__proxy *self, tess_code code) {
+  if (code == TESS_UNAVAILABLE || code == TESS_DEADLINE_EXCEEDED || code == TESS_RESOURCE_EXHAUSTED)
+    self->described = false;
+  if (code == TESS_RESOURCE_EXHAUSTED) self->asks = true;
 }
 
 /* ---- the seam ---- */
@@ -73,6 +84,7 @@ static tess_code proxy_start(tess_tile_executor *executor, tess_tile_work *work,
       (uint64_t)c->rows * c->cols * tess_dtype_size(c->dtype) + TESS_PROXY_FIELD_BYTES,
       &r->options);
   work->record = r;
+  if (!self->described) self->asks = true; /* beside the tile, which does not wait for it */
   if (self->first == NULL) {
     tess_proxy_pulse_heard(&self->pulse, self->blocks.now_ms);
     self->base.eager = true; /* step() tells when it wants to look whether it lives */
@@ -109,6 +121,7 @@ static double proxy_step(tess_tile_executor *executor, double now_ms, double bud
   self->blocks.now_ms = now_ms;
   for (tess_proxy_end *end = tess__proxy_take_ended(self), *next; end != NULL; end = next) {
     next = end->next;
+    if (end->kind != TESS_PROXY_END_PULSE) doubt_what_it_said(self, end->status.code);
     switch (end->kind) {
       case TESS_PROXY_END_REQUEST:
         tess__proxy_call_ended((tess__proxy_request *)(void *)end);
@@ -124,6 +137,8 @@ static double proxy_step(tess_tile_executor *executor, double now_ms, double bud
   if (tess_proxy_blocks_sent(&self->blocks)) tess__proxy_all_are_due(self);
   tess__proxy_name_panels(self, budget_ms);
   tess__proxy_advance_all(self);
+  if (self->asks) tess_proxy_pulse_ask(&self->pulse, now_ms);
+  self->asks = false;
   if (self->base.eager) return 0;
   return self->first != NULL ? tess_proxy_pulse_step(&self->pulse, now_ms) : -1;
 }
@@ -199,6 +214,9 @@ tess_tile_executor *tess_executor_proxy_new(const tess_executor_proxy_options *o
     allocator->free(allocator->ctx, self);
     return NULL;
   }
+  /* Its limit must be known before a product is cut; who told a speed told that, too. */
+  self->described = options->gflops > 0;
+  self->asks = !self->described;
   self->calls = (tess_proxy_calls){.allocator = allocator,
                                    .client = self->client,
                                    .max_message_bytes = self->max_message_bytes,

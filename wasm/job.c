@@ -80,6 +80,21 @@ static void join_ready_workers(tess_job *job, double now_ms) {
   }
 }
 
+/* A limit that came to be known after the plan was made: what is refused is not sent again.
+ * With operands that nobody else has, what is named is small, and there is nobody else. */
+static void part_with_those_that_refuse(tess_job *job, double now_ms) {
+  const tess_controller *c = job->controller;
+  for (uint32_t i = 0; i < c->worker_count && !job->workers_only; i++) {
+    const tess__worker *worker = &c->workers[i];
+    const tess__share *share = &job->shares[i];
+    if (share->number == 0 || share->left_out || worker->executor == NULL ||
+        takes_tiles(job, worker))
+      continue;
+    tess__attempts_drop(job, worker);
+    tess_schedule_leave(&job->schedule, share->number, now_ms);
+  }
+}
+
 /* What workers say of their speed; some say it only when they are asked whether they live. */
 static void tell_speeds(tess_job *job) {
   const tess_controller *c = job->controller;
@@ -347,6 +362,7 @@ void tess__job_refresh(tess_job *job, double now_ms) {
   if (remote != job->remote) set_side(job, remote, now_ms);
   if (remote) {
     share_health(job, now_ms);
+    part_with_those_that_refuse(job, now_ms);
     join_ready_workers(job, now_ms);
   }
 }

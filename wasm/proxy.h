@@ -57,7 +57,9 @@ struct tess__proxy {
   tess_transport *transport;
   tess_client *client;
   tess_executor_sync sync;
-  uint64_t max_message_bytes;
+  uint64_t max_message_bytes; /* our own; base has that of both */
+  bool described;             /* it said what it is, and was not lost since */
+  bool asks;                  /* is asked for it by the next step() */
   tess__proxy_request *first; /* under way, and not cancelled */
   tess_proxy_end *ended;      /* under the lock; newest first */
   tess_proxy_calls calls;

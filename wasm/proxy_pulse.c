@@ -22,20 +22,20 @@ void tess_proxy_pulse_heard(tess_proxy_pulse *pulse, double now_ms) {
   pulse->refused = false;
 }
 
-double tess_proxy_pulse_step(tess_proxy_pulse *pulse, double now_ms) {
-  if (pulse->asking) return -1;
-  double due_ms = pulse->heard_ms + TESS_PULSE_EVERY_MS;
-  if (now_ms < due_ms) return due_ms - now_ms;
+/* False: it could not be. */
+static bool ask(tess_proxy_pulse *pulse, double now_ms, bool early) {
   tess_arena_cleanup(&pulse->arena);
   tess_metadata_clear(&pulse->headers);
   tess_status_reset(&pulse->end.status);
   atomic_store(&pulse->end.ended, false);
-  pulse->options = (tess_call_options){.arena = &pulse->arena,
-                                       .timeout_ms = (int64_t)TESS_PULSE_ANSWER_MS,
-                                       .response_headers = &pulse->headers};
+  pulse->options = (tess_call_options){
+      .arena = &pulse->arena,
+      .timeout_ms = (int64_t)(early ? TESS_PULSE_EVERY_MS : TESS_PULSE_ANSWER_MS),
+      .response_headers = &pulse->headers};
   tess_proxy_limit_answer(pulse->calls, &pulse->limit, TESS_PROXY_DESCRIBE_BYTES, &pulse->options);
   memset(&pulse->request, 0, sizeof pulse->request);
   pulse->asking = true;
+  pulse->early = early;
   pulse->asked_ms = now_ms;
   tess_status failure;
   tess_status_init(&failure, pulse->calls->allocator);
@@ -43,9 +43,20 @@ double tess_proxy_pulse_step(tess_proxy_pulse *pulse, double now_ms) {
       pulse->calls->client, &pulse->options, &pulse->request, &pulse->response,
       pulse->calls->on_done, &pulse->end, &pulse->call, &failure);
   tess_status_cleanup(&failure);
-  if (code == TESS_OK) return -1;
+  if (code != TESS_OK) pulse->asking = false;
+  return code == TESS_OK;
+}
+
+void tess_proxy_pulse_ask(tess_proxy_pulse *pulse, double now_ms) {
+  if (!pulse->asking) ask(pulse, now_ms, true);
+}
+
+double tess_proxy_pulse_step(tess_proxy_pulse *pulse, double now_ms) {
+  if (pulse->asking) return -1;
+  double due_ms = pulse->heard_ms + TESS_PULSE_EVERY_MS;
+  if (now_ms < due_ms) return due_ms - now_ms;
+  if (ask(pulse, now_ms, false)) return -1;
   /* Not asked, so nothing is known: later. */
-  pulse->asking = false;
   pulse->heard_ms = now_ms;
   return TESS_PULSE_EVERY_MS;
 }
@@ -55,6 +66,8 @@ tess_pulse_news tess_proxy_pulse_ended(tess_proxy_pulse *pulse, double now_ms) {
   pulse->asking = false;
   pulse->call = NULL;
   if (code == TESS_CANCELED) return TESS_PULSE_LIVES; /* by us */
+  if (pulse->early && (code == TESS_DEADLINE_EXCEEDED || code == TESS_UNAVAILABLE))
+    return TESS_PULSE_UNSURE;
   /* Heard of meanwhile: then the question was lost, or it is busy. */
   if (code == TESS_DEADLINE_EXCEEDED)
     return pulse->heard_ms > pulse->asked_ms ? TESS_PULSE_UNSURE : TESS_PULSE_SILENT;

@@ -7,6 +7,10 @@
  * worker whose connections are all taken. So a worker that falls silent with a tile
  * is known after about six seconds, however long the tile may take.
  *
+ * The same question, asked early, learns how large a message the worker takes and how fast it
+ * is before it gets work, or where that seems to have changed. Silence to that says nothing:
+ * it is forgotten in time for the next question.
+ *
  * A worker must answer Describe while it computes.
  *
  * Ownership: embedded in its proxy; the call borrows it until its end. Threads: one;
@@ -24,6 +28,7 @@ typedef struct tess_proxy_pulse {
   tess_proxy_end end; /* first */
   const tess_proxy_calls *calls;
   bool asking;
+  bool early;      /* the question under way is */
   bool refused;    /* the last question was */
   double asked_ms; /* when */
   double heard_ms; /* the last sign of life, or when the work began */
@@ -45,6 +50,8 @@ typedef enum tess_pulse_news {
 void tess_proxy_pulse_init(tess_proxy_pulse *pulse, const tess_proxy_calls *calls);
 /* It was heard of, or gets its first work. */
 void tess_proxy_pulse_heard(tess_proxy_pulse *pulse, double now_ms);
+/* Asks early, if no question is under way. */
+void tess_proxy_pulse_ask(tess_proxy_pulse *pulse, double now_ms);
 /* It holds work: asks, if it is time. Milliseconds until there is something to do; < 0:
  * not before an answer. */
 double tess_proxy_pulse_step(tess_proxy_pulse *pulse, double now_ms);

@@ -169,7 +169,9 @@ static void transport_cancel(tess_transport *transport, tess_http_outgoing *outg
   host_transport *self = (host_transport *)transport;
   pending *p = outgoing->transport_data;
   if (p == NULL) return;
-  if (p->handle != 0 && !p->received) self->host->http_cancel(self->host->ctx, p->handle);
+  /* While it is handed on it has come: there is nothing to cancel at the host. */
+  if (p->handle != 0 && !p->received && !p->called)
+    self->host->http_cancel(self->host->ctx, p->handle);
   finish(self, p, TESS_CANCELED, NULL);
 }
 

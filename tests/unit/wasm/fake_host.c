@@ -72,6 +72,7 @@ static int32_t http_post(void *ctx, const char *url, size_t url_size, const char
   char text[256];
   unsigned worker = 0;
   snprintf(text, sizeof text, "%.*s", (int)url_size, url);
+  if (strstr(text, "http://elsewhere:1/") != NULL) return -1; /* nobody is there */
   ck_assert_int_eq(sscanf(text, "http://worker%u:1/", &worker), 1);
   posted_what what = POSTED_MULTIPLY;
   if (strstr(text, ":1/tessera.matmul.v1.BlockService/ListBlocks") != NULL) what = POSTED_LIST;
@@ -87,7 +88,7 @@ static int32_t http_post(void *ctx, const char *url, size_t url_size, const char
   ck_assert_ptr_nonnull(strstr(head, "connect-timeout-ms: "));
   free(head);
   ck_assert(timeout_ms > 0);
-  host->post_count++;
+  if (what != POSTED_DESCRIBE) host->post_count++;
   if (host->how[worker] == WORKER_REFUSED) return -1;
   for (unsigned i = 0; i < FAKE_POSTS; i++) {
     posted *p = &host->posts[i];
@@ -388,6 +389,7 @@ static void answer_describe(fake_host *host, int32_t handle) {
   char name[] = "tessera-worker";
   reply.name = name;
   reply.gflops = host->told_gflops;
+  reply.max_message_bytes = host->told_limit;
   uint8_t packed[64];
   ck_assert_uint_le(tessera__matmul__v1__describe_response__get_packed_size(&reply), sizeof packed);
   size_t size = tessera__matmul__v1__describe_response__pack(&reply, packed);
@@ -398,11 +400,17 @@ static void answer(fake_host *host, posted *p) {
   static const char proto[] = "content-type: application/proto\r\n";
   static const char json[] = "content-type: application/json\r\n";
   static const char busy[] = "{\"code\":\"resource_exhausted\",\"message\":\"busy\"}";
+  static const char too_long[] = "{\"code\":\"resource_exhausted\",\"message\":\"too long\"}";
   posted copy = *p;
   p->body = NULL;
   post_over(host, p);
   int32_t handle = copy.handle;
   if (copy.what == POSTED_MULTIPLY) host->answered[copy.worker]++;
+  if (copy.how == WORKER_GOOD && host->told_limit != 0 && copy.size > host->told_limit) {
+    answer_with(host, handle, 429, json, too_long, sizeof too_long - 1);
+    free(copy.body);
+    return;
+  }
   switch (copy.how) {
     case WORKER_UNREACHABLE:
       answer_with(host, handle, 0, "", "connection refused", 18);

@@ -79,6 +79,7 @@ typedef struct fake_host {
   double tick_ms; /* every look at the clock costs this */
   double worker_delay_ms;
   double told_gflops;   /* what workers say of themselves; 0: nothing */
+  uint64_t told_limit;  /* and of the messages they take, which they keep; 0: nothing */
   double put_answer_ms; /* so long after a block was taken in its put is answered */
   worker_how how[FAKE_WORKERS];
   unsigned worker_count;
@@ -88,7 +89,7 @@ typedef struct fake_host {
   unsigned in_flight[FAKE_WORKERS];
   unsigned most_in_flight;
   posted posts[FAKE_POSTS];
-  unsigned post_count; /* ever */
+  unsigned post_count; /* ever, without Describe */
   size_t posted_bytes; /* bodies, ever */
   unsigned cancelled;
   int32_t next_handle;

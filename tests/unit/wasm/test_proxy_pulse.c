@@ -67,7 +67,7 @@ END_TEST
 START_TEST(a_slow_worker_that_answers_is_left_alone) {
   fake_host *host = fake_host_new(1, "proxy", PATIENT);
   host->worker_delay_ms = 29000;
-  host->unreachable[0] = (unsigned)_i; /* once is forgiven */
+  host->unreachable[0] = (unsigned)_i; /* early ones do not count, and once is forgiven */
   product *p = product_new(64, 64, 64, F32, false, false, 1, 0);
   double took_ms;
   pb_result *result = run_timed(host, p, &took_ms);
@@ -85,7 +85,7 @@ END_TEST
 START_TEST(refused_twice_it_is_gone) {
   fake_host *host = fake_host_new(1, "proxy", PATIENT);
   host->how[0] = WORKER_STALLS;
-  host->unreachable[0] = 2;
+  host->unreachable[0] = 4; /* the first two are asked when it joins and gets its tile */
   product *p = product_new(64, 64, 64, F32, false, false, 1, 0);
   double took_ms;
   pb_result *result = run_timed(host, p, &took_ms);
@@ -129,7 +129,8 @@ START_TEST(what_stalls_beside_signs_of_life_has_the_whole_time) {
 }
 END_TEST
 
-START_TEST(small_products_ask_nothing) {
+/* What each is it says when it joins, and not again. */
+START_TEST(small_products_ask_once) {
   fake_host *host = fake_host_new(2, "proxy", PATIENT);
   for (int i = 0; i < 20; i++) {
     product *p = product_new(64, 64, 64, F32, false, false, 1, 0);
@@ -137,7 +138,7 @@ START_TEST(small_products_ask_nothing) {
     product_free(p);
     fake_host_forget(host, 1);
   }
-  ck_assert_uint_eq(host->asked[0] + host->asked[1], 0);
+  ck_assert_uint_eq(host->asked[0] + host->asked[1], 2);
   fake_host_free(host);
 }
 END_TEST
@@ -169,6 +170,67 @@ START_TEST(cancelled_while_it_is_asked) {
 }
 END_TEST
 
+/* ---- what it takes ---- */
+
+static pb_result *multiply_large(fake_host *host) {
+  product *p = product_new(N, N, N, F32, false, false, 1, 0);
+  double took_ms;
+  pb_result *result = run_timed(host, p, &took_ms);
+  product_free(p);
+  return result;
+}
+
+/* Whatever was asked is answered; then back-off is over. */
+static void later(fake_host *host) {
+  for (int i = 0; i < 3; i++) {
+    fake_host_turn(host);
+    host->now_ms += 1;
+  }
+  host->now_ms += 60000;
+}
+
+static void expect_sent(fake_host *host, bool cut) {
+  pb_result *result = multiply_large(host);
+  ck_assert_uint_eq(result->stats->local_tiles, 0);
+  ck_assert_uint_eq(result->stats->retries, 0);
+  ck_assert_uint_eq(result->stats->n_notes, 0);
+  ck_assert_msg((result->stats->proxied_tiles > 2) == cut, "%u tiles",
+                result->stats->proxied_tiles);
+  result_free(result);
+}
+
+START_TEST(limits_are_known_before_the_first_product) {
+  fake_host *host = fake_host_new(2, "proxy", PATIENT);
+  host->told_limit = (uint64_t)1 << 20;
+  later(host);
+  expect_sent(host, true);
+  ck_assert_uint_eq(host->asked[0] + host->asked[1], 2);
+  fake_host_free(host);
+}
+END_TEST
+
+/* It was started again with another limit. The product that finds it out is right, too. */
+START_TEST(limits_fall_and_rise) {
+  fake_host *host = fake_host_new(1, "proxy", PATIENT);
+  expect_sent(host, false);
+  host->told_limit = (uint64_t)1 << 20;
+  pb_result *result = multiply_large(host);
+  ck_assert_uint_eq(result->stats->proxied_tiles, 0);
+  ck_assert_ptr_nonnull(strstr(host->log, "too long"));
+  result_free(result);
+  later(host);
+  expect_sent(host, true);
+  host->how[0] = WORKER_UNREACHABLE;
+  result_free(multiply_large(host));
+  host->how[0] = WORKER_GOOD;
+  host->told_limit = 0;
+  later(host);
+  expect_sent(host, true); /* it is asked beside this one */
+  expect_sent(host, false);
+  fake_host_free(host);
+}
+END_TEST
+
 int main(void) {
   TCase *tc = tcase_create("proxy_pulse");
   tcase_set_timeout(tc, 100);
@@ -178,7 +240,9 @@ int main(void) {
   tcase_add_test(tc, refused_twice_it_is_gone);
   tcase_add_test(tc, what_stalls_is_held_to_what_it_says);
   tcase_add_test(tc, what_stalls_beside_signs_of_life_has_the_whole_time);
-  tcase_add_test(tc, small_products_ask_nothing);
+  tcase_add_test(tc, small_products_ask_once);
+  tcase_add_test(tc, limits_are_known_before_the_first_product);
+  tcase_add_test(tc, limits_fall_and_rise);
   tcase_add_loop_test(tc, cancelled_while_it_is_asked, 0, 2);
   return run_case("proxy_pulse", tc);
 }
