@@ -159,7 +159,8 @@ static int take_option(cli_multiply_options *options, int option, char *value, b
             ":PORT",
             value);
       options->workers[options->worker_count++] = value;
-      if (strncmp(value, "dns+", 4) != 0) code = cli_check_url("--worker ", value);
+      if (!program_worker_url_is_plain(value))
+        code = cli_wrong_usage("--worker %s: not a URL like http://HOST:PORT", value);
       return code >= 0 ? code : set_place(options, CLI_PLACE_WORKERS);
     case OPTION_TRANSPOSE_A:
       options->transpose_a = true;

@@ -15,6 +15,57 @@ static bool starts_with(const char *text, const char *prefix) {
   return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+static bool is_alnum(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* All of it of these characters; size > 0. */
+static bool is_made_of(const char *text, size_t size, const char *others) {
+  for (size_t i = 0; i < size; i++)
+    if (!is_alnum(text[i]) && strchr(others, text[i]) == NULL) return false;
+  return size > 0;
+}
+
+/* ":PORT", or nothing. */
+static bool is_port(const char *text, size_t size) {
+  if (size == 0) return true;
+  unsigned port = 0;
+  if (text[0] != ':' || size < 2 || size > 6) return false;
+  for (size_t i = 1; i < size; i++) {
+    if (text[i] < '0' || text[i] > '9') return false;
+    port = port * 10 + (unsigned)(text[i] - '0');
+  }
+  return port >= 1 && port <= 65535;
+}
+
+/* "HOST[:PORT]"; an IPv6 address stands in brackets. */
+static bool is_authority(const char *text, size_t size) {
+  size_t host = 0;
+  if (size > 0 && text[0] == '[') {
+    while (host < size && text[host] != ']')
+      host++;
+    if (host == size || !is_made_of(text + 1, host - 1, ":.")) return false;
+    host++;
+  } else {
+    while (host < size && text[host] != ':')
+      host++;
+    if (!is_made_of(text, host, "-._~")) return false;
+  }
+  return is_port(text + host, size - host);
+}
+
+/* "", or "/..." without a part that is "." or "..", which a client would resolve. */
+static bool is_path(const char *text) {
+  if (*text == '\0') return true;
+  if (!is_made_of(text, strlen(text), "-._~/")) return false;
+  while (*text == '/') {
+    const size_t size = strcspn(++text, "/");
+    if ((size == 1 || size == 2) && strspn(text, ".") == size) return false;
+    text += size;
+  }
+  return true;
+}
+
 bool program_worker_url_is_plain(const char *url) {
   if (strlen(url) > PROGRAM_MAX_WORKER_URL) return false;
   const bool name = starts_with(url, "dns+");
@@ -22,10 +73,9 @@ bool program_worker_url_is_plain(const char *url) {
   const char *host = NULL;
   if (starts_with(url, "http://")) host = url + 7;
   if (starts_with(url, "https://") && !name) host = url + 8;
-  if (host == NULL || *host == '\0' || *host == '/' || *host == ':') return false;
-  for (const char *c = url; *c != '\0'; c++)
-    if (*c <= ' ' || *c > '~' || strchr("@?#%\\\"", *c) != NULL) return false;
-  return true;
+  if (host == NULL) return false;
+  const size_t size = strcspn(host, "/");
+  return is_authority(host, size) && is_path(host + size);
 }
 
 bool program_worker_list_has(const program_worker_list *list, const char *url) {

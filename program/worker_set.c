@@ -42,16 +42,20 @@ static void tell(const struct program_worker_set_inside *s, const char *what, co
 
 /* ---- names ---- */
 
-/* The parts of "http://HOST[:PORT][/PREFIX]": where the host stands, and what follows it. */
+/* The parts of "http://HOST[:PORT][/PREFIX]": the host, of an address without its brackets,
+ * and what follows it. */
 static bool split_url(const char *url, char host[256], const char **rest) {
   static const char scheme[] = "http://";
   if (strncmp(url, scheme, sizeof scheme - 1) != 0) return false;
   const char *at = url + sizeof scheme - 1;
-  size_t size = strcspn(at, ":/");
+  const bool address = *at == '[';
+  if (address) at++;
+  size_t size = strcspn(at, address ? "]" : ":/");
   if (size == 0 || size > 255) return false;
   memcpy(host, at, size);
   host[size] = '\0';
   *rest = at + size;
+  if (address && **rest == ']') ++*rest;
   return true;
 }
 

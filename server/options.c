@@ -178,9 +178,11 @@ static bool take_worker(server_options *options, FILE *err) {
   tess_status status = TESS_STATUS_INIT;
   const bool name = strncmp(optarg, "dns+", 4) == 0;
   bool good = tess_worker_url_check(name ? optarg + 4 : optarg, &status) == TESS_OK;
-  if (good && name && !program_worker_url_is_plain(optarg)) {
+  if (good && !program_worker_url_is_plain(optarg)) {
     tess_status_set(&status, TESS_INVALID_ARGUMENT,
-                    "'%s' is no worker: a name that stands for addresses is dns+http://NAME:PORT",
+                    name ? "'%s' is no worker: a name that stands for addresses is "
+                           "dns+http://NAME:PORT"
+                         : "'%s' is no worker: write http://HOST:PORT, with a port from 1 to 65535",
                     optarg);
     good = false;
   }

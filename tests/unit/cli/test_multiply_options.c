@@ -102,6 +102,7 @@ END_TEST
 static const char *const wrong[][12] = {
     {"A.npy", "B.npy", "-o", "C.npy", "--local", "--check", "always"},
     {"A.npy", "B.npy", "-o", "C.npy", "--worker", "dns+https://a:1"},
+    {"A.npy", "B.npy", "-o", "C.npy", "--worker", "http://a:99999"},
     {"A.npy", "B.npy", "-o", "C.npy", "--local", "--stats", "-"},
     {"A.npy", "B.npy", "-o", "C.npy", "--server", "http://a:1", "--check", "sometimes"},
     {"A.npy", "B.npy", "-o", "C.npy", "--server", "http://a:1", "--workers-file", "f"},

@@ -77,6 +77,49 @@ START_TEST(the_most) {
 }
 END_TEST
 
+START_TEST(what_is_a_workers_url) {
+  static const char *const good[] = {"http://a",
+                                     "http://a:1",
+                                     "http://a:65535/",
+                                     "https://a.b-c_d~e:8443/x/y/",
+                                     "http://[::1]",
+                                     "http://[::1]:9/x",
+                                     "http://[::ffff:1.2.3.4]:9",
+                                     "dns+http://[::1]:9",
+                                     "dns+http://a:80",
+                                     "http://a/..x/...",
+                                     "http://a//"};
+  static const char *const bad[] = {"http://127.0.0.1:99999",
+                                    "http://127.0.0.1:80x",
+                                    "http://127.0.0.1:0",
+                                    "http://a:",
+                                    "http://a:+1",
+                                    "http://a:000080",
+                                    "http://[::1",
+                                    "http://[]:1",
+                                    "http://[::1]9",
+                                    "http://::1:9",
+                                    "http://a[1]",
+                                    "http://a]:1",
+                                    "http://a/..",
+                                    "http://a/../x",
+                                    "http://a/x/./y",
+                                    "http://a/./",
+                                    "http://a/x:1",
+                                    "http://a:1:2",
+                                    "dns+http://a:0",
+                                    "dns+https://a:1",
+                                    "http://[fe80::1%25eth0]:1",
+                                    "http://a b",
+                                    "http://a?b",
+                                    "http://\xc3\xa4:1"};
+  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+    ck_assert_msg(program_worker_url_is_plain(good[i]), "%s", good[i]);
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    ck_assert_msg(!program_worker_url_is_plain(bad[i]), "%s", bad[i]);
+}
+END_TEST
+
 static void write_file(const char *path, const char *text) {
   FILE *file = fopen(path, "w");
   ck_assert_ptr_nonnull(file);
@@ -115,5 +158,6 @@ START_TEST(files) {
 END_TEST
 
 int main(void) {
-  return RUN_TESTS("worker_list", 60, lines, one_wrong_line_is_no_list, the_most, files);
+  return RUN_TESTS("worker_list", 60, lines, one_wrong_line_is_no_list, the_most,
+                   what_is_a_workers_url, files);
 }

@@ -142,6 +142,17 @@ START_TEST(a_name_with_several_addresses) {
 }
 END_TEST
 
+START_TEST(an_address_is_a_name_too) {
+  static const char *const urls[] = {"dns+http://[::1]:8081/x"};
+  open_set(urls, 1, NULL);
+  dns.addresses[0] = "::1";
+  ck_assert(program_worker_set_look(set, 0, 0));
+  ck_assert_str_eq(dns.asked, "::1");
+  ck_assert_str_eq(list(), "http://[::1]:8081/x");
+  program_worker_set_free(set);
+}
+END_TEST
+
 START_TEST(a_name_that_moves) {
   static const char *const urls[] = {"dns+http://rack:8081"};
   open_set(urls, 1, NULL);
@@ -226,6 +237,6 @@ END_TEST
 
 int main(void) {
   return RUN_TESTS("worker_set", 60, a_file_that_changes, a_file_that_is_wrong_at_the_start,
-                   a_name_with_several_addresses, a_name_that_moves, more_addresses_than_are_taken,
-                   a_watch);
+                   a_name_with_several_addresses, an_address_is_a_name_too, a_name_that_moves,
+                   more_addresses_than_are_taken, a_watch);
 }

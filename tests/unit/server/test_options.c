@@ -102,6 +102,9 @@ START_TEST(wrong_usage) {
   expect_wrong("--listen ::1:8080", "[::1]:8080");
   expect_wrong("--listen 127.0.0.1:65536", "the port must be 0 to 65535");
   expect_wrong("--worker 10.0.0.1:8081", "write http://HOST:PORT");
+  expect_wrong("--worker http://127.0.0.1:99999", "no worker: write http://HOST:PORT");
+  expect_wrong("--worker http://127.0.0.1:80x", "no worker: write http://HOST:PORT");
+  expect_wrong("--worker http://[::1", "no worker: write http://HOST:PORT");
   expect_wrong("--worker http://u@h/", "'@' does not belong there");
   expect_wrong("--worker http://a:1 --worker http://a:1/", "given twice");
   expect_wrong("--mode fast", "no mode 'fast'; there is serial, proxy, adaptive");
