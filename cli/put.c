@@ -37,6 +37,7 @@ static const char help_text[] =
     "  -q, --quiet          no notes\n"
     "\n"
     "Then: tessera multiply A.npy sha256:HEX -o C.npy --server URL, as often as needed.\n"
+    "A place that fails keeps none of the others from it: the exit code is 1 then.\n"
     "A block stays until others need its room (tessera blocks URL), or its holder ends.\n"
     "\n";
 
@@ -149,26 +150,53 @@ static tess_code print_block(const put_options *options, const char *path,
   return TESS_OK;
 }
 
-static tess_code put_file(const put_options *options, const char *path, tess_status *status) {
+/* At every place that takes it: one that fails keeps none of the others from it. Prints what
+ * is held somewhere. False: some place failed, which was told. */
+static bool put_everywhere(const put_options *options, const char *path, tess_const_matrix elements,
+                           const uint8_t *name) {
+  uint32_t held = 0;
+  tess_status status = TESS_STATUS_INIT;
+  for (uint32_t i = 0; i < options->url_count && !cli_interrupted(); i++) {
+    tess_status_reset(&status);
+    if (put_at(options, options->urls[i], path, elements, name, &status) == TESS_OK)
+      held++;
+    else if (!cli_interrupted())
+      cli_failed("%s", cli_status_text(&status));
+  }
+  bool good = held == options->url_count;
+  tess_status_reset(&status);
+  if (held > 0 && !cli_interrupted() &&
+      print_block(options, path, elements, name, &status) != TESS_OK) {
+    cli_failed("%s", cli_status_text(&status));
+    good = false;
+  }
+  if (held > 0 && held < options->url_count && !cli_interrupted())
+    cli_note(options->quiet, "note: %s is held at %u of %u places", path, held, options->url_count);
+  tess_status_cleanup(&status);
+  return good;
+}
+
+/* False: something failed, which was told. */
+static bool put_file(const put_options *options, const char *path) {
   cli_matrix_file file = {0};
   cli_operand operand = {0};
   uint8_t name[TESS_SHA256_BYTES];
-  tess_code code = cli_matrix_file_open(&file, path, status);
+  tess_status status = TESS_STATUS_INIT;
+  tess_code code = cli_matrix_file_open(&file, path, &status);
   const tess_dtype dtype = options->dtype != TESS_DTYPE_UNSPECIFIED ? options->dtype : file.dtype;
   /* Rows as NumPy shows them, whatever the order in the file. */
-  if (code == TESS_OK) code = cli_matrix_file_load(&file, dtype, false, &operand, status);
+  if (code == TESS_OK) code = cli_matrix_file_load(&file, dtype, false, &operand, &status);
   if (code == TESS_OK) {
     code = tess_block_name(operand.view, name);
-    if (code != TESS_OK) tess_status_set(status, code, "the name of a block could not be computed");
+    if (code != TESS_OK)
+      tess_status_set(&status, code, "the name of a block could not be computed");
   }
-  for (uint32_t i = 0; i < options->url_count && code == TESS_OK; i++) {
-    code = put_at(options, options->urls[i], path, operand.view, name, status);
-    if (code == TESS_OK && cli_interrupted()) code = TESS_CANCELED;
-  }
-  if (code == TESS_OK) code = print_block(options, path, operand.view, name, status);
+  if (code != TESS_OK && !cli_interrupted()) cli_failed("%s", cli_status_text(&status));
+  const bool good = code == TESS_OK && put_everywhere(options, path, operand.view, name);
+  tess_status_cleanup(&status);
   cli_operand_cleanup(&operand);
   cli_matrix_file_close(&file);
-  return code;
+  return good;
 }
 
 int cli_put(int argc, char **argv) {
@@ -176,13 +204,12 @@ int cli_put(int argc, char **argv) {
   int exit_code = parse(&options, argc, argv);
   if (exit_code >= 0) return exit_code;
   cli_interrupt_install();
-  tess_status status = TESS_STATUS_INIT;
-  tess_code code = TESS_OK;
-  for (int i = optind; i < argc && code == TESS_OK; i++)
-    code = put_file(&options, argv[i], &status);
-  if (code != TESS_OK)
-    cli_failed("%s", cli_interrupted() ? "interrupted" : cli_status_text(&status));
-  tess_status_cleanup(&status);
-  if (code != TESS_OK && cli_interrupted()) cli_interrupt_die();
-  return code == TESS_OK ? CLI_DONE : CLI_FAILED;
+  exit_code = CLI_DONE;
+  for (int i = optind; i < argc && !cli_interrupted(); i++)
+    if (!put_file(&options, argv[i])) exit_code = CLI_FAILED;
+  if (cli_interrupted()) {
+    cli_failed("interrupted");
+    cli_interrupt_die();
+  }
+  return exit_code;
 }

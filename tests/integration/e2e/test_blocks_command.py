@@ -202,6 +202,12 @@ class Server(Command):
         other = harness.free_port()
         self.not_done(1, f"127.0.0.1:{other}", "put", a_file, "--server",
                       f"http://127.0.0.1:{other}")
+        # One place or file that fails keeps nothing from the others.
+        again = run_tessera("put", self.path("none.npy"), a_file, "--server", f"http://127.0.0.1:{other}",
+                            *self.place)
+        self.assertEqual(again.returncode, 1)
+        self.assertRegex(again.stdout, "^sha256:[0-9a-f]{64} 30x30 float32 ")
+        self.assertIn("is held at 1 of 2 places", again.stderr)
         for arguments, word in (
                 (("multiply", a_file, "sha256:12", "-o", self.c, *self.place), "64 hexadecimal"),
                 (("multiply", a_file, name[:-1] + "g", "-o", self.c, *self.place), "hexadecimal"),
