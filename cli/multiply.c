@@ -36,7 +36,8 @@ typedef struct run {
   cli_product product;
   cli_answer answer;
   double elapsed_ms;
-  FILE *stats; /* of --stats */
+  FILE *stats;     /* of --stats */
+  bool stats_lost; /* they could not be written, which was told */
 } run;
 
 static cli_stored stored(const cli_matrix_file *file) {
@@ -218,7 +219,8 @@ static bool is_own(const FILE *stats) {
   return stats != NULL && stats != stdout && stats != stderr;
 }
 
-/* The result is in place: figures that are missing are no reason to fail. */
+/* The result is in place. A peer that told no figures is no reason to fail; figures that were
+ * told and are not written are one. */
 static void write_stats(run *r) {
   tess_status status = TESS_STATUS_INIT;
   struct stat file;
@@ -227,8 +229,12 @@ static void write_stats(run *r) {
       ftruncate(fileno(r->stats), 0) != 0)
     code = tess_status_set(&status, TESS_INTERNAL, "%s", strerror(errno));
   if (code == TESS_OK) code = cli_stats_write(&r->answer, r->stats, &status);
-  if (code != TESS_OK)
+  if (code == TESS_NOT_FOUND)
     cli_note(false, "note: --stats %s: %s", r->options.stats_path, cli_status_text(&status));
+  else if (code != TESS_OK)
+    cli_failed("--stats %s: %s; the result is in place", r->options.stats_path,
+               cli_status_text(&status));
+  r->stats_lost = code != TESS_OK && code != TESS_NOT_FOUND;
   tess_status_cleanup(&status);
 }
 
@@ -332,6 +338,8 @@ int cli_multiply(int argc, char **argv) {
     if (cli_interrupted()) cli_interrupt_die();
   } else if (fflush(stdout) != 0 || ferror(stdout)) {
     exit_code = cli_failed("standard output could not be written; the result is in place");
+  } else if (r.stats_lost) {
+    exit_code = CLI_FAILED;
   }
   tess_status_cleanup(&status);
   return exit_code;
