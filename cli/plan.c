@@ -367,6 +367,7 @@ static tess_code tell_plan(planning *p, tess_status *status) {
   tess_plan_params params;
   tess_reason reason;
   bool local_only = false;
+  tess_reason_clear(&reason);
   tess_code code = make_plan(p, &plan, &params, weights, &local_only, &reason);
   if (code != TESS_OK) return tess_status_set(status, code, "%s", reason.text);
   tess_forecast forecast = {0};
@@ -376,7 +377,7 @@ static tess_code tell_plan(planning *p, tess_status *status) {
                             .workers = p->workers,
                             .all_tiles = p->all_tiles};
   if (local_only) {
-    cli_note(false, "note: no tile fits into a message to a worker: all would be computed here");
+    cli_note(false, "note: all would be computed here: %s", reason.text);
   } else {
     leave_out(p, &plan);
     tess_forecast_params forecast_params = {.plan = &plan,

@@ -267,7 +267,8 @@ static tess_code make_within(tess_plan *plan, const tess_plan_choice *choice,
   tess_code code = tess_plan_make(plan, params, allocator, reason);
   if (code != TESS_RESOURCE_EXHAUSTED || params->max_message_bytes == 0 || choice->workers_only)
     return code;
-  /* Too long for any message: then it stays here. */
+  /* No tile fits, or there would be too many: then it stays here, and reason says why. Of memory
+   * a plan for this machine needs little; where there is none, it fails, too. */
   params->max_message_bytes = 0;
   choose_local(choice, params);
   code = tess_plan_make(plan, params, allocator, reason);

@@ -49,8 +49,9 @@ typedef struct tess_plan_choice {
 } tess_plan_choice;
 
 /* Makes the plan and tells its parameters, which borrow choice->weights. The codes of
- * tess_plan_make. *local_only: no tile fits into a message, so that the plan is one
- * for this machine alone. */
+ * tess_plan_make. *local_only: the limits of messages allow no plan (a row and a
+ * column fit into none, or there would be too many tiles), so that it is one for this machine
+ * alone; reason says which. */
 tess_code tess_plan_make_chosen(tess_plan *plan, const tess_plan_choice *choice,
                                 tess_plan_params *params, bool *local_only,
                                 const tess_allocator *allocator, tess_reason *reason);

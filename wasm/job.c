@@ -188,12 +188,15 @@ static tess_code make_plan(tess_job *job, bool remote, double now_ms, tess_reaso
   choice.workers_only = job->workers_only;
   tess_plan_params params;
   bool local_only = false;
+  tess_reason why;
+  tess_reason_clear(&why);
   tess_code code =
-      tess_plan_make_chosen(&job->plan, &choice, &params, &local_only, c->allocator, reason);
-  if (!local_only) return code;
-  job->local_only = true;
-  if (remote) note_text(job, "no tile fits into a message to a worker: computed locally");
-  return code;
+      tess_plan_make_chosen(&job->plan, &choice, &params, &local_only, c->allocator, &why);
+  if (code != TESS_OK) return tess_reason_set(reason, code, "%s", why.text);
+  job->local_only = job->local_only || local_only;
+  if (local_only && remote)
+    tess_reason_set(tess__job_note(job), TESS_OK, "computed locally: %s", why.text);
+  return TESS_OK;
 }
 
 static uint64_t product_bytes(const tess_gemm *gemm) {
@@ -405,7 +408,8 @@ void tess__job_report(tess_job *job, double now_ms) {
     note_text(job, job->answered ? "no answer of a worker could be used: computed locally"
                    : job->left_out && job->joined_count == 0
                        ? "no worker takes its tiles: computed locally"
-                       : "no worker answered: computed locally");
+                   : tess_controller_worker_count(c) == 0 ? "there is no worker: computed locally"
+                                                          : "no worker answered: computed locally");
 
   const char *notes[TESS__JOB_MAX_NOTES];
   for (uint32_t i = 0; i < job->note_count; i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <check.h>
+#include <string.h>
 
 #include "matmul/plan_choice.h"
 #include "tests/unit/run_case.h"
@@ -162,6 +163,32 @@ END_TEST
 
 /* One worker that takes small messages alone does not make the tiles of all small, unless
  * nobody else is there. Owners are numbered among those that get tiles. */
+START_TEST(why_it_stays_here_is_told) {
+  static const tess_speed *const speeds[] = {&fast};
+  static const uint64_t limits[] = {(uint64_t)1 << 20};
+  double weights[1];
+  tess_reason why;
+  tess_plan_choice choice = square(6000, 1, speeds, weights);
+  choice.limits = limits;
+  choice.limit_count = 1;
+  tess_reason_clear(&why);
+  ck_assert_int_eq(tess_plan_make_chosen(&plan, &choice, &params, &local_only, NULL, &why),
+                   TESS_OK);
+  ck_assert(local_only);
+  ck_assert_str_eq(why.text,
+                   "the message and memory limits ask for more than 65536 tiles: raise them");
+  tess_plan_cleanup(&plan);
+  choice.m = choice.n = 2;
+  choice.k = 200000;
+  choice.whole_tiles = true;
+  ck_assert_int_eq(tess_plan_make_chosen(&plan, &choice, &params, &local_only, NULL, &why),
+                   TESS_OK);
+  ck_assert(local_only);
+  ck_assert_ptr_nonnull(strstr(why.text, "a single row and column take"));
+  tess_plan_cleanup(&plan);
+}
+END_TEST
+
 START_TEST(limits_that_differ) {
   static const tess_speed quick = {.ms_per_flop = 1e-8};
   const tess_speed *speeds[] = {&quick, &quick, &quick};
@@ -265,6 +292,6 @@ int main(void) {
   return RUN_TESTS("plan_choice", 300, shares_follow_what_workers_say,
                    equal_shares_where_one_says_nothing, more_tiles_for_more_workers_and_for_eyes,
                    far_workers_are_streamed_to, shares_of_streams, without_workers_it_stays_here,
-                   what_no_message_holds_stays_here, limits_that_differ,
+                   what_no_message_holds_stays_here, why_it_stays_here_is_told, limits_that_differ,
                    whoever_takes_every_tile_is_an_owner, what_cannot_be_planned_is_refused);
 }
