@@ -56,8 +56,8 @@ static bool is_authority(const char *text, size_t size) {
 
 /* "", or "/..." without a part that is "." or "..", which a client would resolve. */
 static bool is_path(const char *text) {
-  if (*text == '\0') return true;
-  if (!is_made_of(text, strlen(text), "-._~/")) return false;
+  for (const char *c = text; *c != '\0'; c++)
+    if (*c <= ' ' || *c > '~' || strchr("@?#%\\\"", *c) != NULL) return false;
   while (*text == '/') {
     const size_t size = strcspn(++text, "/");
     if ((size == 1 || size == 2) && strspn(text, ".") == size) return false;

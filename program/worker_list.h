@@ -29,8 +29,7 @@ typedef struct program_worker_list {
 
 /* Is this a worker's URL? "http://HOST[:PORT][/PREFIX]" or https; or "dns+http://...", where
  * the name stands for all its addresses. The one place where command lines and lists decide
- * that: what passes is taken by the client's parser, and by a server's module host
- * (server/allow_list.h), for which no two parsers may read it differently. */
+ * that. A server's module host takes fewer characters in a path (server/allow_list.h). */
 bool program_worker_url_is_plain(const char *url);
 
 /* False: why says which line is wrong ("line 3: ..."); the list is empty then. */

@@ -120,7 +120,7 @@ class Remote(Workers):
         stats = self.write("s.json", "older figures, which are longer" * 100)
         self.not_done(1, "broken.npy", "multiply", a, self.write("broken.npy", "?"), *command[3:], "--stats", stats)
         self.assertIn("older figures", open(stats, encoding="utf-8").read())
-        self.not_done(1, "/dev/full", *command, "--stats", "/dev/full")
+        self.not_done(1, "/dev/full", *command, "-q", "--stats", "/dev/full")
         self.assertTrue(os.path.exists(self.c))
         self.done(*command[1:], "--stats", stats)
         with open(stats, encoding="utf-8") as file:

@@ -88,7 +88,8 @@ START_TEST(what_is_a_workers_url) {
                                      "dns+http://[::1]:9",
                                      "dns+http://a:80",
                                      "http://a/..x/...",
-                                     "http://a//"};
+                                     "http://a//",
+                                     "http://a/it's,{a}&[b]<c>|`$^;*:"};
   static const char *const bad[] = {"http://127.0.0.1:99999",
                                     "http://127.0.0.1:80x",
                                     "http://127.0.0.1:0",
@@ -105,7 +106,6 @@ START_TEST(what_is_a_workers_url) {
                                     "http://a/../x",
                                     "http://a/x/./y",
                                     "http://a/./",
-                                    "http://a/x:1",
                                     "http://a:1:2",
                                     "dns+http://a:0",
                                     "dns+https://a:1",
