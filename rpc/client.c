@@ -53,7 +53,7 @@ tess_client *tess_client_new(const tess_client_options *options, tess_status *st
     tess_status_set(status, TESS_INVALID_ARGUMENT,
                     options->transport == NULL
                         ? "a client needs a transport"
-                        : "a client needs a base_url like \"http://host:port\"");
+                        : "no base_url like http://host:port");
     return NULL;
   }
   tess_client *client = tess__alloc(allocator, sizeof *client);
