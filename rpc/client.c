@@ -51,9 +51,8 @@ tess_client *tess_client_new(const tess_client_options *options, tess_status *st
   const tess_allocator *allocator = tess__allocator_or_default(options->allocator);
   if (options->transport == NULL || options->base_url == NULL || !is_http_url(options->base_url)) {
     tess_status_set(status, TESS_INVALID_ARGUMENT,
-                    options->transport == NULL
-                        ? "a client needs a transport"
-                        : "no base_url like http://host:port");
+                    options->transport == NULL ? "a client needs a transport"
+                                               : "no base_url like http://host:port");
     return NULL;
   }
   tess_client *client = tess__alloc(allocator, sizeof *client);
