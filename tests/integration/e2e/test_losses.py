@@ -69,12 +69,12 @@ class Losses(Case):
                         return result.stats.proxied_tiles > 0
                     harness.eventually(proxied, 20, "a tile on the worker that came back")
 
-    def killed(self, end):
-        """One of two workers ends in mid-product."""
-        a, b = integers(self.rng, 1500, 1500), integers(self.rng, 1500, 1500)
+    def killed(self, end, lost=True):
+        """One of two equal workers ends in mid-product; what it computes is lost, or it may still finish that."""
+        a, b = integers(self.rng, 900, 900), integers(self.rng, 900, 900)
         outcome = {}
         with harness.worker("--threads", "1", "--kernel", "reference") as slow, \
-             harness.worker("--threads", "1") as good, \
+             harness.worker("--threads", "1", "--kernel", "reference") as good, \
              server(slow.url, good.url, options=("--tile-timeout-ms", "3000")) as program:
 
             def run():
@@ -92,7 +92,8 @@ class Losses(Case):
                 slow.process.send_signal(signal.SIGCONT)
             np.testing.assert_array_equal(outcome.get("c"), exact(a, b))
             stats = outcome["result"].stats
-            self.assertGreater(stats.retries + stats.backups, 0)
+            if lost:
+                self.assertGreater(stats.retries + stats.backups, 0)
             with Client(program.url) as client:
                 self.still_answers(client)
 
@@ -103,7 +104,7 @@ class Losses(Case):
         self.killed(lambda slow: slow.process.send_signal(signal.SIGSTOP))
 
     def test_a_worker_drained_in_mid_product(self):
-        self.killed(lambda slow: slow.process.terminate())
+        self.killed(lambda slow: slow.process.terminate(), lost=False)
 
 
 class Cancellation(Case):

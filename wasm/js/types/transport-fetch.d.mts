@@ -3,6 +3,11 @@
  * @param {string} why
  * @returns {PostReply} */
 export function noReply(status: number, why: string): PostReply;
+/** Over maxBytes: of an answer, which then is a wrong one. An error may be longer, and is only that.
+ * @param {number} status
+ * @param {PostRequest} request
+ * @returns {PostReply} */
+export function tooLarge(status: number, { maxBytes }: PostRequest): PostReply;
 /** @returns {Transport} */
 export function fetchTransport(): Transport;
 export type PostRequest = {
@@ -14,7 +19,7 @@ export type PostRequest = {
      */
     timeoutMs: number;
     /**
-     * of the reply; no more is read: ABI_STATUS_TOO_LARGE
+     * of the reply; no more is read: tooLarge()
      */
     maxBytes: number;
 };
