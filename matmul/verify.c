@@ -131,12 +131,18 @@ static pair dot_without(tess_const_matrix matrix, uint32_t row, const double *x,
   return result;
 }
 
-/* sums := op(M) x, sizes := |op(M)| y. */
-static void apply(tess_const_matrix matrix, bool transpose, const double *x, const double *y,
-                  double *sums, double *sizes) {
+static pair row_of(tess_const_matrix matrix, uint32_t row, const double *x, const double *y,
+                   const bool *left_out) {
+  return left_out != NULL ? dot_without(matrix, row, x, y, left_out) : dot(matrix, row, x, y);
+}
+
+/* sums := op(M) x, sizes := |op(M)| y, without the columns of op(M) that are left out (NULL:
+ * none is). */
+static void apply(tess_const_matrix matrix, bool transpose, const bool *left_out, const double *x,
+                  const double *y, double *sums, double *sizes) {
   if (!transpose) {
     for (uint32_t i = 0; i < matrix.rows; ++i) {
-      pair one = dot(matrix, i, x, y);
+      pair one = row_of(matrix, i, x, y, left_out);
       sums[i] = one.sum;
       sizes[i] = one.sizes;
     }
@@ -148,6 +154,7 @@ static void apply(tess_const_matrix matrix, bool transpose, const double *x, con
     sums[j] = sizes[j] = 0.0;
   for (uint32_t i = 0; i < matrix.rows; ++i) {
     const unsigned char *at = (const unsigned char *)matrix.data + i * matrix.row_stride * size;
+    if (left_out != NULL && left_out[i]) continue;
     if (has_avx2())
       spread_avx2(at, single, x[i], y[i], sums, sizes, matrix.cols);
     else
@@ -208,36 +215,23 @@ static bool all_finite(const double *values, uint32_t count) {
   return true;
 }
 
-/* Leaves the columns of op(B) out that hold a NaN or an infinity: each would make all sums
- * over rows of op(B) with one such, and so all rows of the product. False: no memory. */
-static bool leave_out(tess_verifier *v, struct tess__verify_panel *panel, const tess_gemm *gemm,
-                      tess_gemm_shape shape) {
+/* The columns of op(B) that hold a NaN or an infinity: with one of them no sum over its row of
+ * op(B) is finite, and so no row of the product. NULL: no memory. */
+static bool *find_not_finite(const tess_verifier *v, const tess_gemm *gemm, uint32_t n) {
   const tess_const_matrix b = gemm->b;
-  double *sums = panel->sums, *sizes = sums + shape.k;
-  panel->left_out = tess__alloc_array(v->allocator, shape.n, sizeof *panel->left_out);
-  if (panel->left_out == NULL) return false;
-  memset(panel->left_out, 0, shape.n * sizeof *panel->left_out);
+  bool *found = tess__alloc_array(v->allocator, n, sizeof *found);
+  if (found == NULL) return NULL;
+  memset(found, 0, n * sizeof *found);
   for (uint32_t i = 0; i < b.rows; ++i)
     for (uint32_t j = 0; j < b.cols; ++j)
-      if (!is_finite(tess_matrix_get(b, i, j))) panel->left_out[gemm->transpose_b ? i : j] = true;
-  if (!gemm->transpose_b) {
-    for (uint32_t i = 0; i < b.rows; ++i) {
-      pair one = dot_without(b, i, v->x, v->x + v->x_length, panel->left_out);
-      sums[i] = one.sum;
-      sizes[i] = one.sizes;
-    }
-    return true;
-  }
-  for (uint32_t i = 0; i < shape.k; ++i)
-    sums[i] = sizes[i] = 0.0;
-  for (uint32_t j = 0; j < shape.n; ++j) {
-    for (uint32_t i = 0; i < shape.k && !panel->left_out[j]; ++i) {
-      double value = tess_matrix_get(b, j, i);
-      sums[i] += value * v->x[j];
-      sizes[i] += absolute(value) * v->x[v->x_length + j];
-    }
-  }
-  return true;
+      if (!is_finite(tess_matrix_get(b, i, j))) found[gemm->transpose_b ? i : j] = true;
+  return found;
+}
+
+static void apply_b(const tess_verifier *v, const tess_gemm *gemm, uint32_t k,
+                    struct tess__verify_panel *panel) {
+  apply(gemm->b, gemm->transpose_b, panel->left_out, v->x, v->x + v->x_length, panel->sums,
+        panel->sums + k);
 }
 
 /* op(B) x and |op(B)| |x|; NULL: no memory. */
@@ -260,8 +254,12 @@ static const struct tess__verify_panel *panel_of(tess_verifier *v, const tess_ge
     panel->room = panel->sums != NULL ? k : 0;
     if (panel->sums == NULL) return NULL;
   }
-  apply(gemm->b, gemm->transpose_b, v->x, v->x + v->x_length, panel->sums, panel->sums + k);
-  if (!all_finite(panel->sums, 2 * k) && !leave_out(v, panel, gemm, shape)) return NULL;
+  apply_b(v, gemm, k, panel);
+  if (!all_finite(panel->sums, 2 * k)) {
+    panel->left_out = find_not_finite(v, gemm, shape.n);
+    if (panel->left_out == NULL) return NULL;
+    apply_b(v, gemm, k, panel);
+  }
   panel->b = gemm->b;
   panel->transpose = gemm->transpose_b;
   return panel;
@@ -317,11 +315,6 @@ static row_result check_row(const scalars *s, pair product, pair have, pair befo
   return result->difference <= result->allowed ? ROW_GOOD : ROW_BAD;
 }
 
-static pair row_of(tess_const_matrix matrix, uint32_t row, const double *x, const double *y,
-                   const bool *left_out) {
-  return left_out != NULL ? dot_without(matrix, row, x, y, left_out) : dot(matrix, row, x, y);
-}
-
 static tess_code check_arguments(const tess_gemm *gemm, tess_const_matrix c0, tess_reason *reason) {
   tess_code code = tess_gemm_check(gemm, reason);
   if (code != TESS_OK || gemm->beta == 0.0) return code;
@@ -352,7 +345,7 @@ tess_code tess_verifier_check(tess_verifier *verifier, const tess_gemm *gemm, te
   const bool *left_out = panel->left_out;
   for (uint32_t j = 0; left_out != NULL && j < shape.n; ++j)
     local.unchecked_cols += left_out[j];
-  if (ax != NULL) apply(gemm->a, true, bx, bx + shape.k, ax, ax + shape.m);
+  if (ax != NULL) apply(gemm->a, true, NULL, bx, bx + shape.k, ax, ax + shape.m);
   for (uint32_t row = 0; row < shape.m && code == TESS_OK; ++row) {
     pair product =
         ax != NULL ? (pair){ax[row], ax[shape.m + row]} : dot(gemm->a, row, bx, bx + shape.k);
