@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "tests/unit/cli/still_transport.h"
 #include "tests/unit/run_case.h"
 
 enum { PIECE = 1000, MANY = 1000 };
@@ -35,31 +36,16 @@ static tess_code start(tess_transport *transport, tess_http_outgoing *outgoing,
   return TESS_OK;
 }
 
-static void resume(tess_transport *transport, tess_http_outgoing *outgoing) {
-  (void)transport;
-  (void)outgoing;
-}
-
 static void cancel(tess_transport *transport, tess_http_outgoing *outgoing) {
   ((endless *)transport)->cancelled = true;
   outgoing->ops->on_end(outgoing, TESS_CANCELED, NULL);
 }
 
-static int64_t now_ms(tess_transport *transport) {
-  (void)transport;
-  return 0;
-}
-
-static bool wait_until(tess_transport *transport, bool (*done)(void *ctx), void *ctx,
-                       int64_t until_ms) {
-  (void)transport;
-  (void)until_ms;
-  ck_assert_msg(done(ctx), "it never ends");
-  return true;
-}
-
-static const tess_transport_ops ops = {
-    .start = start, .resume = resume, .cancel = cancel, .now_ms = now_ms, .wait = wait_until};
+static const tess_transport_ops ops = {.start = start,
+                                       .resume = still_resume,
+                                       .cancel = cancel,
+                                       .now_ms = still_now_ms,
+                                       .wait = still_wait};
 
 START_TEST(an_endless_answer) {
   static const unsigned pieces[] = {3, 4, MANY};

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cli/wire.h"
+#include "tests/unit/cli/still_transport.h"
 #include "tests/unit/run_case.h"
 
 typedef struct early {
@@ -27,33 +28,15 @@ static tess_code start(tess_transport *transport, tess_http_outgoing *outgoing,
   return TESS_OK;
 }
 
-static void resume(tess_transport *transport, tess_http_outgoing *outgoing) {
-  (void)transport;
-  (void)outgoing;
-}
-
-static int64_t now_ms(tess_transport *transport) {
-  (void)transport;
-  return 0;
-}
-
-static bool wait_until(tess_transport *transport, bool (*done)(void *ctx), void *ctx,
-                       int64_t until_ms) {
-  (void)transport;
-  (void)until_ms;
-  ck_assert_msg(done(ctx), "the call never ends");
-  return true;
-}
-
 static void free_transport(tess_transport *transport) {
   (void)transport;
 }
 
 static const tess_transport_ops ops = {.start = start,
-                                       .resume = resume,
-                                       .cancel = resume,
-                                       .now_ms = now_ms,
-                                       .wait = wait_until,
+                                       .resume = still_resume,
+                                       .cancel = still_resume,
+                                       .now_ms = still_now_ms,
+                                       .wait = still_wait,
                                        .free = free_transport};
 
 /* ---- memory that has no room for a large message ---- */
