@@ -30,7 +30,8 @@ static int compare(const void *a, const void *b) {
 
 /* protoc-gen-c puts an underscore behind these. */
 static bool is_renamed(const char *name) {
-  static const char *const words[] = {"and",
+  static const char *const words[] = {/* C++98 */
+                                      "and",
                                       "and_eq",
                                       "asm",
                                       "auto",
