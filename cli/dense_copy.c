@@ -17,6 +17,7 @@
 #include "cli/progress.h"
 #include "cli/target.h"
 #include "matmul/mtx.h"
+#include "program/clock.h"
 
 /* Pages of the text are given back behind the cursor, so many bytes at a time. */
 #define WINDOW_BYTES ((size_t)128 << 10)
@@ -114,7 +115,7 @@ static tess_code go_on(const source *s, size_t offset, tess_status *status) {
                                           .bytes_done = (uint64_t)(passes * (double)s->size),
                                           .bytes = s->passes * s->size});
   if (cli_interrupted()) return TESS_CANCELED;
-  if (s->params->deadline_ms > 0.0 && cli_now_ms() >= s->params->deadline_ms)
+  if (s->params->deadline_ms > 0.0 && program_now_ms() >= s->params->deadline_ms)
     return tess_status_set(status, TESS_DEADLINE_EXCEEDED, "%s: its copy took too long", s->path);
   return TESS_OK;
 }

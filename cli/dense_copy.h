@@ -36,7 +36,7 @@ typedef struct cli_dense_copy_params {
   /* What may be taken meanwhile, pages of the text included; at least
    * CLI_DENSE_COPY_LEAST_BYTES. */
   uint64_t memory_bytes;
-  double deadline_ms; /* of cli_now_ms(); 0: none */
+  double deadline_ms; /* of program_now_ms(); 0: none */
   const char *phase;  /* for the progress bar; static */
 } cli_dense_copy_params;
 

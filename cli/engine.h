@@ -52,7 +52,7 @@ struct cli_engine {
   const cli_engine_ops *ops;
   cli_progress_state progress;
   double flops;          /* of all parts, for the bar; flops_done of it may come from elsewhere */
-  double deadline_ms;    /* of cli_now_ms(); 0: none */
+  double deadline_ms;    /* of program_now_ms(); 0: none */
   uint64_t memory_bytes; /* most it takes beside operands and results */
   /* Figures of its parts are added to it, where there are workers; NULL: nobody asks. */
   struct cli_stats_sum *stats;

@@ -20,6 +20,7 @@
 #include "matmul/outofcore.h"
 #include "matmul/remaining.h"
 #include "program/processors.h"
+#include "program/clock.h"
 
 /* From so much work on a product has a journal without being asked. */
 #define LONG_FLOPS 2e12
@@ -316,11 +317,11 @@ static tess_code compute(long_run *r, tess_status *status) {
              r->journal.journal_path);
   cli_progress_start(!r->options->quiet);
   if (left.count > 0) code = copy_texts(r, status);
-  const double started_ms = cli_now_ms();
+  const double started_ms = program_now_ms();
   for (size_t i = 0; i < left.count && code == TESS_OK; i++)
     code = run_rectangle(r, left.tiles[i], status);
   cli_progress_end();
-  r->result->elapsed_ms = cli_now_ms() - started_ms;
+  r->result->elapsed_ms = program_now_ms() - started_ms;
   tess_remaining_cleanup(&left);
   return code;
 }

@@ -25,6 +25,7 @@
 #include "cli/stats.h"
 #include "cli/target.h"
 #include "matmul/kernel_trial.h"
+#include "program/clock.h"
 
 /* Everything of one run; zero means empty. */
 typedef struct run {
@@ -138,7 +139,7 @@ static tess_code describe_product(run *r, tess_status *status) {
 }
 
 static tess_code compute(run *r, tess_status *status) {
-  double started_ms = cli_now_ms();
+  double started_ms = program_now_ms();
   cli_progress_start(!r->options.quiet);
   tess_code code = TESS_INTERNAL;
   switch (r->options.place) {
@@ -155,7 +156,7 @@ static tess_code compute(run *r, tess_status *status) {
       break;
   }
   cli_progress_end();
-  r->elapsed_ms = cli_now_ms() - started_ms;
+  r->elapsed_ms = program_now_ms() - started_ms;
   return code;
 }
 

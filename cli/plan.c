@@ -23,6 +23,7 @@
 #include "matmul/plan_choice.h"
 #include "program/worker_set.h"
 #include "wasm/executor.h"
+#include "program/clock.h"
 
 #define MAX_SIDE 2147483647u
 /* All measuring together; links that are left then are assumed. */
@@ -118,7 +119,7 @@ static int read_list(planning *p) {
       .urls = p->given, .url_count = p->given_count, .file = p->file, .tell = on_tell};
   p->set = program_worker_set_new(&options, why, sizeof why);
   if (p->set == NULL) return cli_failed("--workers-file %s", why);
-  program_worker_set_look(p->set, (int64_t)cli_now_ms(), 0);
+  program_worker_set_look(p->set, (int64_t)program_now_ms(), 0);
   p->urls = p->set->urls;
   p->url_count = (uint32_t)p->set->count;
   return -1;
@@ -264,9 +265,9 @@ static bool measure_link(const planning *p, uint32_t i, cli_plan_worker *worker,
 static void find_links(planning *p) {
   double out = 0.0, in = 0.0;
   uint32_t measured = 0;
-  const double began_ms = cli_now_ms();
+  const double began_ms = program_now_ms();
   for (uint32_t i = 0; i < p->count && p->link_bytes_per_ms == 0.0; i++) {
-    if (cli_interrupted() || cli_now_ms() - began_ms > MEASURE_MS) break;
+    if (cli_interrupted() || program_now_ms() - began_ms > MEASURE_MS) break;
     if (!measure_link(p, i, &p->workers[i], &p->lines[i])) continue;
     out += p->workers[i].out_bytes_per_ms;
     in += p->workers[i].in_bytes_per_ms;

@@ -17,6 +17,7 @@
 #include "matmul/kernel.h"
 #include "matmul/pace.h"
 #include "program/processors.h"
+#include "program/clock.h"
 
 /* Time between two looks at the clock and at Ctrl-C. */
 #define STEP_MS 100.0
@@ -70,10 +71,10 @@ static void run_strip(strip_work *work, const tess_gemm *gemm, void *scratch,
   do {
     if (atomic_load(&work->stop)) return;
     double before = tess_gemm_job_progress(&job) * total;
-    double began_ms = cli_now_ms();
+    double began_ms = program_now_ms();
     code = tess_gemm_job_step(&job, tess_pace_step(&pace, (uint64_t)(total - before)));
     uint64_t flops = (uint64_t)(tess_gemm_job_progress(&job) * total - before);
-    tess_pace_report(&pace, flops, cli_now_ms() - began_ms);
+    tess_pace_report(&pace, flops, program_now_ms() - began_ms);
     atomic_fetch_add(&work->flops_done, flops);
   } while (code == TESS_LATER);
   if (code != TESS_OK) strip_failed(work, code, "the kernel failed");
@@ -118,7 +119,7 @@ static tess_code watch(strip_work *work) {
     nanosleep(&pause, NULL);
     if (pause_ms < LOOK_MS) pause_ms *= 1.5;
     if (why == TESS_OK && cli_interrupted()) why = TESS_CANCELED;
-    if (why == TESS_OK && engine->deadline_ms > 0.0 && cli_now_ms() >= engine->deadline_ms)
+    if (why == TESS_OK && engine->deadline_ms > 0.0 && program_now_ms() >= engine->deadline_ms)
       why = TESS_DEADLINE_EXCEEDED;
     if (why != TESS_OK) atomic_store(&work->stop, true);
     engine->progress.flops_done = before + atomic_load(&work->flops_done);
@@ -220,7 +221,8 @@ cli_engine *cli_engine_local_new(const cli_multiply_options *options, tess_statu
   *self = (local_engine){.base = {.ops = &ops, .progress = {.phase = "computing"}},
                          .options = options,
                          .kernel = "nothing to do"};
-  if (options->timeout_ms > 0) self->base.deadline_ms = cli_now_ms() + (double)options->timeout_ms;
+  if (options->timeout_ms > 0)
+    self->base.deadline_ms = program_now_ms() + (double)options->timeout_ms;
   local_set_threads(&self->base, options->threads != 0 ? options->threads : program_processors());
   return &self->base;
 }

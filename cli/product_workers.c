@@ -27,6 +27,7 @@
 #include "matmul/kernel.h"
 #include "program/lanes.h"
 #include "wasm/controller.h"
+#include "program/clock.h"
 
 /* So many that do not answer are told one by one. */
 #define MOST_SILENT 4u
@@ -73,7 +74,7 @@ typedef struct spread {
 
 static double now_hook(void *ctx) {
   (void)ctx;
-  return cli_now_ms();
+  return program_now_ms();
 }
 
 static void lock_hook(void *ctx) {
@@ -174,8 +175,8 @@ static tess_code make_controller(spread *s) {
   const program_worker_set *set = s->changes.set;
   double ask_ms = CLI_PROBE_TIMEOUT_MS;
   /* Half of it is for the work, where a worker does not answer. */
-  if (s->base.deadline_ms > 0.0 && (s->base.deadline_ms - cli_now_ms()) / 2 < ask_ms)
-    ask_ms = (s->base.deadline_ms - cli_now_ms()) / 2;
+  if (s->base.deadline_ms > 0.0 && (s->base.deadline_ms - program_now_ms()) / 2 < ask_ms)
+    ask_ms = (s->base.deadline_ms - program_now_ms()) / 2;
   tess_code code = cli_probe(s->lanes.transports[0], set->urls, set->count,
                              ask_ms > 1.0 ? (int64_t)ask_ms : 1, probes, s->status);
   if (code != TESS_OK) return code;
@@ -208,7 +209,7 @@ static tess_code make_controller(spread *s) {
                                                 .step_ms = STEP_MS};
   /* Never short, for so few bytes; before the kernel has any it is better than nothing. */
   if (getrandom(&controller_options.seed, sizeof controller_options.seed, 0) < 0)
-    controller_options.seed = (uint64_t)(uintptr_t)s ^ (uint64_t)(cli_now_ms() * 1e3);
+    controller_options.seed = (uint64_t)(uintptr_t)s ^ (uint64_t)(program_now_ms() * 1e3);
   s->controller = tess_controller_new(&controller_options, s->status);
   if (s->controller == NULL) return s->status->code;
   /* The plan is made for those that are there; the others may join later. */
@@ -266,8 +267,8 @@ static void follow_list(spread *s) {
 
 /* So that names are looked up again. */
 static void look_for_trouble(spread *s) {
-  if (s->changes.watch == NULL || cli_now_ms() - s->checked_ms < 1000.0) return;
-  s->checked_ms = cli_now_ms();
+  if (s->changes.watch == NULL || program_now_ms() - s->checked_ms < 1000.0) return;
+  s->checked_ms = program_now_ms();
   for (uint32_t i = 0; i < tess_controller_worker_count(s->controller); i++)
     if (!tess_controller_worker_at(s->controller, i).available)
       atomic_store(&s->changes.troubled, true);
@@ -377,7 +378,7 @@ cli_engine *cli_engine_workers_new(const cli_multiply_options *options, bool thr
   s->options = options;
   s->thrifty = thrifty;
   s->status = status;
-  if (options->timeout_ms > 0) s->base.deadline_ms = cli_now_ms() + (double)options->timeout_ms;
+  if (options->timeout_ms > 0) s->base.deadline_ms = program_now_ms() + (double)options->timeout_ms;
   tess_code code = cli_worker_changes_start(&s->changes, options, wake_hook, s, status);
   const tess_tls_options tls = program_tls_client(&options->tls);
   const tess_transport_curl_options transport_options = {
@@ -398,10 +399,10 @@ tess_code cli_product_workers(const cli_product *product, cli_answer *answer, te
   static cli_stats_sum sum; /* too much for a stack */
   cli_engine *engine = cli_engine_workers_new(product->options, false, status);
   if (engine == NULL) return status->code;
-  const double started_ms = cli_now_ms();
+  const double started_ms = program_now_ms();
   engine->stats = &sum;
   tess_code code = cli_product_run(product, engine, answer, status);
-  if (code == TESS_OK) cli_stats_keep_sum(answer, &sum, cli_now_ms() - started_ms);
+  if (code == TESS_OK) cli_stats_keep_sum(answer, &sum, program_now_ms() - started_ms);
   cli_stats_sum_cleanup(&sum);
   return code;
 }

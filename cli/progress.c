@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/progress.h"
+#include "program/clock.h"
 
 #include <langinfo.h>
 #include <locale.h>
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REDRAW_MS 100.0
@@ -28,12 +28,6 @@ static struct {
   double phase_share;
   uint64_t phase_flops;
 } bar;
-
-double cli_now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 void cli_format_bytes(char *text, uint64_t bytes) {
   static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
@@ -61,7 +55,7 @@ void cli_progress_start(bool enabled) {
   bar.enabled = enabled && isatty(STDERR_FILENO) == 1;
   setlocale(LC_CTYPE, "");
   bar.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-  bar.started_ms = cli_now_ms();
+  bar.started_ms = program_now_ms();
 }
 
 bool cli_progress_is_shown(void) {
@@ -170,7 +164,7 @@ static void fill_line(line *to, const cli_progress_state *state, double now_ms) 
 
 void cli_progress_show(const cli_progress_state *state) {
   if (!bar.enabled) return;
-  double now_ms = cli_now_ms();
+  double now_ms = program_now_ms();
   if (bar.phase == NULL || strcmp(bar.phase, state->phase) != 0) {
     bar.phase = state->phase;
     bar.phase_ms = now_ms;

@@ -31,9 +31,6 @@ void cli_progress_show(const cli_progress_state *state);
 void cli_progress_clear(void);
 void cli_progress_end(void);
 
-/* Milliseconds on CLOCK_MONOTONIC. */
-double cli_now_ms(void);
-
 /* "1.5 GB", "300 kB" (powers of 1000). text: at least 16 bytes. */
 void cli_format_bytes(char *text, uint64_t bytes);
 

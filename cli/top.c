@@ -21,6 +21,7 @@
 #include "cli/top_json.h"
 #include "cli/top_look.h"
 #include "cli/wire.h"
+#include "program/clock.h"
 
 #define MAX_REPLY_BYTES ((size_t)8 << 20)
 #define MAX_METRICS_BYTES ((size_t)8 << 20)
@@ -144,7 +145,8 @@ static void look(top *t) {
   if (code == TESS_OK) {
     cli_http_get get = {
         .path = "/metrics", .timeout_ms = LOOK_TIMEOUT_MS, .max_bytes = MAX_METRICS_BYTES};
-    cli_top_look_fill(&t->looks[t->look_count % LOOKS], cli_now_ms(), &reply, get_metrics(t, &get));
+    cli_top_look_fill(&t->looks[t->look_count % LOOKS], program_now_ms(), &reply,
+                      get_metrics(t, &get));
     t->look_count++;
     cli_http_get_cleanup(&get);
     t->problem[0] = '\0';
@@ -261,7 +263,7 @@ static bool tell(top *t) {
 /* Until it is time for the next look; draws anew where the size changed. False: quit. */
 static bool wait_until(top *t, double at_ms) {
   for (;;) {
-    double left = at_ms - cli_now_ms();
+    double left = at_ms - program_now_ms();
     if (cli_interrupted()) return false;
     if (left <= 0.0) return true;
     int key = cli_terminal_wait((int)left + 1);
@@ -272,7 +274,7 @@ static bool wait_until(top *t, double at_ms) {
 
 static int run(top *t) {
   if (!t->once && !t->json) t->on_terminal = cli_terminal_open();
-  double next_ms = cli_now_ms();
+  double next_ms = program_now_ms();
   uint64_t looks = 0;
   do {
     look(t);
@@ -281,7 +283,7 @@ static int run(top *t) {
     if (!tell(t) || ++looks == t->count) break;
     /* A look that took longer than the time between two delays the next. */
     next_ms += (double)t->interval_ms;
-    if (next_ms < cli_now_ms()) next_ms = cli_now_ms() + (double)t->interval_ms;
+    if (next_ms < program_now_ms()) next_ms = program_now_ms() + (double)t->interval_ms;
   } while (wait_until(t, next_ms));
   cli_terminal_restore();
   if (cli_interrupted()) cli_interrupt_die();

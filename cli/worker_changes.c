@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "cli/interrupt.h"
-#include "cli/progress.h"
 #include "cli/report.h"
+#include "program/clock.h"
 
 /* Also on the watch's thread, which must leave the progress bar alone. */
 static void on_tell(void *ctx, const char *line) {
@@ -58,7 +58,7 @@ tess_code cli_worker_changes_start(cli_worker_changes *c, const cli_multiply_opt
                                                   .tell = on_tell};
   c->set = program_worker_set_new(&set_options, why, sizeof why);
   if (c->set == NULL) return tess_status_set(status, TESS_INVALID_ARGUMENT, "%s", why);
-  program_worker_set_look(c->set, (int64_t)cli_now_ms(), 0);
+  program_worker_set_look(c->set, (int64_t)program_now_ms(), 0);
   return TESS_OK;
 }
 

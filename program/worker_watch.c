@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "program/worker_watch.h"
+#include "program/clock.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -17,9 +18,7 @@ struct program_worker_watch {
 };
 
 static int64_t clock_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  return (int64_t)program_now_ms();
 }
 
 static void *run(void *argument) {

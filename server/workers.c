@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "program/worker_watch.h"
 #include "server/allow_list.h"
 #include "server/inner_call.h"
+#include "program/clock.h"
 
 #define SET_WORKERS_PATH "/tessera.matmul.v1.ControllerService/SetWorkers"
 #define KEY_HEADER "tessera-control-key"
@@ -31,9 +31,7 @@ struct server_workers {
 };
 
 static int64_t clock_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  return (int64_t)program_now_ms();
 }
 
 static bool make_key(char key[33]) {

@@ -8,7 +8,7 @@
 #include <tessera/pool.h>
 
 #include "rpc/wait_until.h"
-#include "worker/machine.h"
+#include "program/clock.h"
 
 /* Copied, then hashed while the cache of the processor still holds it. */
 #define PIECE_BYTES ((size_t)256 << 10)
@@ -154,21 +154,21 @@ tess_block *worker_blocks_get(worker_blocks *blocks, const uint8_t name[TESS_SHA
 static void put_failed(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]) {
   failed_put *failed = &blocks->failed[blocks->failed_count++ % WORKER_BLOCKS_MAX_WAITING];
   memcpy(failed->name, name, sizeof failed->name);
-  failed->until_ms = worker_machine_now_ms() + FAILED_MS;
+  failed->until_ms = program_now_ms() + FAILED_MS;
   pthread_cond_broadcast(&blocks->came);
 }
 
 static bool has_failed(const worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES]) {
   for (size_t i = 0; i < WORKER_BLOCKS_MAX_WAITING; i++)
     if (memcmp(blocks->failed[i].name, name, TESS_SHA256_BYTES) == 0 &&
-        worker_machine_now_ms() < blocks->failed[i].until_ms)
+        program_now_ms() < blocks->failed[i].until_ms)
       return true;
   return false;
 }
 
 tess_block *worker_blocks_await(worker_blocks *blocks, const uint8_t name[TESS_SHA256_BYTES],
                                 int64_t *wait_ms) {
-  const double began_ms = worker_machine_now_ms();
+  const double began_ms = program_now_ms();
   int64_t limit_ms = *wait_ms;
   if (limit_ms < 0 || limit_ms > WORKER_BLOCKS_AWAIT_MS) limit_ms = WORKER_BLOCKS_AWAIT_MS;
   int64_t left_ms = limit_ms;
@@ -178,7 +178,7 @@ tess_block *worker_blocks_await(worker_blocks *blocks, const uint8_t name[TESS_S
   while (may_wait && left_ms > 0 && blocks->puts > 0 &&
          tess_block_store_peek(blocks->store, name) == NULL && !has_failed(blocks, name)) {
     tess__cond_wait_ms(&blocks->came, &blocks->mutex, left_ms);
-    left_ms = limit_ms - (int64_t)(worker_machine_now_ms() - began_ms);
+    left_ms = limit_ms - (int64_t)(program_now_ms() - began_ms);
   }
   blocks->waiting--;
   tess_block *block = tess_block_store_get(blocks->store, name);

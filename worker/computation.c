@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "matmul/pace.h"
-#include "worker/machine.h"
+#include "program/clock.h"
 #include "worker/placement.h"
 #include "worker/text.h"
 
@@ -89,10 +89,10 @@ static tess_code run_steps(worker_computation *x, tess_gemm_job *job, uint64_t t
   do {
     if (atomic_load_explicit(&x->cancelled, memory_order_relaxed)) return TESS_CANCELED;
     const double before = tess_gemm_job_progress(job) * (double)total;
-    const double began_ms = worker_machine_now_ms();
+    const double began_ms = program_now_ms();
     code = tess_gemm_job_step(job, tess_pace_step(&pace, total - (uint64_t)before));
     const double after = tess_gemm_job_progress(job) * (double)total;
-    tess_pace_report(&pace, (uint64_t)(after - before), worker_machine_now_ms() - began_ms);
+    tess_pace_report(&pace, (uint64_t)(after - before), program_now_ms() - began_ms);
   } while (code == TESS_LATER);
   if (total > WORKER_SMALL_FLOPS)
     atomic_store_explicit(known, (uint_fast64_t)pace.flops_per_ms, memory_order_relaxed);
@@ -103,7 +103,7 @@ tess_code worker_computation_run(worker_computation *x, uint32_t row, uint32_t r
   const worker_product *product = &x->product;
   const tess_gemm_shape shape = product->shape;
   const size_t row_bytes = (size_t)shape.n * tess_dtype_size(product->gemm.c.dtype);
-  const double began_ms = worker_machine_now_ms();
+  const double began_ms = program_now_ms();
   const tess_gemm strip =
       rows == shape.m ? product->gemm : tess_gemm_tile(&product->gemm, row, 0, rows, shape.n);
   if (product->gemm.beta != 0.0 && rows * row_bytes > 0)
@@ -121,7 +121,7 @@ tess_code worker_computation_run(worker_computation *x, uint32_t row, uint32_t r
     for (size_t i = first; i < first + (size_t)rows * shape.n; i++)
       x->values[i] = ((const float *)product->gemm.c.data)[i];
   }
-  x->compute_ms += worker_machine_now_ms() - began_ms;
+  x->compute_ms += program_now_ms() - began_ms;
   return TESS_OK;
 }
 

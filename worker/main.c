@@ -21,7 +21,7 @@
 #include "worker/blocks.h"
 #include "worker/figures.h"
 #include "worker/gate.h"
-#include "worker/machine.h"
+#include "program/clock.h"
 #include "worker/options.h"
 #include "worker/placement.h"
 #include <tessera/pool.h>
@@ -68,7 +68,7 @@ static void measure(worker *w) {
   const worker_options *options = &w->options;
   const tess_kernel *only = options->kernel != NULL ? tess_kernel_find(options->kernel) : NULL;
   tess_kernel_set_threads(options->threads);
-  if (tess_kernel_choice_measure(&w->service.choice, only, worker_machine_now_ms, NULL) != TESS_OK)
+  if (tess_kernel_choice_measure(&w->service.choice, only, program_now_ms, NULL) != TESS_OK)
     return; /* then it is chosen by the table's order */
   if (options->measure) return;
   worker_measure_environment(&w->service.choice, options->threads, options->kernel,

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "worker/machine.h"
+#include "program/clock.h"
 
 #define CHILD_MS 5000.0
 /* Less is noise. */
@@ -57,10 +57,10 @@ static char **clean_environment(void) {
 
 /* All that the child prints until it ends, within CHILD_MS. */
 static size_t read_all(int fd, char *text, size_t room) {
-  double until = worker_machine_now_ms() + CHILD_MS;
+  double until = program_now_ms() + CHILD_MS;
   size_t size = 0;
   while (size < room) {
-    double left = until - worker_machine_now_ms();
+    double left = until - program_now_ms();
     struct pollfd ready = {.fd = fd, .events = POLLIN};
     if (left <= 0 || poll(&ready, 1, (int)left + 1) <= 0) break;
     ssize_t got = read(fd, text + size, room - size);
